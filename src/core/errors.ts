@@ -1,0 +1,189 @@
+/**
+ * The one table of errors. From it come problem+json, the text and exit status of the command line, the manual
+ * and OpenAPI; a test holds all of them against it. A distinct fault has a distinct code.
+ */
+
+interface Row {
+  /** HTTP status on the socket (RFC 9110 §15). */
+  readonly status: number;
+  /** Exit status of attestctl (design: 1 rejected, 2 usage, 3 malformed, 4 indeterminate, 5 unavailable, 6 denied). */
+  readonly exit: number;
+  /** One sentence without the particulars. */
+  readonly title: string;
+  /** The next step for whoever reads it. */
+  readonly hint: string;
+}
+
+const row = (status: number, exit: number, title: string, hint: string): Row => ({
+  status,
+  exit,
+  title,
+  hint,
+});
+
+export const ERRORS = {
+  // Input
+  MALFORMED: row(400, 3, 'the input is malformed', 'send the format as documented; nothing was recorded'),
+  INVALID_REQUEST: row(
+    400,
+    2,
+    'the request does not fit its schema',
+    'mend the field that is named; nothing was recorded',
+  ),
+  TOO_LARGE: row(413, 3, 'the input is larger than allowed', 'refer to large content by its digest'),
+  UNSUPPORTED_MEDIA_TYPE: row(
+    415,
+    2,
+    'the content type is not supported',
+    'send application/json or application/x-ndjson',
+  ),
+  NOT_FOUND: row(404, 2, 'there is no such thing here', 'check the id; callers see their own records only'),
+  METHOD_NOT_ALLOWED: row(405, 2, 'the method does not fit this path', 'see the OpenAPI document'),
+  CLIENT_HEADER_MISSING: row(
+    403,
+    2,
+    'the attestd-client header is missing',
+    'send the header attestd-client: name/version',
+  ),
+  IDEMPOTENCY_MISMATCH: row(
+    409,
+    2,
+    'this idempotency key was used with another body',
+    'use a new key for a new record',
+  ),
+  USAGE: row(400, 2, 'the command line is not understood', 'see attestctl --help'),
+  CONFIG_INVALID: row(
+    500,
+    2,
+    'the configuration is not valid',
+    'mend the key that is named, then attestd --check-config',
+  ),
+  EXISTS: row(409, 2, 'it exists already', 'choose another place or name, or remove it yourself first'),
+
+  // Who may
+  FORBIDDEN: row(403, 6, 'this caller may not do that', 'use the admin socket, or ask the operator'),
+  RATE_LIMITED: row(429, 6, 'this caller has used up its share', 'try again after the time in Retry-After'),
+  OVERLOADED: row(
+    503,
+    5,
+    'the daemon has as much work queued as it takes',
+    'try again after the time in Retry-After',
+  ),
+
+  // TPM
+  TPM_UNAVAILABLE: row(
+    503,
+    5,
+    'the TPM does not answer',
+    'check the device and the tcti setting; attestctl status says more',
+  ),
+  TPM_TIMEOUT: row(
+    503,
+    5,
+    'the TPM did not answer before the deadline',
+    'the daemon restarts if this goes on',
+  ),
+  TPM_ERROR: row(
+    503,
+    5,
+    'the TPM refused a command',
+    'the response code is named; look it up under its TPM_RC name',
+  ),
+  TPM_KEY_LOST: row(
+    503,
+    5,
+    'the keys of this host do not load in this TPM',
+    'attestctl recover --new-epoch, then enrol again',
+  ),
+  NOT_INITIALISED: row(503, 5, 'this host has no identity yet', 'attestctl init'),
+  NOT_ENROLLED: row(409, 5, 'this host has no certificate yet', 'attestctl enroll request'),
+
+  // Log and disk
+  STORAGE_UNAVAILABLE: row(
+    503,
+    5,
+    'the log cannot be written',
+    'free space or mend the disk; the daemon restarts to recover',
+  ),
+  STORE_LOCKED: row(503, 5, 'another process has the log open', 'stop the other daemon; there is one writer'),
+  STORE_CORRUPT: row(
+    503,
+    5,
+    'the log on disk is not what was sealed',
+    'keep the disk as it is; attestctl audit says where',
+  ),
+  AUDIT_CONTINUITY_LOST: row(
+    503,
+    5,
+    'the counter and the log disagree',
+    'attestctl recover --new-epoch, after finding out why',
+  ),
+  RECORD_TOO_LARGE: row(
+    413,
+    2,
+    'the record is larger than a log entry may be',
+    'refer to large content by its digest',
+  ),
+  SEAL_PENDING: row(503, 5, 'the record is durable but not yet sealed', 'ask for it again by its id'),
+  SHUTTING_DOWN: row(503, 5, 'the daemon is stopping', 'try again; the socket stays'),
+
+  // Enrolment
+  ENROL_REFUSED: row(403, 6, 'the authority refuses this enrolment', 'the failed condition is named'),
+  CHALLENGE_EXPIRED: row(403, 6, 'the challenge has expired', 'ask the authority for a new challenge'),
+  CHALLENGE_USED: row(403, 6, 'the challenge was used already', 'ask the authority for a new challenge'),
+
+  // Verdicts and the rest
+  REJECTED: row(422, 1, 'the evidence is rejected', 'the failed checks are listed'),
+  INDETERMINATE: row(422, 4, 'the evidence is not enough for a verdict', 'the missing checks are listed'),
+  INTERRUPTED: row(499, 130, 'interrupted', 'run it again'),
+  INTERNAL: row(500, 5, 'an internal fault', 'this is a fault of attestd: please report it with the log'),
+} as const satisfies Record<string, Row>;
+
+/** A code of the table. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Particulars beside the code. */
+export interface ErrorFacts {
+  /** JSON pointer of the field that is wrong (RFC 6901). */
+  readonly field?: string;
+  /** Seconds after which trying again makes sense. */
+  readonly retryAfter?: number;
+  /** The TPM's own name of a response code, its number and the layer that gave it. */
+  readonly rc?: number;
+  readonly rcName?: string;
+  readonly layer?: string;
+  readonly cause?: unknown;
+}
+
+/** The only error that leaves a public function on purpose. */
+export class AttestdError extends Error {
+  override readonly name = 'AttestdError';
+  readonly code: ErrorCode;
+  readonly facts: ErrorFacts;
+
+  constructor(code: ErrorCode, detail: string, facts: ErrorFacts = {}) {
+    super(detail, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/** Whether `e` is ours, and of this code when one is given. */
+export function isAttestdError(e: unknown, code?: ErrorCode): e is AttestdError {
+  return e instanceof AttestdError && (code === undefined || e.code === code);
+}
+
+/** RFC 9457 problem details of an error; `instance` names the request. */
+export function toProblem(e: AttestdError, instance?: string): Record<string, unknown> {
+  const row: Row = ERRORS[e.code];
+  return {
+    type: `urn:attestd:error:${e.code}`,
+    title: row.title,
+    status: row.status,
+    detail: e.message,
+    hint: row.hint,
+    ...(e.facts.field === undefined ? {} : { field: e.facts.field }),
+    ...(e.facts.rcName === undefined ? {} : { tpm: e.facts.rcName }),
+    ...(instance === undefined ? {} : { instance }),
+  };
+}
