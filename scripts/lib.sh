@@ -1,0 +1,77 @@
+# Sourced by the scripts here: what they share about progress, packages and Node.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+if [ -t 2 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+  BOLD=$'\e[1m' DIM=$'\e[2m' PLAIN=$'\e[0m'
+else
+  BOLD='' DIM='' PLAIN=''
+fi
+
+STEP=0
+# step TEXT: one line of progress, numbered and with the seconds since the start.
+step() {
+  STEP=$((STEP + 1))
+  printf '%s[%2d]%s %s %s(%ss)%s\n' "$BOLD" "$STEP" "$PLAIN" "$*" "$DIM" "$SECONDS" "$PLAIN" >&2
+}
+
+# fail SENTENCE [HINT]: says what is wrong and what to do, and ends.
+fail() {
+  printf '%s: error: %s\n' "$(basename "$0")" "$1" >&2
+  [ $# -lt 2 ] || printf '%s: hint: %s\n' "$(basename "$0")" "$2" >&2
+  exit 1
+}
+
+# need_node: Node 20.19 or newer, or a sentence that says what to install.
+need_node() {
+  local hint='install a current LTS release of Node.js (24): https://nodejs.org/en/download, or nodejs from the NodeSource packages; Debian 12 itself carries 18'
+  command -v node >/dev/null 2>&1 || fail 'attestd needs Node.js 20.19 or newer, and there is no node here' "$hint"
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+    fail "attestd needs Node.js 20.19 or newer, this is $(node --version)" "$hint"
+  command -v npm >/dev/null 2>&1 || fail 'attestd needs npm, and there is none here' "$hint"
+}
+
+# need_packages NAME…: installs the Debian packages that are missing.
+need_packages() {
+  local missing=() name sudo=''
+  for name in "$@"; do
+    dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null 2>&1 ||
+    fail "these packages are missing: ${missing[*]}" 'install what they hold by your own package manager'
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || fail "these packages are missing: ${missing[*]}" 'run this as root once'
+    sudo=sudo
+  fi
+  printf '     installing %s\n' "${missing[*]}" >&2
+  local log
+  log=$(mktemp)
+  if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    fail "apt-get could not install ${missing[*]}" 'the lines above say why'
+  fi
+  rm -f "$log"
+}
+
+BUILD_PACKAGES=(g++ make python3 pkg-config libtss2-dev libtss2-tcti-swtpm0)
+DEMO_PACKAGES=(swtpm swtpm-tools openssl)
+
+# need_modules: npm packages exactly as locked; skipped when they are those already.
+need_modules() {
+  local stamp="$ROOT/node_modules/.attestd-lock"
+  if [ -f "$stamp" ] && cmp -s "$stamp" "$ROOT/package-lock.json"; then return 0; fi
+  (cd "$ROOT" && npm ci --no-audit --no-fund --loglevel=error >&2) || fail 'npm ci did not succeed'
+  cp "$ROOT/package-lock.json" "$stamp"
+}
+
+# need_build: addon and JavaScript, rebuilt only when a source is newer.
+need_build() {
+  local stamp="$ROOT/dist/.built"
+  (cd "$ROOT" && scripts/build-native >&2) || fail 'the addon does not build'
+  if [ -f "$stamp" ] && [ -z "$(find "$ROOT/src" "$ROOT/package.json" "$ROOT/tsconfig.build.json" -newer "$stamp" -print -quit)" ]; then return 0; fi
+  rm -rf "$ROOT/dist"
+  (cd "$ROOT" && npm run --silent build:ts >&2) || fail 'the TypeScript does not build'
+  touch "$stamp"
+}
