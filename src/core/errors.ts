@@ -70,6 +70,14 @@ export const ERRORS = {
     'try again after the time in Retry-After',
   ),
 
+  // Reaching the daemon
+  DAEMON_UNAVAILABLE: row(
+    503,
+    5,
+    'the daemon does not answer on its socket',
+    'systemctl status attestd; ATTESTD_SOCKET or --socket names another socket',
+  ),
+
   // TPM
   TPM_UNAVAILABLE: row(
     503,

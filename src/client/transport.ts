@@ -1,0 +1,110 @@
+/**
+ * HTTP/1.1 over the daemon's Unix socket by node:http alone, so that an SDK user installs nothing. Answers are read
+ * whole and bounded; a problem+json answer becomes the error it names.
+ */
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { AttestdError, ERRORS, type ErrorCode } from '../core/errors.ts';
+
+/** Where the daemon listens when nothing else is said. */
+export const DEFAULT_SOCKET = '/run/attestd/attestd.sock';
+const MAX_ANSWER = 64 * 1024 * 1024;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Uint8Array;
+  readonly type: string;
+}
+
+export interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: Uint8Array | string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Transport {
+  call(call: Call): Promise<Answer>;
+  close(): void;
+}
+
+/**
+ * Reads `unix:///path` or a plain path.
+ * @throws USAGE for any other scheme, because a record must not leave the host by accident
+ */
+export function socketPath(address: string): string {
+  if (address.startsWith('unix://')) return address.slice('unix://'.length);
+  if (address.startsWith('unix:')) return address.slice('unix:'.length);
+  if (address.startsWith('/')) return address;
+  throw new AttestdError('USAGE', `not the address of a Unix socket: ${address}`);
+}
+
+/** The socket: what is given, else ATTESTD_SOCKET, else the default. */
+export function chosenSocket(given: string | undefined, environment: NodeJS.ProcessEnv): string {
+  return socketPath(given ?? environment.ATTESTD_SOCKET ?? DEFAULT_SOCKET);
+}
+
+/**
+ * @param socket path of the Unix socket
+ * @param client `name/version` for the attestd-client header
+ */
+export function openTransport(socket: string, client: string): Transport {
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  return {
+    call: (call) => send(agent, socket, client, call),
+    close: () => agent.destroy(),
+  };
+}
+
+function send(agent: Agent, socket: string, client: string, call: Call): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      {
+        agent,
+        socketPath: socket,
+        method: call.method,
+        path: call.path,
+        headers: {
+          host: 'attestd',
+          'attestd-client': client,
+          ...(call.body === undefined ? {} : { 'content-length': Buffer.byteLength(call.body) }),
+          ...call.headers,
+        },
+      },
+      (response) => collect(response).then(resolve, reject),
+    );
+    request.on('error', (cause: NodeJS.ErrnoException) => {
+      reject(new AttestdError('DAEMON_UNAVAILABLE', `${socket}: ${cause.code ?? cause.message}`, { cause }));
+    });
+    request.end(call.body);
+  });
+}
+
+async function collect(response: IncomingMessage): Promise<Answer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_ANSWER) throw new AttestdError('TOO_LARGE', 'the answer is larger than 64 MiB');
+    chunks.push(chunk);
+  }
+  const type = response.headers['content-type'] ?? '';
+  const body = new Uint8Array(Buffer.concat(chunks));
+  const status = response.statusCode ?? 0;
+  if (status >= 400) throw problem(status, body, response.headers['retry-after']);
+  return { status, body, type };
+}
+
+function problem(status: number, body: Uint8Array, retryAfter: string | undefined): AttestdError {
+  let facts: { type?: unknown; detail?: unknown; field?: unknown };
+  try {
+    facts = JSON.parse(new TextDecoder().decode(body)) as typeof facts;
+  } catch {
+    return new AttestdError('INTERNAL', `the daemon answered ${status} without a reason`);
+  }
+  const name = String(facts.type).replace('urn:attestd:error:', '');
+  const code: ErrorCode = name in ERRORS ? (name as ErrorCode) : 'INTERNAL';
+  return new AttestdError(code, String(facts.detail ?? `the daemon answered ${status}`), {
+    ...(typeof facts.field === 'string' ? { field: facts.field } : {}),
+    ...(retryAfter === undefined ? {} : { retryAfter: Number(retryAfter) }),
+  });
+}
