@@ -143,6 +143,12 @@ export const ERRORS = {
   // Verdicts and the rest
   REJECTED: row(422, 1, 'the evidence is rejected', 'the failed checks are listed'),
   INDETERMINATE: row(422, 4, 'the evidence is not enough for a verdict', 'the missing checks are listed'),
+  NATIVE_MISSING: row(
+    500,
+    5,
+    'the native addon does not load',
+    'run scripts/build-native, or install the package again',
+  ),
   INTERRUPTED: row(499, 130, 'interrupted', 'run it again'),
   INTERNAL: row(500, 5, 'an internal fault', 'this is a fault of attestd: please report it with the log'),
 } as const satisfies Record<string, Row>;
