@@ -1,0 +1,17 @@
+/** `attestctl bundle`: the evidence of one record as one file, from the daemon or from a state directory. */
+import { type Input, text } from '../command.ts';
+import { writeOutput } from '../files.ts';
+import { withClient } from '../session.ts';
+
+export async function run(input: Input): Promise<number> {
+  const id = input.args[0] as string;
+  const state = text(input, 'state');
+  const bytes =
+    state === undefined
+      ? await withClient(input, (client) => client.bundle(id))
+      : await (await import('../../daemon/offline.ts')).bundleFromState(state, id);
+  const out = text(input, 'out') as string;
+  await writeOutput(out, bytes, input.io);
+  if (out !== '-') input.io.note(`${bytes.length} bytes of evidence in ${out}`);
+  return 0;
+}

@@ -1,0 +1,115 @@
+/**
+ * `attestctl run -- cmd`: an `attempted` record before the command, a `completed` one after it. Without the first
+ * nothing is started; the command's own end is the end of this program.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, constants, realpath, stat } from 'node:fs/promises';
+import { basename, delimiter, join } from 'node:path';
+import type { Receipt, RecordRequest } from '../../client/client.ts';
+import { AttestdError } from '../../core/errors.ts';
+import { type Input, on, text } from '../command.ts';
+import { type Ended, endLike, execute } from '../execution.ts';
+import { writeOutput } from '../files.ts';
+import { reportFault } from '../io.ts';
+import { waitOption, withClient } from '../session.ts';
+
+export async function run(input: Input): Promise<number> {
+  const [name, ...args] = input.args as [string, ...string[]];
+  const file = await findExecutable(name, input.io.environment.PATH ?? '');
+  const path = await realpath(file);
+  const action = { type: 'command.run', name: basename(name) };
+  const inputs = {
+    argv: [name, ...args],
+    cwd: process.cwd(),
+    environment: Object.keys(input.io.environment).sort(),
+    executable: { path, sha256: await digestFile(path) },
+  };
+  return withClient(input, async (client) => {
+    const key = text(input, 'idempotencyKey');
+    const record = (request: RecordRequest, phase: string): Promise<Receipt> =>
+      client.record(request, {
+        // What is durable before the command starts cannot be lost; the seal follows while it runs.
+        wait: phase === 'attempted' ? 'durable' : waitOption(input),
+        ...(key === undefined ? {} : { idempotencyKey: `${key}/${phase}` }),
+      });
+    const attempt = await record({ phase: 'attempted', action, inputs }, 'attempted');
+    let ended: Ended;
+    try {
+      ended = await execute({ file, name, args, terminal: on(input, 'tty') });
+    } catch (cause) {
+      await record(
+        completed(attempt, action, { error: (cause as NodeJS.ErrnoException).code ?? 'unknown' }),
+        'completed',
+      );
+      throw new AttestdError('USAGE', `${name} does not start: ${(cause as NodeJS.ErrnoException).code}`, {
+        cause,
+      });
+    }
+    try {
+      const receipt = await record(completed(attempt, action, ended), 'completed');
+      const idFile = text(input, 'idFile');
+      if (idFile !== undefined) await writeOutput(idFile, `${receipt.id}\n`, input.io);
+      if (input.io.stderrIsTerminal || idFile === undefined) {
+        input.io.note(
+          `recorded ${receipt.id}, ${receipt.strength} as entry ${receipt.index} of ${receipt.log}`,
+        );
+      }
+    } catch (fault) {
+      // The command has run; its own exit status stays, and the attempt on record shows that the end is missing.
+      reportFault(input.io, fault);
+    }
+    return endLike(ended);
+  });
+}
+
+function completed(
+  attempt: Receipt,
+  action: RecordRequest['action'],
+  ended: Ended | { readonly error: string },
+): RecordRequest {
+  const parents = [{ rel: 'attempt', digest: attempt.digest }];
+  if ('error' in ended) {
+    return {
+      phase: 'completed',
+      action,
+      parents,
+      outputs: { error: ended.error },
+      outcome: { status: 'failed', effect: 'none' },
+    };
+  }
+  return {
+    phase: 'completed',
+    action,
+    parents,
+    outputs: {
+      ...ended.streams,
+      milliseconds: ended.milliseconds,
+      ...(ended.signal === null ? { exitCode: ended.code } : { signal: ended.signal }),
+    },
+    outcome: {
+      status: ended.code === 0 ? 'succeeded' : 'failed',
+      effect: 'unknown',
+      ...(ended.code === null ? {} : { code: ended.code }),
+    },
+    capture: { complete: ended.omitted.length === 0, omitted: ended.omitted },
+  };
+}
+
+/** Finds a command as a shell would. @throws USAGE when there is none */
+async function findExecutable(name: string, path: string): Promise<string> {
+  const places = name.includes('/') ? [name] : path.split(delimiter).map((dir) => join(dir || '.', name));
+  for (const place of places) {
+    try {
+      await access(place, constants.X_OK);
+      if ((await stat(place)).isFile()) return place;
+    } catch {}
+  }
+  throw new AttestdError('USAGE', `no such command: ${name}`);
+}
+
+async function digestFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

@@ -1,0 +1,236 @@
+/** The command table: the one place where commands, options and examples are named. */
+import type { Command, Option } from './command.ts';
+
+const SOCKET: Option = { flags: '--socket <path>', help: 'socket of the daemon, else ATTESTD_SOCKET' };
+const CONFIG: Option = {
+  flags: '--config <file>',
+  help: 'configuration of the daemon, else /etc/attestd/attestd.toml',
+};
+const OUT: Option = { flags: '-o, --out <file>', help: 'where to write; - is stdout' };
+
+export const TABLE: readonly Command[] = [
+  {
+    name: 'init',
+    summary: 'make the keys, the counter and the log of this host, once',
+    examples: ['attestctl init', 'attestctl init --dry-run'],
+    options: [CONFIG, { flags: '--dry-run', help: 'say what would be made, make nothing' }],
+    load: () => import('./commands/init.ts'),
+  },
+  {
+    name: 'enroll',
+    summary: 'get a certificate for this host from an authority, in files that can cross an air gap',
+    commands: [
+      {
+        name: 'request',
+        summary: 'write the request for the authority',
+        examples: ['attestctl enroll request -o request.json'],
+        options: [CONFIG, { ...OUT, required: true }],
+        load: () => import('./commands/enroll-request.ts'),
+      },
+      {
+        name: 'respond',
+        summary: "answer the authority's challenge with the TPM",
+        examples: ['attestctl enroll respond challenge.json -o response.json'],
+        arguments: [{ name: '<challenge>', help: 'challenge.json of the authority' }],
+        options: [CONFIG, { ...OUT, required: true }],
+        load: () => import('./commands/enroll-respond.ts'),
+      },
+      {
+        name: 'install',
+        summary: 'check the certificate against the keys of this host and keep it',
+        examples: ['attestctl enroll install certificate.pem'],
+        arguments: [{ name: '<certificate>', help: 'certificate.pem of the authority: chain and CRL' }],
+        options: [CONFIG],
+        load: () => import('./commands/enroll-install.ts'),
+      },
+    ],
+  },
+  {
+    name: 'ca',
+    summary: 'be the authority that certifies hosts',
+    commands: [
+      {
+        name: 'init',
+        summary: 'make an authority in a new directory',
+        examples: ['attestctl ca init --dir ca --name "Example CA" --passphrase-file secret'],
+        options: [
+          { flags: '--dir <dir>', help: 'directory of the authority; must not exist', required: true },
+          { flags: '--name <name>', help: 'common name of the root certificate', required: true },
+          { flags: '--software', help: 'a root for software TPMs; every verdict under it says simulated' },
+          { flags: '--passphrase-file <file>', help: 'passphrase of the root key' },
+          { flags: '--no-passphrase', help: 'leave the root key unencrypted: for demonstrations only' },
+        ],
+        load: () => import('./commands/ca-init.ts'),
+      },
+      {
+        name: 'challenge',
+        summary: 'check a request against the vendor roots and write a challenge',
+        examples: ['attestctl ca challenge request.json --dir ca --ek-roots vendor.pem -o challenge.json'],
+        arguments: [{ name: '<request>', help: 'request.json of the host' }],
+        options: [
+          { flags: '--dir <dir>', help: 'directory of the authority', required: true },
+          { flags: '--ek-roots <file...>', help: 'PEM or DER files with TPM vendor roots' },
+          { flags: '--allow-ek <sha256>', help: 'accept this EK without a certificate' },
+          { flags: '--approve', help: 'approve the name and the EK digest without asking' },
+          { ...OUT, required: true },
+        ],
+        load: () => import('./commands/ca-challenge.ts'),
+      },
+      {
+        name: 'issue',
+        summary: 'check a response and write the certificate',
+        examples: ['attestctl ca issue response.json --dir ca --passphrase-file secret -o certificate.pem'],
+        arguments: [{ name: '<response>', help: 'response.json of the host' }],
+        options: [
+          { flags: '--dir <dir>', help: 'directory of the authority', required: true },
+          { flags: '--passphrase-file <file>', help: 'passphrase of the root key' },
+          { ...OUT, required: true },
+        ],
+        load: () => import('./commands/ca-issue.ts'),
+      },
+    ],
+  },
+  {
+    name: 'trust',
+    summary: 'say what you, the auditor, trust',
+    commands: [
+      {
+        name: 'init',
+        summary: 'make a trust file from chosen roots and, if wanted, a reference bundle',
+        examples: [
+          'attestctl trust init --root ca.pem -o trust.json',
+          'attestctl trust init --root ca.pem --reference golden.attest.json --accept-host-time -o trust.json',
+        ],
+        options: [
+          { flags: '--root <file...>', help: 'PEM or DER root certificates of authorities', required: true },
+          { flags: '--software', help: 'the roots certify software TPMs' },
+          { flags: '--level <n>', help: 'minimum level, 1 to 4; 3 when absent' },
+          { flags: '--host <uri...>', help: 'hosts to accept, attestd://fleet/host; any when absent' },
+          { flags: '--reference <bundle>', help: 'take the PCR allow-list from this bundle' },
+          { flags: '--pcrs <list>', help: 'which PCRs of the reference: 0-7 when absent' },
+          { flags: '--accept-host-time', help: "believe the host's clock for certificate validity" },
+          { flags: '--crl <file...>', help: 'CRLs to use beside those in bundles' },
+          { ...OUT, required: true },
+        ],
+        load: () => import('./commands/trust-init.ts'),
+      },
+      {
+        name: 'show',
+        summary: 'print a trust file for people',
+        examples: ['attestctl trust show trust.json'],
+        arguments: [{ name: '<trust>', help: 'the trust file' }],
+        load: () => import('./commands/trust-show.ts'),
+      },
+    ],
+  },
+  {
+    name: 'run',
+    summary: 'run a command and record it, before and after',
+    examples: ['attestctl run -- make test', 'attestctl run --id-file id -- ./job.sh --fast'],
+    arguments: [{ name: '<command...>', help: 'the command and its arguments, after --' }],
+    options: [
+      SOCKET,
+      { flags: '--tty', help: 'leave the terminal to the command; its streams are then not digested' },
+      { flags: '--id-file <file>', help: 'write the id of the completed record here' },
+      { flags: '--wait <strength>', help: 'durable or sealed; sealed when absent' },
+      { flags: '--idempotency-key <key>', help: 'the same key gives the same records' },
+    ],
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'record',
+    summary: 'record an execution that a program describes in JSON',
+    examples: ['attestctl record request.json', 'my-job --describe | attestctl record -'],
+    arguments: [{ name: '[file]', help: 'the request; - or nothing is stdin' }],
+    options: [
+      SOCKET,
+      { flags: '--wait <strength>', help: 'durable or sealed; sealed when absent' },
+      { flags: '--idempotency-key <key>', help: 'the same key gives the same record' },
+    ],
+    load: () => import('./commands/record.ts'),
+  },
+  {
+    name: 'show',
+    summary: 'show a record, or what is inside a bundle',
+    examples: ['attestctl show 01KAE3X5V0N9S8QX1Z7M2R4B6C', 'attestctl show run.attest.json'],
+    arguments: [{ name: '<id-or-file>', help: 'id of a record, or a bundle file' }],
+    options: [SOCKET],
+    load: () => import('./commands/show.ts'),
+  },
+  {
+    name: 'bundle',
+    summary: 'take a record out as one file for an auditor',
+    examples: [
+      'attestctl bundle 01KAE3X5V0N9S8QX1Z7M2R4B6C -o run.attest.json',
+      'attestctl bundle 01KAE3X5V0N9S8QX1Z7M2R4B6C --state /var/lib/attestd -o run.attest.json',
+    ],
+    arguments: [{ name: '<id>', help: 'id of the record' }],
+    options: [
+      SOCKET,
+      { flags: '--state <dir>', help: 'read a state directory instead of the daemon' },
+      { ...OUT, required: true },
+    ],
+    load: () => import('./commands/bundle.ts'),
+  },
+  {
+    name: 'verify',
+    summary: 'verify an evidence bundle, offline',
+    examples: ['attestctl verify run.attest.json --trust trust.json'],
+    arguments: [{ name: '<file>', help: 'the bundle; - is stdin' }],
+    options: [
+      { flags: '--trust <file>', help: 'your trust file, else ATTESTD_TRUST' },
+      { flags: '--min-level <n>', help: 'demand a higher level than the trust file does' },
+      { flags: '--nonce <hex>', help: 'the file is a fresh quote: the nonce that you chose' },
+    ],
+    load: () => import('./commands/verify.ts'),
+  },
+  {
+    name: 'audit',
+    summary: 'check a whole log: every entry, root, seal, clock and counter',
+    examples: ['attestctl audit /var/lib/attestd', 'attestctl audit --socket /run/attestd/admin.sock'],
+    arguments: [{ name: '[state]', help: 'state directory of the daemon' }],
+    options: [
+      { flags: '--socket <path>', help: 'read the log through the admin socket' },
+      { flags: '--trust <file>', help: 'check the certificate of the AK too' },
+      { flags: '--progress <how>', help: 'auto, bar, lines or none' },
+      { flags: '--cursor <file>', help: 'keep the place here, to go on after an interruption' },
+    ],
+    load: () => import('./commands/audit.ts'),
+  },
+  {
+    name: 'quote',
+    summary: 'have the TPM quote the newest state over a nonce of yours',
+    examples: ['attestctl quote --nonce 00112233445566778899aabbccddeeff -o fresh.json'],
+    options: [
+      SOCKET,
+      { flags: '--nonce <hex>', help: '16 to 64 bytes; chosen and printed when absent' },
+      { ...OUT, required: true },
+    ],
+    load: () => import('./commands/quote.ts'),
+  },
+  {
+    name: 'status',
+    summary: 'what the daemon is doing',
+    examples: ['attestctl status', 'attestctl status --json'],
+    options: [SOCKET],
+    load: () => import('./commands/status.ts'),
+  },
+  {
+    name: 'recover',
+    summary: 'go on after the log and the counter disagreed',
+    examples: ['attestctl recover --new-epoch'],
+    options: [
+      CONFIG,
+      { flags: '--new-epoch', help: 'start a new log that names the old one', required: true },
+      { flags: '--reason <text>', help: 'what happened, for the auditor' },
+      { flags: '--yes', help: 'do not ask' },
+    ],
+    load: () => import('./commands/recover.ts'),
+  },
+  {
+    name: 'version',
+    summary: 'print versions of attestctl, Node and the TPM stack',
+    examples: ['attestctl version --json'],
+    load: () => import('./commands/version.ts'),
+  },
+];
