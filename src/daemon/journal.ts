@@ -1,0 +1,49 @@
+/**
+ * The daemon's log lines: one JSON object a line on stdout, in pino's shape, with the syslog priority in front that
+ * systemd understands (sd-daemon(3), SyslogLevelPrefix). Messages are constant sentences and the particulars are
+ * fields, so that they can be counted. Nothing that a caller sent is ever written here.
+ */
+export type Level = 'debug' | 'info' | 'warn' | 'error';
+
+const ORDER: Record<Level, { readonly syslog: number; readonly pino: number }> = {
+  debug: { syslog: 7, pino: 20 },
+  info: { syslog: 6, pino: 30 },
+  warn: { syslog: 4, pino: 40 },
+  error: { syslog: 3, pino: 50 },
+};
+
+export type Journal = {
+  readonly [L in Level]: (message: string, facts?: Readonly<Record<string, unknown>>) => void;
+};
+
+/**
+ * @param write where lines go; `(line) => process.stdout.write(line)` in the daemon
+ * @param now milliseconds since 1970
+ */
+export function createJournal(
+  level: Level,
+  write: (line: string) => void,
+  now: () => number = Date.now,
+): Journal {
+  const least = ORDER[level].pino;
+  const at =
+    (l: Level) =>
+    (message: string, facts: Readonly<Record<string, unknown>> = {}): void => {
+      const { syslog, pino } = ORDER[l];
+      if (pino < least) return;
+      const line = JSON.stringify({ level: pino, time: now(), msg: message, ...plain(facts) });
+      write(`<${syslog}>${line}\n`);
+    };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** Errors become their code and message; everything else is JSON already. */
+function plain(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(facts)) {
+    if (value instanceof Error) {
+      out[name] = { message: value.message, code: (value as { code?: unknown }).code, stack: value.stack };
+    } else out[name] = typeof value === 'bigint' ? value.toString() : value;
+  }
+  return out;
+}

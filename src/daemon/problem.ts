@@ -1,0 +1,77 @@
+/**
+ * From whatever was thrown to RFC 9457 problem details. One table (core/errors) knows code, status and sentence;
+ * this file knows how fastify and its validator name their faults, and that the field that is wrong must be named.
+ */
+import type { FastifyReply } from 'fastify';
+import { AttestdError, ERRORS, isAttestdError, toProblem } from '../core/errors.ts';
+
+/** What Ajv says about one fault, as fastify hands it on. */
+interface Fault {
+  readonly keyword?: string;
+  readonly instancePath?: string;
+  readonly message?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+/** The JSON pointer of the member that a validator's fault is about. */
+function pointer(fault: Fault): string {
+  const p = fault.params ?? {};
+  const member = p.additionalProperty ?? p.missingProperty ?? p.propertyName ?? p.unevaluatedProperty;
+  const base = fault.instancePath ?? '';
+  if (typeof member !== 'string') return base;
+  return `${base}/${member.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+function fromFault(fault: Fault): AttestdError {
+  const field = pointer(fault);
+  const what =
+    fault.keyword === 'additionalProperties' ? 'is not a known field' : (fault.message ?? 'is not valid');
+  return new AttestdError('INVALID_REQUEST', `${field || 'the body'} ${what}`, { field });
+}
+
+/** Our error for anything that a handler, a parser or fastify itself threw. */
+export function asAttestdError(e: unknown): AttestdError {
+  if (isAttestdError(e)) return e;
+  const x = e as { code?: unknown; validation?: Fault[]; statusCode?: number; message?: string };
+  const first = x.validation?.[0];
+  if (first !== undefined) return fromFault(first);
+  switch (x.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new AttestdError('TOO_LARGE', 'the body is larger than allowed');
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new AttestdError('UNSUPPORTED_MEDIA_TYPE', 'the content type is neither JSON nor NDJSON');
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+      return new AttestdError('MALFORMED', 'the body is not what its headers say');
+    case 'FST_ERR_BAD_URL':
+      return new AttestdError('MALFORMED', 'the path is malformed');
+    default:
+      break;
+  }
+  // The native layers and node:fs throw plain errors that carry one of our codes.
+  if (typeof x.code === 'string' && Object.hasOwn(ERRORS, x.code)) {
+    return new AttestdError(x.code as keyof typeof ERRORS, x.message ?? '', { cause: e });
+  }
+  if (x.statusCode !== undefined && x.statusCode >= 400 && x.statusCode < 500) {
+    return new AttestdError('MALFORMED', 'the request is malformed', { cause: e });
+  }
+  return new AttestdError('INTERNAL', 'the request could not be served', { cause: e });
+}
+
+/** Seconds for Retry-After, where trying again makes sense. */
+export function retryAfter(e: AttestdError): number | undefined {
+  if (e.facts.retryAfter !== undefined) return e.facts.retryAfter;
+  const status = ERRORS[e.code].status;
+  return status === 503 || status === 429 ? 1 : undefined;
+}
+
+/** Answers with problem+json. */
+export function sendProblem(reply: FastifyReply, e: AttestdError, instance?: string): FastifyReply {
+  const wait = retryAfter(e);
+  if (wait !== undefined) reply.header('retry-after', String(wait));
+  return reply
+    .code(ERRORS[e.code].status)
+    .header('content-type', 'application/problem+json')
+    .send(JSON.stringify(toProblem(e, instance)));
+}

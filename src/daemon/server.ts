@@ -1,0 +1,186 @@
+/**
+ * HTTP/1.1 on Unix sockets: one server for callers, one for the operator, both in front of the same routes. This
+ * file owns connections: who may connect and how often, half requests, readers that do not read, and a stop that
+ * lets answers under way go out. Nothing listens on TCP.
+ */
+import { chmodSync, chownSync, existsSync, readFileSync, unlinkSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { AttestdError } from '../core/errors.ts';
+import type { Callers } from './caller.ts';
+import type { Config } from './config.ts';
+import type { Limits } from './limits.ts';
+
+/** Where a server listens: a descriptor from systemd, or a path of its own. */
+export type Listen =
+  | { readonly fd: number }
+  | { readonly path: string; readonly mode: string; readonly group: string };
+
+export interface SocketServer {
+  readonly connections: number;
+  /** Takes no more connections, lets requests under way end for so many milliseconds, then cuts the rest. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ServerInput {
+  readonly handler: RequestListener;
+  readonly listen: Listen;
+  readonly admin: boolean;
+  readonly callers: Callers;
+  readonly limits: Limits;
+  readonly settings: Config['limits'];
+  /** A connection was refused or cut; constant sentence. */
+  readonly onCut: (why: string) => void;
+}
+
+interface Connection {
+  uid: number;
+  /** Bytes that the peer had taken at the last look, and when that last changed. */
+  taken: number;
+  takenAt: number;
+}
+
+/** Starts to listen. @throws STORAGE_UNAVAILABLE when the socket cannot be made */
+export async function startServer(input: ServerInput): Promise<SocketServer> {
+  const { settings } = input;
+  const server = createServer(
+    {
+      keepAlive: false,
+      noDelay: false,
+      maxHeaderSize: 8192,
+      headersTimeout: settings.request_ms,
+      // A stream may last for days; whole requests have a deadline of their own (deadline.ts).
+      requestTimeout: 0,
+      keepAliveTimeout: 75_000,
+      connectionsCheckingInterval: Math.min(1000, settings.request_ms),
+      insecureHTTPParser: false,
+    },
+    input.handler,
+  );
+  const connections = new Map<Socket, Connection>();
+  server.on('connection', (socket: Socket) => {
+    let uid: number;
+    try {
+      uid = input.callers.accept(socket, input.admin);
+    } catch {
+      input.onCut('a connection without peer credentials was cut');
+      socket.destroy();
+      return;
+    }
+    if (!input.limits.connect(uid)) {
+      input.onCut('a connection over the limit was cut');
+      refuse(socket);
+      return;
+    }
+    connections.set(socket, { uid, taken: 0, takenAt: Date.now() });
+    socket.once('close', () => {
+      connections.delete(socket);
+      input.limits.disconnect(uid);
+    });
+  });
+  server.on('clientError', (_e, socket) => {
+    if (socket.writable) {
+      socket.end(
+        'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\r\n' +
+          '{"type":"urn:attestd:error:MALFORMED","title":"the input is malformed","status":400,' +
+          '"detail":"not an HTTP/1.1 request, or not in time"}',
+      );
+    }
+    (socket as Socket).destroySoon();
+  });
+  const sweep = setInterval(
+    () => cutStalled(connections, settings.stalled_ms, input.onCut),
+    Math.min(1000, settings.stalled_ms),
+  );
+  sweep.unref();
+  await listen(server, input.listen);
+  return {
+    get connections() {
+      return connections.size;
+    },
+    async close(graceMs) {
+      clearInterval(sweep);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const timer = setTimeout(() => {
+        for (const socket of connections.keys()) socket.destroy();
+      }, graceMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function refuse(socket: Socket): void {
+  socket.end(
+    'HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n' +
+      'content-type: application/problem+json\r\n\r\n' +
+      '{"type":"urn:attestd:error:OVERLOADED","title":"the daemon has as much work queued as it takes","status":503,' +
+      '"detail":"too many connections"}',
+  );
+  socket.destroySoon();
+}
+
+/** Cuts whoever has not taken a byte of what waits for it for so long. */
+function cutStalled(connections: Map<Socket, Connection>, ms: number, onCut: (why: string) => void): void {
+  const now = Date.now();
+  for (const [socket, c] of connections) {
+    const taken = socket.bytesWritten - socket.writableLength;
+    if (socket.writableLength === 0 || taken !== c.taken) {
+      c.taken = taken;
+      c.takenAt = now;
+    } else if (now - c.takenAt >= ms) {
+      onCut('a connection whose peer does not read was cut');
+      socket.destroy();
+    }
+  }
+}
+
+async function listen(server: Server, where: Listen): Promise<void> {
+  if ('path' in where) await clearStale(where.path);
+  const before = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      // fastify.listen({ fd }) fails on an inherited Unix socket: the plain server does not.
+      server.listen('fd' in where ? { fd: where.fd } : { path: where.path, backlog: 511 }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (e) {
+    throw new AttestdError('STORAGE_UNAVAILABLE', `the socket cannot be opened: ${(e as Error).message}`, {
+      cause: e,
+    });
+  } finally {
+    process.umask(before);
+  }
+  if ('path' in where) {
+    if (where.group !== '') chownSync(where.path, process.getuid?.() ?? -1, groupId(where.group));
+    chmodSync(where.path, Number.parseInt(where.mode, 8));
+  }
+}
+
+/** Removes a socket that nobody listens on any more. @throws EXISTS when somebody does */
+async function clearStale(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const alive = await new Promise<boolean>((resolve) => {
+    const s = connect(path, () => {
+      s.destroy();
+      resolve(true);
+    });
+    s.once('error', () => resolve(false));
+  });
+  if (alive) throw new AttestdError('EXISTS', `another process listens on ${path}`);
+  unlinkSync(path);
+}
+
+/** Number of a group by /etc/group. @throws CONFIG_INVALID */
+function groupId(name: string): number {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((l) => l.startsWith(`${name}:`));
+  const gid = Number(line?.split(':')[2]);
+  if (!Number.isInteger(gid)) throw new AttestdError('CONFIG_INVALID', `there is no group ${name}`);
+  return gid;
+}

@@ -1,0 +1,142 @@
+/**
+ * A stream of records in, a stream of answers out: application/x-ndjson of any length, one answer line for each
+ * line, in order. A line that is refused gets an error line with its number and the stream goes on. Reading stops
+ * while the caller's share is used up or while the caller does not take its answers, and so does its sending.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AttestdError, toProblem } from '../core/errors.ts';
+import type { Limits } from './limits.ts';
+import { createLineReader, type Line } from './lines.ts';
+import { asAttestdError } from './problem.ts';
+
+/** Records one line; calls back once, now or later, with the JSON text of a receipt (an object) or an error. */
+export type RecordLine = (bytes: Buffer, done: (e: AttestdError | null, receipt: string) => void) => void;
+
+export interface StreamInput {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly uid: number;
+  readonly limits: Limits;
+  readonly maxLineBytes: number;
+  readonly record: RecordLine;
+  readonly instance: string;
+}
+
+/** Answers that may wait for an earlier one, or for the caller to take them. */
+const WINDOW = 8192;
+/** How soon a stream that found no room looks again, in milliseconds. */
+const LOOK_AGAIN_MS = 20;
+
+/** Serves one stream to its end. */
+export function serveStream(input: StreamInput): void {
+  const { request, response, uid, limits } = input;
+  const lines = createLineReader(input.maxLineBytes);
+  /** Answers by line, from `first` on; undefined while a record is not done. */
+  const slots: (string | undefined)[] = [];
+  let head = 0;
+  let count = 0;
+  let ended = false;
+  let blocked = false;
+  let gone = false;
+  let writing = false;
+  let again: NodeJS.Timeout | undefined;
+
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  response.flushHeaders();
+
+  const answer = (slot: number, text: string): void => {
+    slots[slot - base] = text;
+    if (!writing && !gone) {
+      writing = true;
+      setImmediate(write);
+    }
+  };
+  let base = 0;
+
+  function write(): void {
+    writing = false;
+    if (gone) return;
+    const from = head;
+    while (head < slots.length && slots[head] !== undefined) head++;
+    if (head > from) {
+      const out = `${slots.slice(from, head).join('\n')}\n`;
+      if (head >= 1024 || head === slots.length) {
+        slots.splice(0, head);
+        base += head;
+        head = 0;
+      }
+      if (!response.write(out)) blocked = true;
+    }
+    if (ended && slots.length === head && lines.held === 0) response.end();
+    else pump();
+  }
+
+  function fail(slot: number, line: number, e: AttestdError): void {
+    answer(slot, JSON.stringify({ line, error: toProblem(e, input.instance) }));
+  }
+
+  function one(line: Line): void {
+    const slot = base + slots.length;
+    const number = ++count;
+    slots.push(undefined);
+    if (line.kind === 'long') {
+      fail(slot, number, new AttestdError('TOO_LARGE', `a line of more than ${input.maxLineBytes} bytes`));
+      return;
+    }
+    const { bytes } = line;
+    try {
+      limits.take(uid, bytes.length);
+    } catch (e) {
+      fail(slot, number, asAttestdError(e));
+      return;
+    }
+    input.record(bytes, (e, receipt) => {
+      limits.give(uid, bytes.length);
+      if (e !== null) fail(slot, number, e);
+      else answer(slot, `{"line":${number},${receipt.slice(1)}`);
+    });
+  }
+
+  /** Takes lines as long as there is room for what they cost; otherwise the sender waits. */
+  function pump(): void {
+    if (again !== undefined || gone) return;
+    while (!blocked && slots.length - head < WINDOW) {
+      const line = lines.next() ?? (ended ? lines.rest() : undefined);
+      if (line === undefined) {
+        if (ended) {
+          if (slots.length === head) response.end();
+        } else if (request.isPaused()) request.resume();
+        return;
+      }
+      if (line.kind === 'line' && !limits.room(uid, line.bytes.length)) {
+        lines.back();
+        again = setTimeout(() => {
+          again = undefined;
+          pump();
+        }, LOOK_AGAIN_MS);
+        break;
+      }
+      one(line);
+    }
+    request.pause();
+  }
+
+  response.on('drain', () => {
+    blocked = false;
+    pump();
+  });
+  request.on('data', (chunk: Buffer) => {
+    lines.push(chunk);
+    pump();
+  });
+  request.on('end', () => {
+    ended = true;
+    pump();
+  });
+  // Half a line of a sender that went away is no record.
+  response.on('close', () => {
+    gone = true;
+    if (again !== undefined) clearTimeout(again);
+  });
+  request.on('error', () => response.destroy());
+}

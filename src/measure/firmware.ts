@@ -1,0 +1,26 @@
+/**
+ * The firmware's event log as the kernel hands it out (TCG PC Client Platform Firmware Profile §10), by digest and
+ * size. The file is readable by root only on most systems, and the daemon is not root: then it says so.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+
+/** Where the kernel keeps it. */
+export const FIRMWARE_LOG = '/sys/kernel/security/tpm0/binary_bios_measurements';
+
+/** SHA-256 in hex and size in bytes; `absent` where there is no such file, `unreadable` where it may not be read. */
+export type FirmwareLog = { readonly sha256: string; readonly size: number } | 'unreadable' | 'absent';
+
+/** Longest log that is read; firmware logs are tens of kilobytes. */
+const MAX_SIZE = 16 << 20;
+
+/** Reads the log's digest. Never throws. */
+export async function readFirmwareLog(path: string = FIRMWARE_LOG): Promise<FirmwareLog> {
+  try {
+    const bytes = await readFile(path);
+    if (bytes.length > MAX_SIZE) return 'unreadable';
+    return { sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length };
+  } catch (e) {
+    return (e as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : 'unreadable';
+  }
+}
