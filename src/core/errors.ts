@@ -139,6 +139,24 @@ export const ERRORS = {
   ENROL_REFUSED: row(403, 6, 'the authority refuses this enrolment', 'the failed condition is named'),
   CHALLENGE_EXPIRED: row(403, 6, 'the challenge has expired', 'ask the authority for a new challenge'),
   CHALLENGE_USED: row(403, 6, 'the challenge was used already', 'ask the authority for a new challenge'),
+  AUTHORITY_LOCKED: row(
+    503,
+    5,
+    'another process is at work in this authority',
+    'wait for it; if none runs, remove the file lock in its folder',
+  ),
+  AUTHORITY_CORRUPT: row(
+    503,
+    5,
+    'the folder of the authority is not as it was left',
+    'keep it as it is and compare with a backup; nothing was issued',
+  ),
+  PASSPHRASE_WRONG: row(
+    403,
+    6,
+    'the passphrase does not open the root key',
+    'give the file or descriptor with the right passphrase',
+  ),
 
   // Verdicts and the rest
   REJECTED: row(422, 1, 'the evidence is rejected', 'the failed checks are listed'),
