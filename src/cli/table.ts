@@ -107,6 +107,10 @@ export const TABLE: readonly Command[] = [
           { flags: '--level <n>', help: 'minimum level, 1 to 4; 3 when absent' },
           { flags: '--host <uri...>', help: 'hosts to accept, attestd://fleet/host; any when absent' },
           { flags: '--reference <bundle>', help: 'take the PCR allow-list from this bundle' },
+          {
+            flags: '--firmware-log <file>',
+            help: 'take the PCR allow-list from the replay of this firmware log',
+          },
           { flags: '--pcrs <list>', help: 'which PCRs of the reference: 0-7 when absent' },
           { flags: '--accept-host-time', help: "believe the host's clock for certificate validity" },
           { flags: '--crl <file...>', help: 'CRLs to use beside those in bundles' },

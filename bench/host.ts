@@ -1,0 +1,130 @@
+/** A whole host for a measurement: software TPM behind a proxy that delays it, state directory, daemon process. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type Swtpm, startSwtpm } from '../test/kit/swtpm.ts';
+import { CC } from '../test/kit/wire.ts';
+
+const run = promisify(execFile);
+
+/** The checkout: this file runs from `build/tools/bench`. */
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+const CTL = join(ROOT, 'dist/cli/main.js');
+const DAEMON = join(ROOT, 'dist/daemon/main.js');
+
+export interface Host {
+  readonly dir: string;
+  readonly socket: string;
+  readonly tpm: Swtpm;
+  /** Runs attestctl with the configuration of this host. */
+  ctl(...args: string[]): Promise<string>;
+  /** Sets how long quote, sign and NV certify take, in milliseconds. */
+  delay(ms: number): void;
+  /** Starts the daemon; answers the milliseconds until it could record. */
+  start(): Promise<number>;
+  /** Ends the daemon cleanly. */
+  stop(): Promise<void>;
+  get(path: string): Promise<Record<string, unknown>>;
+  /** Resident anonymous memory of the daemon, bytes. */
+  anonymous(): number;
+  remove(): Promise<void>;
+}
+
+/** Makes a host that is initialised and not running. */
+export async function makeHost(): Promise<Host> {
+  const dir = mkdtempSync(join(tmpdir(), 'attestd-bench-'));
+  const tpm = await startSwtpm({ proxy: true });
+  const socket = join(dir, 'attestd.sock');
+  const config = join(dir, 'attestd.toml');
+  mkdirSync(join(dir, 'state'), { mode: 0o700 });
+  writeFileSync(
+    config,
+    [
+      'fleet = "bench"',
+      'host = "host-1"',
+      `state_dir = "${join(dir, 'state')}"`,
+      `[socket]\npath = "${socket}"`,
+      `[admin_socket]\npath = "${join(dir, 'admin.sock')}"`,
+      `[tpm]\ntcti = "${tpm.tcti}"\nassurance = "software"`,
+      // One benchmark caller stands for many: it gets what a whole host may have.
+      '[limits]\nconnections = 4096\nconnections_per_caller = 4096\nrecords_per_second = 10000000\nburst = 10000000',
+      'in_flight_per_caller = 8192\nbytes_per_caller = 16777216',
+      '[log]\nlevel = "warn"',
+    ].join('\n'),
+  );
+  let child: ChildProcess | undefined;
+  let undo: (() => void)[] = [];
+  const host: Host = {
+    dir,
+    socket,
+    tpm,
+    async ctl(...args) {
+      const needs =
+        ['init', 'recover'].includes(args[0] as string) || (args[0] === 'enroll' && args.length > 1);
+      const { stdout } = await run('node', [CTL, ...args, ...(needs ? ['--config', config] : [])], {
+        env: { ...process.env, ATTESTD_SOCKET: socket },
+        maxBuffer: 64 * 1024 * 1024,
+      });
+      return stdout;
+    },
+    delay(ms) {
+      for (const f of undo) f();
+      undo =
+        ms === 0
+          ? []
+          : [CC.quote, CC.sign, CC.nvCertify].map(
+              (cc) => tpm.proxy?.inject({ cc, delayMs: ms }) ?? (() => undefined),
+            );
+    },
+    async start() {
+      const from = performance.now();
+      child = spawn('node', [DAEMON, '--config', config], { stdio: ['ignore', 'inherit', 'inherit'] });
+      for (;;) {
+        if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}`);
+        const health = await host.get('/v1/health').catch(() => undefined);
+        if (health !== undefined && JSON.stringify(health).includes('"record":true')) break;
+        await sleep(5);
+      }
+      return performance.now() - from;
+    },
+    async stop() {
+      const ending = child;
+      child = undefined;
+      if (ending === undefined) return;
+      const ended = new Promise((resolve) => ending.once('exit', resolve));
+      ending.kill('SIGTERM');
+      await ended;
+    },
+    get: (path) => get(socket, path),
+    anonymous() {
+      const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
+      return Number(/RssAnon:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+    },
+    async remove() {
+      await host.stop();
+      await tpm.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+  await host.ctl('init');
+  return host;
+}
+
+function get(socketPath: string, path: string): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    const r = request({ socketPath, path, headers: { 'attestd-client': 'bench/1' } }, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (c: Buffer) => chunks.push(c));
+      answer.on('end', () =>
+        resolve(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>),
+      );
+    });
+    r.on('error', reject);
+    r.end();
+  });
+}
