@@ -1,0 +1,72 @@
+/**
+ * `npm run bench`: every figure of the README in one run. Prints the table on stderr and one JSON document on stdout.
+ *   --quick        shorter runs and a log of 100,000 entries: a look, not the figures
+ *   --only a,b     some of: throughput, sealed, slow, reset, size, verify
+ *   --write        puts the table into README.md
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { enrolledBundle } from './enrolled.ts';
+import { makeHost, ROOT } from './host.ts';
+import { type Figure, keeps, markdown } from './report.ts';
+import { reset, type Shape, sealed, slowTpm, throughput } from './scenarios.ts';
+import { cold, size } from './size.ts';
+
+const words = process.argv.slice(2);
+const quick = words.includes('--quick');
+const only = words.includes('--only') ? words[words.indexOf('--only') + 1]?.split(',') : undefined;
+const shape: Shape = quick ? { runs: 1, seconds: 3 } : { runs: 3, seconds: 8 };
+const started = performance.now();
+const progress = (text: string) =>
+  process.stderr.write(`bench: ${Math.round((performance.now() - started) / 1000)} s: ${text}\n`);
+const wanted = (name: string) => only === undefined || only.includes(name);
+
+const figures: Figure[] = [];
+const add = (found: Figure[]) => {
+  for (const f of found) {
+    figures.push(f);
+    progress(`${f.what}: ${f.value.toPrecision(3)}${keeps(f) ? '' : ' — MISSES its bound'}`);
+  }
+};
+
+if (['throughput', 'sealed', 'slow', 'reset'].some(wanted)) {
+  progress('a host');
+  const host = await makeHost();
+  try {
+    await host.start();
+    if (wanted('throughput')) add(await throughput(host, shape));
+    if (wanted('sealed')) add(await sealed(host, shape));
+    if (wanted('slow')) add(await slowTpm(host, shape));
+    if (wanted('reset')) add(await reset(host, shape));
+  } finally {
+    await host.remove();
+  }
+}
+if (wanted('size')) add(await size(shape, 10_000, quick ? 100_000 : 1_000_000, progress));
+if (wanted('verify')) {
+  progress('an enrolled host');
+  const made = await enrolledBundle();
+  try {
+    add([await cold(shape, made.bundle, made.trust)]);
+  } finally {
+    await made.remove();
+  }
+}
+
+const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.versions.node}`;
+const table = markdown(figures, machine);
+process.stderr.write(`\n${table}\n`);
+process.stdout.write(`${JSON.stringify({ schema: 'attestd.dev/bench/v1', machine, figures }, null, 2)}\n`);
+if (words.includes('--write')) {
+  const file = join(ROOT, 'README.md');
+  const text = readFileSync(file, 'utf8');
+  writeFileSync(
+    file,
+    text.replace(
+      /(<!-- bench:begin -->\n)[\s\S]*(<!-- bench:end -->)/,
+      (_, a: string, b: string) => `${a}${table}${b}`,
+    ),
+  );
+}
+if (!figures.every(keeps)) process.exitCode = 1;
