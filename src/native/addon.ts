@@ -30,9 +30,9 @@ export interface InheritedSocket {
  * After the first failure every write rejects with EPOISONED: a page that could not be written is not tried again.
  */
 export interface SyncWriter {
-  /** Resolves when these bytes are durable at `offset`. The buffers are pinned, not copied: leave them alone until then. */
+  /** Resolves when these bytes are durable at `offset`, one after the other. They are copied first. */
   write(buffers: readonly Uint8Array[], offset: number): Promise<void>;
-  /** Lets queued writes end and stops the thread; leaves the descriptor open. */
+  /** Lets queued writes end, then closes the writer's own duplicate of the descriptor; yours stays open. */
   close(): Promise<void>;
 }
 
