@@ -1,0 +1,163 @@
+/**
+ * The writer of execution records, made for speed: the known frame stands in canonical order as text, only what the
+ * caller sent is canonicalised, and the entry is encoded once into a scratch buffer. Its bytes are those that
+ * `buildEntry` gives for the same predicate (a property test holds them equal).
+ */
+import { toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { sha256 } from '../core/hash.ts';
+import { assertJson, type Json, type JsonObject } from '../core/json.ts';
+import { PAYLOAD_TYPE, STATEMENT_TYPE } from '../core/namespace.ts';
+import { formatTime } from '../core/time.ts';
+import { ulid } from '../core/ulid.ts';
+import { canonical } from './canonical.ts';
+import { artefactValue, SALT_BYTES } from './disclosure.ts';
+import { MAX_ENTRY } from './dsse.ts';
+import { createRandomPool, type RandomBytes } from './pool.ts';
+import type { BuiltRecord } from './record.ts';
+import type { RecordRequest } from './schema/request.ts';
+import { predicateType } from './statement.ts';
+
+/** A record with the disclosures that open it, in the order of the request. */
+export interface ExecutionRecord extends BuiltRecord {
+  readonly disclosures: readonly string[];
+}
+
+/** Writes one record; see `createExecutionWriter`. */
+export type ExecutionWriter = (
+  request: RecordRequest,
+  observedCanonicalJson: string,
+  timeMs: number,
+) => ExecutionRecord;
+
+/** Where a run's records belong, and the source of salts and ids. */
+export interface ExecutionWriterOptions {
+  /** Origin of the log. */
+  readonly log: string;
+  /** Record digest of the run's boot entry, hexadecimal. */
+  readonly boot: string;
+  /** Gives that many random bytes; called for some kilobytes at a time. */
+  readonly random: RandomBytes;
+}
+
+type Group = 'inputs' | 'parameters' | 'outputs';
+
+/** Room for the DSSE header, whose length has up to five digits, before the payload. */
+const HEADER_ROOM = 64;
+const encoder = new TextEncoder();
+
+/**
+ * A writer for the records of one run. It takes requests that `parseJson` and the request schema accepted, and the
+ * observed caller already in RFC 8785 form (made once per connection).
+ * The writer throws RECORD_TOO_LARGE over 65,535 bytes, INVALID_REQUEST when a name is both salted and plain, and
+ * MALFORMED for a lone surrogate.
+ */
+export function createExecutionWriter(options: ExecutionWriterOptions): ExecutionWriter {
+  const random = createRandomPool(options.random);
+  const scratch = new Uint8Array(HEADER_ROOM + MAX_ENTRY + 1);
+  const head = utf8(`{"_type":${JSON.stringify(STATEMENT_TYPE)},"predicate":`);
+  scratch.set(head, HEADER_ROOM);
+  const predicateAt = HEADER_ROOM + head.length;
+  const type = utf8(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} `);
+  const boot = `,"authorization":"ungoverned","boot":${JSON.stringify(options.boot)},"caller":{`;
+  const log = `,"log":${JSON.stringify(options.log)}`;
+  const tailStart = `,"predicateType":${JSON.stringify(predicateType('execution'))},"subject":[{"digest":{"sha256":"`;
+
+  function put(text: string, at: number): number {
+    const { read, written } = encoder.encodeInto(text, scratch.subarray(at));
+    if (read < text.length) throw tooLarge();
+    return at + written;
+  }
+
+  function frame(payloadEnd: number): Uint8Array {
+    const length = `${payloadEnd - HEADER_ROOM} `;
+    const start = HEADER_ROOM - length.length - type.length;
+    if (payloadEnd - start > MAX_ENTRY) throw tooLarge();
+    scratch.set(type, start);
+    for (let i = 0; i < length.length; i++) scratch[start + type.length + i] = length.charCodeAt(i);
+    return scratch.slice(start, payloadEnd);
+  }
+
+  return (request, observed, timeMs) => {
+    const disclosures: string[] = [];
+    const id = ulid(timeMs, random(10));
+    const salt = toBase64Url(random(SALT_BYTES));
+    const r = request as RecordRequest & JsonObject;
+    const inputs = group(request, 'inputs', random, disclosures);
+    const parameters = group(request, 'parameters', random, disclosures);
+    const outputs = group(request, 'outputs', random, disclosures);
+
+    let text = `{"action":${canonical(request.action)}${boot}`;
+    if (request.claimed !== undefined) text += `"claimed":${canonical(request.claimed)},`;
+    text += `"observed":${observed}}${member('capture', r.capture)},"id":"${id}"${inputs}${log}`;
+    if (request.outcome !== undefined) {
+      text += `,"outcome":${canonical({ ...request.outcome, observedBy: 'caller' })}`;
+    }
+    text += `${outputs}${parameters}${member('parents', r.parents)},"phase":"${request.phase}","salt":"${salt}"`;
+    text += `,"time":"${formatTime(timeMs)}"${member('trace', r.trace)},"v":1}`;
+
+    const artefacts = artefactSubjects(request, random, disclosures);
+    if (text.includes('\\ud') || artefacts.includes('\\ud')) assertJson(request);
+    const predicateEnd = put(text, predicateAt);
+    const subject = toHex(sha256(scratch.subarray(predicateAt, predicateEnd)));
+    const end = put(`${tailStart}${subject}"},"name":"execution:${id}"}${artefacts}]}`, predicateEnd);
+    const entry = frame(end);
+    return { id, entry, recordDigest: sha256(entry), disclosures };
+  };
+}
+
+const tooLarge = () => new AttestdError('RECORD_TOO_LARGE', `the record would be over ${MAX_ENTRY} bytes`);
+
+const member = (name: string, value: Json | undefined): string =>
+  value === undefined ? '' : `,"${name}":${canonical(value)}`;
+
+/** `,"inputs":{"_sd":[…]}` with plain members in their canonical places; nothing when the caller sent neither. */
+function group(request: RecordRequest, name: Group, random: RandomBytes, disclosures: string[]): string {
+  const salted = request[name] as JsonObject | undefined;
+  const plain = request.plain?.[name] as JsonObject | undefined;
+  if (salted === undefined && plain === undefined) return '';
+  const digests: string[] = [];
+  if (salted !== undefined) {
+    for (const member of Object.keys(salted)) {
+      if (plain !== undefined && Object.hasOwn(plain, member)) throw twice(name, member);
+      digests.push(toBase64Url(disclose(member, salted[member] as Json, random, disclosures)));
+    }
+  }
+  // RFC 9901 §4.2.4.1: the order of the digests must not tell the order of the names.
+  digests.sort();
+  const sd = digests.length === 0 ? '[]' : `["${digests.join('","')}"]`;
+  if (plain === undefined) return `,"${name}":{"_sd":${sd}}`;
+  const members = ['_sd', ...Object.keys(plain)].sort();
+  const texts = members.map((m) =>
+    m === '_sd' ? `"_sd":${sd}` : `${JSON.stringify(m)}:${canonical(plain[m] as Json)}`,
+  );
+  return `,"${name}":{${texts.join(',')}}`;
+}
+
+function twice(group: Group, member: string): AttestdError {
+  const pointer = `/plain/${group}/${member.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  return new AttestdError('INVALID_REQUEST', `${pointer}: the name stands in /${group} too`, {
+    field: pointer,
+  });
+}
+
+/** Makes a disclosure, keeps its text, and returns its digest. */
+function disclose(name: string, value: Json, random: RandomBytes, disclosures: string[]): Uint8Array {
+  const salt = toBase64Url(random(SALT_BYTES));
+  const json = `["${salt}",${JSON.stringify(name)},${canonical(value)}]`;
+  if (json.includes('\\ud')) assertJson([name, value]);
+  const text = toBase64Url(encoder.encode(json));
+  disclosures.push(text);
+  return sha256(encoder.encode(text));
+}
+
+/** Subjects after the first, each with a leading comma. */
+function artefactSubjects(request: RecordRequest, random: RandomBytes, disclosures: string[]): string {
+  let out = '';
+  for (const { name, sha256: digest, plain } of request.artefacts ?? []) {
+    const shown = plain === true ? digest : toHex(disclose(name, artefactValue(digest), random, disclosures));
+    const mark = plain === true ? '' : '"annotations":{"salted":true},';
+    out += `,{${mark}"digest":{"sha256":"${shown}"},"name":${JSON.stringify(name)}}`;
+  }
+  return out;
+}

@@ -1,0 +1,332 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { concat, fromUtf8, toBase64Url, toHex, u32, utf8 } from '../../src/core/bytes.ts';
+import { sha256 } from '../../src/core/hash.ts';
+import { type Json, type JsonObject, jcs, parseJson } from '../../src/core/json.ts';
+import { ulid } from '../../src/core/ulid.ts';
+import { canonical } from '../../src/evidence/canonical.ts';
+import { disclosureDigest, makeDisclosure, parseDisclosure } from '../../src/evidence/disclosure.ts';
+import { MAX_ENTRY, parseEntry } from '../../src/evidence/dsse.ts';
+import { createExecutionWriter } from '../../src/evidence/execution.ts';
+import { createRandomPool } from '../../src/evidence/pool.ts';
+import { type Body, buildEntry } from '../../src/evidence/record.ts';
+import type { ObservedCaller } from '../../src/evidence/schema/execution.ts';
+import { RecordRequest } from '../../src/evidence/schema/request.ts';
+import { checkShape, readStatement, type Subject } from '../../src/evidence/statement.ts';
+
+const LOG = 'example.org/host-1/17';
+const BOOT = 'ab'.repeat(32);
+const TIME = Date.UTC(2026, 10, 21, 15, 2, 11, 250);
+const OBSERVED: ObservedCaller = {
+  uid: 1001,
+  gid: 1001,
+  pid: 4242,
+  startTicks: 883212,
+  exe: { path: '/usr/bin/agent', sha256: 'cd'.repeat(32) },
+  exeMethod: 'procfs',
+  cgroup: '/system.slice/agent.service',
+  unit: 'agent.service',
+  method: 'SO_PEERCRED+SO_PEERPIDFD',
+};
+
+/** A source whose bytes differ everywhere and are the same for both builders. */
+function source(): (n: number) => Uint8Array {
+  let n = 0;
+  return (size) => {
+    const blocks = Array.from({ length: Math.ceil(size / 32) }, () => sha256(u32(n++)));
+    return concat(...blocks).slice(0, size);
+  };
+}
+
+/** The same record by the plain way: RFC 8785 over a predicate object. */
+function byGeneralBuilder(request: RecordRequest, observed: ObservedCaller) {
+  const random = createRandomPool(source());
+  const disclosures: string[] = [];
+  const disclose = (name: string, value: Json) => {
+    const d = makeDisclosure(random(16), name, value);
+    disclosures.push(d);
+    return disclosureDigest(d);
+  };
+  const id = ulid(TIME, random(10));
+  const salt = random(16).slice();
+  const groups: [string, JsonObject][] = [];
+  for (const name of ['inputs', 'parameters', 'outputs'] as const) {
+    const salted = request[name];
+    const plain = request.plain?.[name];
+    if (salted === undefined && plain === undefined) continue;
+    const sd = Object.entries(salted ?? {}).map(([n, v]) => toBase64Url(disclose(n, v as Json)));
+    groups.push([
+      name,
+      Object.fromEntries([['_sd', sd.sort()], ...Object.entries(plain ?? {})]) as JsonObject,
+    ]);
+  }
+  const artefacts = (request.artefacts ?? []).map(
+    (a): Subject =>
+      a.plain === true
+        ? { name: a.name, digest: { sha256: a.sha256 } }
+        : {
+            name: a.name,
+            digest: { sha256: toHex(disclose(a.name, `sha256:${a.sha256}`)) },
+            annotations: { salted: true },
+          },
+  );
+  const { outcome, phase, action, claimed, parents, trace, capture } = request;
+  const body = {
+    phase,
+    action,
+    caller: { observed, ...(claimed === undefined ? {} : { claimed }) },
+    authorization: 'ungoverned',
+    ...Object.fromEntries(groups),
+    ...(outcome === undefined ? {} : { outcome: { ...outcome, observedBy: 'caller' } }),
+    ...(parents === undefined ? {} : { parents }),
+    ...(trace === undefined ? {} : { trace }),
+    ...(capture === undefined ? {} : { capture }),
+  } as Body<'execution'>;
+  const frame = { id, log: LOG, boot: BOOT, timeMs: TIME, salt };
+  return { ...buildEntry('execution', body, frame, artefacts), disclosures };
+}
+
+const write = (request: RecordRequest, observed = OBSERVED) =>
+  createExecutionWriter({ log: LOG, boot: BOOT, random: source() })(request, jcs(observed), TIME);
+
+const word = (max: number) =>
+  fc.oneof(
+    fc.constantFrom(
+      'a',
+      'Z',
+      '0',
+      'é',
+      '€',
+      '\u{1f600}',
+      '"',
+      '\\',
+      '\\ud800',
+      '/',
+      '~',
+      '__proto__',
+      'constructor',
+      '10',
+      '9',
+    ),
+    fc
+      .string({ minLength: 1, maxLength: max, unit: 'grapheme-composite' })
+      .map((s) => s.replace(/\p{Cc}/gu, '_')),
+  );
+const memberName = word(20).filter((n) => !['_sd', '_sd_alg', '...'].includes(n) && [...n].length <= 128);
+const number = fc.oneof(
+  fc.maxSafeInteger().filter((n) => !Object.is(n, -0)),
+  fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }).filter((n) => !Object.is(n, -0)),
+);
+const json = fc.letrec<{ value: Json }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.constant(null),
+    fc.boolean(),
+    number,
+    fc.string({ maxLength: 20, unit: 'binary' }),
+    fc.array(tie('value'), { maxLength: 4 }) as fc.Arbitrary<Json>,
+    fc.dictionary(fc.string({ maxLength: 8, unit: 'grapheme' }), tie('value'), {
+      maxKeys: 4,
+      noNullPrototype: true,
+    }) as fc.Arbitrary<Json>,
+  ),
+})).value;
+const members = fc.dictionary(memberName, json, { maxKeys: 5, noNullPrototype: true });
+const optional = <T>(a: fc.Arbitrary<T>) => fc.option(a, { nil: undefined });
+const hex32 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(toHex);
+
+const requests: fc.Arbitrary<RecordRequest> = fc
+  .record({
+    phase: fc.constantFrom('attempted' as const, 'completed' as const, 'interrupted' as const),
+    action: fc.record({ type: word(20), name: word(20), target: optional(word(40)) }).map((a) => drop(a)),
+    claimed: optional(
+      fc.dictionary(memberName, fc.oneof(fc.string({ maxLength: 40 }), number, fc.boolean()), {
+        maxKeys: 4,
+        noNullPrototype: true,
+      }),
+    ),
+    inputs: optional(members),
+    parameters: optional(members),
+    outputs: optional(members),
+    plain: optional(
+      fc
+        .record({ inputs: optional(members), parameters: optional(members), outputs: optional(members) })
+        .map((p) => drop(p)),
+    ),
+    outcome: optional(
+      fc
+        .record({
+          status: fc.constantFrom('succeeded' as const, 'failed' as const, 'timedout' as const),
+          effect: fc.constantFrom('dispatched' as const, 'confirmed' as const, 'unknown' as const),
+          code: optional(fc.oneof(fc.integer({ min: -1000, max: 1000 }), fc.constant('SIGTERM'))),
+        })
+        .map((o) => drop(o)),
+    ),
+    artefacts: optional(
+      fc.array(
+        fc.record({ name: word(30), sha256: hex32, plain: optional(fc.boolean()) }).map((a) => drop(a)),
+        { maxLength: 3 },
+      ),
+    ),
+    parents: optional(
+      fc.array(
+        fc
+          .record({
+            rel: fc.constantFrom('authorizedBy' as const, 'calledBy' as const, 'completes' as const),
+            digest: hex32,
+            log: optional(fc.constant('a.b/c/1')),
+          })
+          .map((p) => drop(p)),
+        { maxLength: 3 },
+      ),
+    ),
+    trace: optional(fc.constant({ traceparent: `00-${'4b'.repeat(16)}-${'a1'.repeat(8)}-01` })),
+    capture: optional(fc.record({ complete: fc.boolean(), omitted: fc.array(word(20), { maxLength: 3 }) })),
+  })
+  .map((r) => withoutClashes(drop(r) as RecordRequest));
+
+/** Without the members that are undefined, as JSON has none. */
+function drop<T extends object>(o: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)) as never;
+}
+
+function withoutClashes(r: RecordRequest): RecordRequest {
+  for (const g of ['inputs', 'parameters', 'outputs'] as const) {
+    for (const name of Object.keys(r.plain?.[g] ?? {})) {
+      if (Object.hasOwn(r[g] ?? {}, name)) delete (r[g] as JsonObject)[name];
+    }
+  }
+  return r;
+}
+
+describe('the execution writer', () => {
+  it('gives the bytes of the general builder, whatever the request', () => {
+    fc.assert(
+      fc.property(requests, (request) => {
+        checkShape('request', RecordRequest, request);
+        const sent = parseJson(JSON.stringify(request)) as RecordRequest;
+        const fast = write(sent);
+        const plain = byGeneralBuilder(sent, OBSERVED);
+        expect(fromUtf8(fast.entry)).toBe(fromUtf8(plain.entry));
+        expect(fast).toEqual(plain);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('gives entries that read back, whose disclosures open what the request held', () => {
+    fc.assert(
+      fc.property(requests, (request) => {
+        const { entry, id, disclosures } = write(request);
+        const statement = readStatement(entry);
+        if (statement.kind !== 'execution') throw new Error('not an execution');
+        const p = statement.predicate;
+        expect(p).toMatchObject({
+          id,
+          log: LOG,
+          boot: BOOT,
+          phase: request.phase,
+          authorization: 'ungoverned',
+        });
+        expect(p.caller.observed).toEqual(OBSERVED);
+        const digests = new Set([
+          ...[p.inputs, p.parameters, p.outputs].flatMap((g) => g?._sd ?? []),
+          ...statement.artefacts.filter((a) => a.annotations).map((a) => a.digest.sha256),
+        ]);
+        expect(digests.size).toBe(disclosures.length);
+        for (const d of disclosures) {
+          const digest = disclosureDigest(d);
+          expect(digests.has(toBase64Url(digest)) || digests.has(toHex(digest))).toBe(true);
+        }
+        const opened = disclosures.map((d) => parseDisclosure(d)).map(({ name, value }) => [name, value]);
+        const sent = (['inputs', 'parameters', 'outputs'] as const).flatMap((g) =>
+          Object.entries(request[g] ?? {}),
+        );
+        expect(opened.slice(0, sent.length)).toEqual(sent);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('never gives two records the same id or salt', () => {
+    const writer = createExecutionWriter({ log: LOG, boot: BOOT, random: source() });
+    const request: RecordRequest = { phase: 'attempted', action: { type: 't', name: 'n' }, inputs: { a: 1 } };
+    const made = Array.from({ length: 2000 }, () => writer(request, jcs(OBSERVED), TIME));
+    expect(new Set(made.map((m) => m.id)).size).toBe(2000);
+    expect(new Set(made.flatMap((m) => m.disclosures)).size).toBe(2000);
+  });
+
+  it('refuses a name that is salted and plain, naming it', () => {
+    const request: RecordRequest = {
+      phase: 'attempted',
+      action: { type: 't', name: 'n' },
+      outputs: { 'a/b~c': 1 },
+      plain: { outputs: { 'a/b~c': 2 } },
+    };
+    expect(() => write(request)).toThrow(
+      expect.objectContaining({ code: 'INVALID_REQUEST', facts: { field: '/plain/outputs/a~1b~0c' } }),
+    );
+  });
+
+  it.each([
+    ['a value', { inputs: { a: '\ud800' } }],
+    ['a plain value', { plain: { inputs: { a: ['\udfff'] } } }],
+    ['an action', { action: { type: 't', name: '\ud83d' } }],
+    ['a claim', { claimed: { sub: 'x\udc00y' } }],
+    ['an artefact', { artefacts: [{ name: '\ud800', sha256: '00'.repeat(32), plain: true }] }],
+  ])('refuses a lone surrogate in %s', (_, part) => {
+    const request: RecordRequest = { phase: 'attempted', action: { type: 't', name: 'n' }, ...part };
+    expect(() => write(request)).toThrow(expect.objectContaining({ code: 'MALFORMED' }));
+  });
+
+  it('fills an entry to 65,535 bytes and not one more', () => {
+    const request = (n: number, unit: string): RecordRequest => ({
+      phase: 'attempted',
+      action: { type: 't', name: 'n' },
+      plain: { inputs: { a: unit.repeat(n) } },
+    });
+    const empty = write(request(9999, 'x')).entry.length - 9999;
+    const room = MAX_ENTRY - empty;
+    const full = write(request(room, 'x'));
+    expect(full.entry.length).toBe(MAX_ENTRY);
+    expect(readStatement(full.entry).kind).toBe('execution');
+    expect(parseEntry(full.entry).payload.length).toBeLessThan(MAX_ENTRY);
+    for (const [n, unit] of [
+      [room + 1, 'x'],
+      [room + 500, 'x'],
+      [70_000, 'x'],
+      [30_000, '€'],
+      [60_000, '€'],
+    ] as const) {
+      expect(() => write(request(n, unit))).toThrow(expect.objectContaining({ code: 'RECORD_TOO_LARGE' }));
+    }
+    // A refusal leaves nothing behind in the writer.
+    expect(write(request(room, 'x')).entry).toEqual(full.entry);
+  });
+
+  it('keeps an unreadable caller as such', () => {
+    const observed: ObservedCaller = {
+      ...OBSERVED,
+      startTicks: 'unreadable',
+      exe: 'unreadable',
+      cgroup: 'unreadable',
+      method: 'SO_PEERCRED',
+    };
+    const request: RecordRequest = { phase: 'completed', action: { type: 't', name: 'n' } };
+    expect(write(request, observed).entry).toEqual(byGeneralBuilder(request, observed).entry);
+  });
+});
+
+it('the quick canonical form is that of the library', () => {
+  fc.assert(
+    fc.property(json, (value) => {
+      expect(canonical(value)).toBe(jcs(value));
+    }),
+    { numRuns: 500 },
+  );
+  const odd = JSON.parse(
+    '{"__proto__":{"b":1,"a":2},"toJSON":"x","\\u20ac":"\\u0000\\u001f\\"\\\\","z":[[],{}]}',
+  );
+  expect(canonical(odd)).toBe(jcs(odd));
+  expect(utf8(canonical(odd))).toEqual(utf8(jcs(odd)));
+});
