@@ -5,7 +5,8 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { AttestdError } from '../core/errors.ts';
-import type { OpenInput, TpmContext } from './tpm.ts';
+import type { OpenInput } from './input.ts';
+import type { TpmContext } from './tpm.ts';
 
 /** The peer of an accepted Unix socket, as the kernel knew it when it connected (unix(7), SO_PEERCRED). */
 export interface PeerCredentials {

@@ -4,49 +4,20 @@
  * Nothing is judged or retried here: src/tpm does. Every method rejects with a NativeError (see error.ts);
  * misuse (wrong type, a handle of another context) rejects with a TypeError.
  */
-declare const kind: unique symbol;
+import type {
+  Entity,
+  Handle,
+  HashSequence,
+  Hierarchy,
+  HmacSession,
+  NvIndex,
+  PolicySession,
+  TpmObject,
+} from './handle.ts';
+import type { AttestInput, CommandOptions, CreateInput, SessionInput } from './input.ts';
 
-/** A loaded object (transient or persistent). Flushed by `flush`, or by the collector when it is abandoned. */
-export interface TpmObject {
-  readonly [kind]: 'object';
-}
-/** A defined NV index. `flush` forgets it; it never undefines it. */
-export interface NvIndex {
-  readonly [kind]: 'nv';
-}
-/** An HMAC session, salted when it was started with `tpmKey`. */
-export interface HmacSession {
-  readonly [kind]: 'hmac';
-}
-/** A policy or trial session. */
-export interface PolicySession {
-  readonly [kind]: 'policy';
-}
-/** A hash sequence object. */
-export interface HashSequence {
-  readonly [kind]: 'sequence';
-}
-export type Session = HmacSession | PolicySession;
-export type Handle = TpmObject | NvIndex | Session | HashSequence;
-export type Hierarchy = 'owner' | 'endorsement' | 'platform' | 'lockout' | 'null';
-/** Whatever can authorise: a hierarchy, an object or an NV index. */
-export type Entity = Hierarchy | TpmObject | NvIndex;
-
-/** What every command takes last. */
-export interface CommandOptions {
-  /** Milliseconds from now, waiting in the queue included; the context's own deadline when absent. */
-  readonly deadlineMs?: number;
-  /** Authorises the first handle that needs it; a password session (auth of `setAuth`, else empty) when absent. */
-  readonly auth?: Session;
-  /** Authorises the second one (certify, nvCertify, activateCredential, certifyCreation has one only). */
-  readonly auth2?: Session;
-  /**
-   * One more HMAC session that authorises nothing and encrypts the first parameter both ways. Not needed where
-   * `auth` or `auth2` is a salted HMAC session: the first session started with `tpmKey` encrypts by itself,
-   * wherever the command has something to encrypt.
-   */
-  readonly protect?: HmacSession;
-}
+export type { Entity, Handle, Hierarchy, HmacSession, NvIndex, PolicySession, TpmObject } from './handle.ts';
+export type { AttestInput, CommandOptions, CreateInput } from './input.ts';
 
 /** TPMS_CLOCK_INFO with TPMS_TIME_INFO.time. */
 export interface Clock {
@@ -68,43 +39,12 @@ export interface Creation {
   readonly creationTicket: Buffer;
 }
 
-export interface CreateInput {
-  /** TPMT_PUBLIC template. */
-  readonly public: Uint8Array;
-  /** Auth of the new object; never ending in a zero byte (a fault of tpm2-tss before 4.1). */
-  readonly sensitiveAuth?: Uint8Array;
-  /** Data to seal. */
-  readonly sensitiveData?: Uint8Array;
-  readonly outsideInfo?: Uint8Array;
-  /** TPML_PCR_SELECTION */
-  readonly creationPcr?: Uint8Array;
-}
-
 /** A signed TPMS_ATTEST. */
 export interface Attestation {
   /** TPMS_ATTEST */
   readonly attest: Buffer;
   /** TPMT_SIGNATURE */
   readonly signature: Buffer;
-}
-
-/** TPMT_SIG_SCHEME is taken from the key (TPM_ALG_NULL) unless `scheme` (wire bytes) is given. */
-export interface AttestInput {
-  readonly key: TpmObject;
-  /** Becomes extraData. */
-  readonly qualifyingData: Uint8Array;
-  readonly scheme?: Uint8Array;
-}
-
-export interface SessionInput {
-  readonly type: 'hmac' | 'policy' | 'trial';
-  /** Name hash of the session: 'sha256' when absent. */
-  readonly hash?: 'sha256' | 'sha384' | 'sha512';
-  /**
-   * Salts the session to this decryption key (whose Name the caller has checked) and turns on AES-128-CFB
-   * parameter encryption both ways.
-   */
-  readonly tpmKey?: TpmObject;
 }
 
 /** How things stand, without asking the TPM. */
@@ -327,13 +267,4 @@ export interface TpmContext {
     o?: CommandOptions,
   ): Promise<{ digest: Buffer; ticket: Buffer }>;
   unseal(object: TpmObject, o?: CommandOptions): Promise<Buffer>;
-}
-
-export interface OpenInput {
-  /** `device:/dev/tpmrm0`, `swtpm:path=/run/x.sock`, `tabrmd:` */
-  readonly tcti: string;
-  /** How many commands may wait. */
-  readonly queue: number;
-  /** Deadline of a command that names none, and of open and close, in milliseconds. */
-  readonly deadlineMs: number;
 }
