@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -79,6 +80,23 @@ func (d directory) entries(size int64) ([][]byte, error) {
 	return out, nil
 }
 
+// tilesOf lists the full tiles of a size and the one partial tile of each level. (NewTiles of x/mod before 0.8 adds
+// every narrower partial tile.)
+func tilesOf(size int64) []tlog.Tile {
+	var out []tlog.Tile
+	for level := 0; size>>(height*uint(level)) > 0; level++ {
+		hashes := size >> (height * uint(level))
+		for n := int64(0); n*256 < hashes; n++ {
+			width := hashes - n*256
+			if width > 256 {
+				width = 256
+			}
+			out = append(out, tlog.Tile{H: height, L: level, N: n, W: int(width)})
+		}
+	}
+	return out
+}
+
 // sample gives 0 to n-1 where n is small, else the edges of tiles and a few hundred between.
 func sample(n int64) []int64 {
 	var out []int64
@@ -111,6 +129,9 @@ func tiles(vkey, dir, newest string, older []string) (facts, error) {
 		}
 		hashes = append(hashes, more...)
 	}
+	if tree.N == 0 && tree.Hash != sha256.Sum256(nil) {
+		return nil, fmt.Errorf("size 0 has root %v", tree.Hash)
+	}
 	if tree.N > 0 {
 		root, err := tlog.TreeHash(tree.N, hashes)
 		if err != nil {
@@ -122,7 +143,7 @@ func tiles(vkey, dir, newest string, older []string) (facts, error) {
 	}
 
 	// Every tile that this size has, byte for byte.
-	all := tlog.NewTiles(height, 0, tree.N)
+	all := tilesOf(tree.N)
 	for _, t := range all {
 		got, err := os.ReadFile(d.file(t))
 		if err != nil {
