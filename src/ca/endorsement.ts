@@ -1,0 +1,117 @@
+/**
+ * Is this the EK of a real TPM? Its certificate is built to the vendor roots that the operator trusts, and must be for
+ * exactly this key and this purpose (TCG EK Credential Profile §3; RFC 5280 §6). Encoding faults of vendors are
+ * forgiven here and only here: the chain's signatures cover the raw bytes either way.
+ */
+import { equal } from '../core/bytes.ts';
+import { sha256 } from '../core/hash.ts';
+import { EKU_EK, TPM_ATTRIBUTES } from '../evidence/akprofile.ts';
+import type { EnrolRequest } from '../evidence/enrolment.ts';
+import { publicSpki, type TpmPublic } from '../evidence/tpm/public.ts';
+import { type Certificate, parseCertificate, trimCertificate } from '../evidence/x509/certificate.ts';
+import { readDer } from '../evidence/x509/der.ts';
+import { buildPath } from '../evidence/x509/path.ts';
+import { verifySignature } from '../evidence/x509/signature.ts';
+import { refusal } from './condition.ts';
+import { readEk } from './template.ts';
+
+/** What the authority trusts about endorsement keys. */
+export interface EkTrust {
+  /** Vendor roots and intermediates; the self-issued ones are roots. */
+  readonly certificates: readonly Certificate[];
+  /** Hex of `ekDigest` for keys without a certificate that the operator vouches for. */
+  readonly allowed: readonly string[];
+  /** Whether software TPMs may be enrolled: only under a root that says so. */
+  readonly software: boolean;
+}
+
+/** A checked EK. */
+export interface EkFacts {
+  readonly public: TpmPublic;
+  /** SHA-256 over the DER SubjectPublicKeyInfo: the one name of the EK, whatever template it was shown under. */
+  readonly digest: Uint8Array;
+  /** Present where a vendor vouches for it; absent where only the operator does. */
+  readonly certificate?: Certificate;
+}
+
+/** SHA-256 over the EK's DER SubjectPublicKeyInfo. */
+export const ekDigest = (ek: TpmPublic): Uint8Array => sha256(publicSpki(ek));
+
+/**
+ * Checks the EK of a request.
+ * @param at milliseconds since 1970 at which the chain must be valid
+ * @throws ENROL_REFUSED
+ */
+export async function examineEk(ek: EnrolRequest['ek'], trust: EkTrust, at: number): Promise<EkFacts> {
+  const key = readEk(ek.public);
+  const digest = ekDigest(key);
+  if (ek.certificate === undefined) {
+    const hex = Buffer.from(digest).toString('hex');
+    if (trust.allowed.includes(hex)) return { public: key, digest };
+    throw refusal(
+      'ek-certificate-missing',
+      `the TPM has no EK certificate, and ${hex} is not allowed by name`,
+    );
+  }
+  const certificate = read(ek.certificate);
+  if (!equal(certificate.spki, publicSpki(key)) && !sameKey(certificate, key)) {
+    throw refusal('ek-certificate-key', 'the EK certificate is for another key');
+  }
+  if (certificate.basicConstraints?.ca === true)
+    throw refusal('ek-certificate-ca', 'the EK certificate is a CA');
+  if (certificate.extendedKeyUsage?.includes(EKU_EK) !== true) {
+    throw refusal('ek-certificate-purpose', `the extended key usage is not ${EKU_EK} (EK certificate)`);
+  }
+  const given = [...trust.certificates, ...ek.chain.flatMap(readLoose)];
+  const path = await buildPath({
+    leaf: certificate,
+    // A root counts only from the operator's set; whatever the host sends is an intermediate at most.
+    roots: trust.certificates.filter(selfIssued),
+    intermediates: given.filter((c) => !selfIssued(c)),
+    at,
+    verify: verifySignature,
+  });
+  if (!path.found) throw refusal('ek-chain', path.reasons.join('; '));
+  if (!trust.software && isSoftware(certificate)) {
+    throw refusal('software-tpm', 'a software TPM is enrolled only under a software root');
+  }
+  return { public: key, digest, certificate };
+}
+
+const selfIssued = (c: Certificate): boolean => equal(c.subject, c.issuer);
+
+function read(bytes: Uint8Array): Certificate {
+  try {
+    return parseCertificate(trimCertificate(bytes));
+  } catch (cause) {
+    throw refusal('ek-certificate-malformed', (cause as Error).message, cause);
+  }
+}
+
+/** A hint from the host: what cannot be read is no hint. */
+function readLoose(bytes: Uint8Array): Certificate[] {
+  try {
+    return [parseCertificate(trimCertificate(bytes))];
+  } catch {
+    return [];
+  }
+}
+
+/** Some vendors write id-RSAES-OAEP or odd parameters into the algorithm; the key bits decide. */
+function sameKey(certificate: Certificate, key: TpmPublic): boolean {
+  const own = publicSpki(key);
+  const bits = (spki: Uint8Array) => lastChild(spki);
+  return key.type === 'rsa' && certificate.key.kind !== 'ec' && equal(bits(certificate.spki), bits(own));
+}
+
+function lastChild(spki: Uint8Array): Uint8Array {
+  const children = readDer(spki, []).children;
+  return children[children.length - 1]?.bytes ?? new Uint8Array();
+}
+
+/** swtpm says so in its EK certificate: manufacturer id:00001014 or model swtpm. */
+function isSoftware(c: Certificate): boolean {
+  const value = (oid: string | undefined) => c.alternativeNames?.directory.find((a) => a.oid === oid)?.value;
+  const [manufacturer, model] = TPM_ATTRIBUTES;
+  return value(model) === 'swtpm' || value(manufacturer) === 'id:00001014';
+}

@@ -1,0 +1,111 @@
+/**
+ * The authority's folder: files 0600 in a folder 0700, written to a temporary name, fsynced, renamed, and the folder
+ * fsynced, so that after any crash a file is the old one or the new one. One process at a time changes it.
+ */
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AttestdError } from '../core/errors.ts';
+
+/** Replaces a file durably. */
+export async function writeDurably(path: string, data: Uint8Array | string): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const file = await open(temporary, 'wx', 0o600);
+  try {
+    await file.writeFile(data);
+    await file.sync();
+  } catch (e) {
+    await file.close();
+    await rm(temporary, { force: true });
+    throw e;
+  }
+  await file.close();
+  await rename(temporary, path);
+  await syncFolder(dirname(path));
+}
+
+/** Removes a file durably; it may be gone already. */
+export async function removeDurably(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncFolder(dirname(path));
+}
+
+/** Makes the renames and removals in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Makes a folder for this user alone. @throws EXISTS when something is there */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'EEXIST')
+      throw new AttestdError('EXISTS', `${path} exists already`);
+    throw e;
+  }
+}
+
+/** The bytes of a file, or undefined where there is none. */
+export async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw e;
+  }
+}
+
+/**
+ * Runs `work` while no other process changes the folder. The lock names its process; one whose process is gone is
+ * taken over.
+ * @throws AUTHORITY_LOCKED
+ */
+export async function withLock<T>(dir: string, work: () => Promise<T>): Promise<T> {
+  const path = join(dir, 'lock');
+  await takeLock(path);
+  try {
+    return await work();
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** A link appears with its content or not at all, so a lock always names its process. */
+async function takeLock(path: string): Promise<void> {
+  const own = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  await writeFile(own, `${process.pid}\n`, { flag: 'wx', mode: 0o600 });
+  try {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await link(own, path);
+      } catch (e) {
+        if ((e as NodeJS.ErrnoException).code !== 'EEXIST') throw e;
+      }
+      const there = await readIfThere(path);
+      if (there === undefined) continue;
+      const holder = Number(Buffer.from(there).toString());
+      if (attempt > 0 || isAlive(holder)) {
+        throw new AttestdError('AUTHORITY_LOCKED', `process ${holder} is at work in this authority`);
+      }
+      await rm(path, { force: true });
+    }
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return true;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (e) {
+    return (e as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

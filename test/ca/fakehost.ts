@@ -1,0 +1,361 @@
+/**
+ * The host's side of an enrolment in plain node:crypto: a TPM that says whatever a test wants. It is the adversary of
+ * these tests: everything honest by default, one thing changed by a wish.
+ */
+import {
+  constants,
+  createDecipheriv,
+  createECDH,
+  createHmac,
+  generateKeyPairSync,
+  type KeyObject,
+  privateDecrypt,
+  randomBytes,
+  sign,
+} from 'node:crypto';
+import { kdfa, kdfe } from '../../src/ca/credential.ts';
+import { ekDigest } from '../../src/ca/endorsement.ts';
+import { concat, equal, toHex } from '../../src/core/bytes.ts';
+import { sha256 } from '../../src/core/hash.ts';
+import { Reader } from '../../src/core/reader.ts';
+import { creationExtraData, enrolExtraData } from '../../src/evidence/binding.ts';
+import {
+  activationMac,
+  type EnrolRequest,
+  type EnrolResponse,
+  enrolmentDigest,
+  parseChallenge,
+  printRequest,
+  printResponse,
+} from '../../src/evidence/enrolment.ts';
+import {
+  ALG_AES,
+  ALG_CFB,
+  ALG_ECDSA,
+  ALG_SHA256,
+  ALG_SHA384,
+  hashName,
+  hashSize,
+} from '../../src/evidence/tpm/algorithm.ts';
+import {
+  ATTEST_CREATION,
+  ATTEST_MAGIC,
+  ATTEST_QUOTE,
+  type Attest,
+  printAttest,
+} from '../../src/evidence/tpm/attest.ts';
+import { makeAttributes } from '../../src/evidence/tpm/attributes.ts';
+import { type CreationData, creationHash, printCreation } from '../../src/evidence/tpm/creation.ts';
+import { RH_ENDORSEMENT } from '../../src/evidence/tpm/names.ts';
+import { pcrDigest } from '../../src/evidence/tpm/pcr.ts';
+import {
+  CURVE_P256,
+  CURVE_P384,
+  printPublic,
+  publicName,
+  publicSpki,
+  qualifiedName,
+  type TpmPublic,
+} from '../../src/evidence/tpm/public.ts';
+import { printSignature } from '../../src/evidence/tpm/signature.ts';
+import { type Issued, issue, type Keys, type Wish } from '../kit/authority.ts';
+
+export const NOW = Date.UTC(2026, 10, 21, 15, 0, 0);
+const POLICY_A = Buffer.from('837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa', 'hex');
+const POLICY_B_384 = Buffer.from(
+  'b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12',
+  'hex',
+);
+
+export type EkKind = 'rsa2048' | 'p256' | 'p384';
+
+/** One thing made otherwise. */
+export interface Wishes {
+  readonly kind?: EkKind;
+  readonly fleet?: string;
+  readonly host?: string;
+  readonly ek?: (p: TpmPublic) => TpmPublic;
+  readonly storage?: (p: TpmPublic) => TpmPublic;
+  readonly ak?: (p: TpmPublic) => TpmPublic;
+  /** null: the TPM has no EK certificate. */
+  readonly ekCertificate?: Partial<Wish> | null;
+  readonly chain?: readonly Uint8Array[];
+  readonly creationData?: (c: CreationData) => CreationData;
+  readonly creation?: (a: Attest) => Attest;
+  readonly quote?: (a: Attest) => Attest;
+  /** Signs these with another key than the AK. */
+  readonly forged?: 'creation' | 'quote';
+  readonly request?: (r: EnrolRequest) => EnrolRequest;
+  readonly response?: (r: EnrolResponse) => EnrolResponse;
+}
+
+/** A vendor: root and issuing CA of EK certificates. */
+export interface Vendor {
+  readonly root: Issued;
+  readonly issuer: Issued;
+}
+
+export async function makeVendor(): Promise<Vendor> {
+  const root = await issue({ subject: 'Vendor TPM Root', ca: {} });
+  const issuer = await issue({ subject: 'Vendor TPM CA 01', issuer: root, ca: { pathLength: 0 } });
+  return { root, issuer };
+}
+
+export interface FakeHost {
+  readonly request: Uint8Array;
+  /** Hex digest of the EK. */
+  readonly ek: string;
+  readonly ekCertificate: Uint8Array | undefined;
+  readonly akSpki: Uint8Array;
+  respond(challenge: Uint8Array, wishes?: Wishes): Uint8Array;
+  /** The same TPM, asking again: same EK, a new AK and nonce. */
+  again(wishes: Wishes): Promise<FakeHost>;
+}
+
+const coordinates = (key: KeyObject) => {
+  const jwk = key.export({ format: 'jwk' });
+  const part = (name: 'x' | 'y' | 'n') => new Uint8Array(Buffer.from(jwk[name] as string, 'base64url'));
+  return part;
+};
+
+function ekKey(kind: EkKind): { privateKey: KeyObject; public: TpmPublic } {
+  const common = { authPolicy: new Uint8Array(POLICY_A), scheme: null, nameAlg: ALG_SHA256 };
+  const names = [
+    'fixedTPM',
+    'fixedParent',
+    'sensitiveDataOrigin',
+    'adminWithPolicy',
+    'restricted',
+    'decrypt',
+  ] as const;
+  const attributes = makeAttributes(...names);
+  const symmetric = { alg: ALG_AES, keyBits: 128, mode: ALG_CFB };
+  if (kind === 'rsa2048') {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const n = coordinates(publicKey)('n');
+    return {
+      privateKey,
+      public: { type: 'rsa', ...common, attributes, symmetric, keyBits: 2048, exponent: 0, n },
+    };
+  }
+  const { privateKey, publicKey } = generateKeyPairSync('ec', {
+    namedCurve: kind === 'p256' ? 'P-256' : 'P-384',
+  });
+  const at = coordinates(publicKey);
+  const point = { type: 'ecc', kdf: null, scheme: null, x: at('x'), y: at('y') } as const;
+  if (kind === 'p256')
+    return { privateKey, public: { ...common, ...point, attributes, symmetric, curve: CURVE_P256 } };
+  return {
+    privateKey,
+    public: {
+      ...point,
+      nameAlg: ALG_SHA384,
+      authPolicy: new Uint8Array(POLICY_B_384),
+      attributes: makeAttributes(...names, 'userWithAuth'),
+      symmetric: { alg: ALG_AES, keyBits: 256, mode: ALG_CFB },
+      curve: CURVE_P384,
+    },
+  };
+}
+
+function p256(attributes: TpmPublic['attributes'], signing: boolean) {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const at = coordinates(publicKey);
+  const area: TpmPublic = {
+    type: 'ecc',
+    nameAlg: ALG_SHA256,
+    attributes,
+    authPolicy: new Uint8Array(),
+    symmetric: signing ? null : { alg: ALG_AES, keyBits: 128, mode: ALG_CFB },
+    scheme: signing ? { alg: ALG_ECDSA, hash: ALG_SHA256 } : null,
+    curve: CURVE_P256,
+    kdf: null,
+    x: at('x'),
+    y: at('y'),
+  };
+  return { privateKey, area };
+}
+
+const OURS = [
+  'fixedTPM',
+  'fixedParent',
+  'sensitiveDataOrigin',
+  'userWithAuth',
+  'noDA',
+  'restricted',
+] as const;
+const same = <T>(x: T): T => x;
+
+export async function makeHost(vendor: Vendor, wishes: Wishes = {}): Promise<FakeHost> {
+  return build(vendor, ekKey(wishes.kind ?? 'p256'), wishes);
+}
+
+async function build(vendor: Vendor, ek: ReturnType<typeof ekKey>, wishes: Wishes): Promise<FakeHost> {
+  const storage = p256(makeAttributes(...OURS, 'decrypt'), false);
+  const ak = p256(makeAttributes(...OURS, 'sign'), true);
+  const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+
+  const ekArea = (wishes.ek ?? same)(ek.public);
+  const storageArea = printPublic((wishes.storage ?? same)(storage.area));
+  const akPublic = (wishes.ak ?? same)(ak.area);
+  const akArea = printPublic(akPublic);
+  const akName = publicName(akArea);
+  const parentName = publicName(storageArea);
+  const parentQualifiedName = qualifiedName(RH_ENDORSEMENT, parentName);
+
+  let certificate: Uint8Array | undefined;
+  if (wishes.ekCertificate !== null) {
+    const key: Keys = { spki: publicSpki(ek.public) } as Keys;
+    const made = await issue({
+      subject: '',
+      issuer: vendor.issuer,
+      key,
+      keyUsage: 0x20,
+      purposes: ['2.23.133.8.1'],
+      uris: [],
+      notAfter: Date.UTC(9999, 11, 31, 23, 59, 59),
+      ...wishes.ekCertificate,
+    });
+    certificate = made.certificate.der;
+  }
+
+  const clockInfo = { clock: 123_456n, resetCount: 7, restartCount: 2, safe: true };
+  const frame = {
+    magic: ATTEST_MAGIC,
+    qualifiedSigner: qualifiedName(parentQualifiedName, akName),
+    clockInfo,
+    firmwareVersion: 0x2019_1023n,
+  };
+  const signed = (attest: Attest, forged: boolean) => {
+    const bytes = printAttest(attest);
+    const raw = sign('sha256', bytes, { key: forged ? stranger : ak.privateKey, dsaEncoding: 'ieee-p1363' });
+    const signature = printSignature({
+      alg: 'ecdsa',
+      hash: ALG_SHA256,
+      r: new Uint8Array(raw.subarray(0, 32)),
+      s: new Uint8Array(raw.subarray(32)),
+    });
+    return { attest: bytes, signature };
+  };
+
+  const nonce = new Uint8Array(randomBytes(32));
+  const creationData = printCreation(
+    (wishes.creationData ?? same)({
+      selections: [],
+      pcrDigest: new Uint8Array(),
+      locality: 1,
+      parentNameAlg: ALG_SHA256,
+      parentName,
+      parentQualifiedName,
+      outsideInfo: new Uint8Array(),
+    }),
+  );
+  const creation = signed(
+    (wishes.creation ?? same)({
+      ...frame,
+      type: ATTEST_CREATION,
+      extraData: creationExtraData(nonce),
+      attested: {
+        kind: 'creation',
+        objectName: akName,
+        creationHash: creationHash(ALG_SHA256, creationData),
+      },
+    }),
+    wishes.forged === 'creation',
+  );
+  const request = printRequest(
+    (wishes.request ?? same)({
+      fleet: wishes.fleet ?? 'example',
+      host: wishes.host ?? 'web-1',
+      nonce,
+      time: new Date(NOW).toISOString(),
+      ek: {
+        public: printPublic(ekArea),
+        ...(certificate === undefined ? {} : { certificate }),
+        chain: wishes.chain ?? [vendor.issuer.certificate.der],
+      },
+      storage: { public: storageArea },
+      ak: {
+        public: akArea,
+        creationData,
+        creationAttest: creation.attest,
+        creationSignature: creation.signature,
+      },
+      tpm: { manufacturer: '49465800', vendor: 'SLB9672', firmwareVersion: '538185763', revision: 159 },
+    }),
+  );
+
+  return {
+    request,
+    ek: toHex(ekDigest(ek.public)),
+    ekCertificate: certificate,
+    akSpki: publicSpki(ak.area),
+    again: (more) => build(vendor, ek, more),
+    respond(challengeFile, late = wishes) {
+      const challenge = parseChallenge(challengeFile);
+      const secret = activate(ek, akName, challenge.credentialBlob, challenge.encryptedSecret);
+      const digests = [enrolmentDigest(request), enrolmentDigest(challengeFile)] as const;
+      const pcrs = { sha256: { '0': toHex(sha256(Uint8Array.of(0))), '7': toHex(sha256(Uint8Array.of(7))) } };
+      const selections = [{ hash: ALG_SHA256, pcrs: [0, 7] }];
+      const quote = signed(
+        (late.quote ?? same)({
+          ...frame,
+          type: ATTEST_QUOTE,
+          extraData: enrolExtraData(...digests),
+          attested: { kind: 'quote', selections, pcrDigest: pcrDigest(selections, pcrs, ALG_SHA256) },
+        }),
+        late.forged === 'quote',
+      );
+      return printResponse(
+        (late.response ?? same)({
+          request: digests[0],
+          challenge: digests[1],
+          mac: activationMac(secret, ...digests),
+          quote,
+          pcrs,
+        }),
+      );
+    },
+  };
+}
+
+/** TPM2_ActivateCredential in software. */
+function activate(
+  ek: ReturnType<typeof ekKey>,
+  name: Uint8Array,
+  credentialBlob: Uint8Array,
+  encryptedSecret: Uint8Array,
+): Uint8Array {
+  const { nameAlg, symmetric } = ek.public;
+  const bits = symmetric?.keyBits ?? 0;
+  const blob = new Reader(new Reader(credentialBlob, 'blob').sized(512), 'id object');
+  const outer = blob.sized(64);
+  const identity = blob.bytes(blob.left);
+  const seed = openSeed(ek, new Reader(encryptedSecret, 'secret').sized(1024));
+  const none = new Uint8Array();
+  const macKey = kdfa(nameAlg, seed, 'INTEGRITY', none, none, 8 * hashSize(nameAlg));
+  const mac = createHmac(hashName(nameAlg), macKey).update(concat(identity, name)).digest();
+  if (!equal(mac, outer)) throw new Error('TPM_RC_INTEGRITY');
+  const key = kdfa(nameAlg, seed, 'STORAGE', name, none, bits);
+  const cipher = createDecipheriv(`aes-${bits}-cfb`, key, new Uint8Array(16));
+  return new Reader(concat(cipher.update(identity), cipher.final()), 'identity').sized(64);
+}
+
+function openSeed(ek: ReturnType<typeof ekKey>, encrypted: Uint8Array): Uint8Array {
+  const { nameAlg } = ek.public;
+  if (ek.public.type === 'rsa') {
+    const oaep = {
+      padding: constants.RSA_PKCS1_OAEP_PADDING,
+      oaepHash: hashName(nameAlg),
+      oaepLabel: Buffer.from('IDENTITY\0'),
+    };
+    return new Uint8Array(privateDecrypt({ key: ek.privateKey, ...oaep }, encrypted));
+  }
+  const point = new Reader(encrypted, 'point');
+  const [x, y] = [point.sized(66), point.sized(66)];
+  const d = Buffer.from(ek.privateKey.export({ format: 'jwk' }).d as string, 'base64url');
+  const ecdh = createECDH(ek.public.curve === CURVE_P256 ? 'prime256v1' : 'secp384r1');
+  ecdh.setPrivateKey(d);
+  const z = ecdh.computeSecret(concat(Uint8Array.of(4), x, y));
+  return kdfe(nameAlg, z, 'IDENTITY', x, ek.public.x, 8 * hashSize(nameAlg));
+}
