@@ -219,10 +219,18 @@ async function powerUp(state: string, socket: string, startup: string): Promise<
   child.once('exit', () => children.delete(child));
   for (let i = 0; i < 1000; i++) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`swtpm ended: ${said}`);
-    if (existsSync(socket) && existsSync(`${socket}.ctrl`)) return child;
+    if (isListening(socket) && isListening(`${socket}.ctrl`)) return child;
     await sleep(5);
   }
   throw new Error(`swtpm does not listen: ${said}`);
+}
+
+/** Whether a Unix socket listens already, without connecting to it: flag __SO_ACCEPTCON of proc(5) net/unix. */
+function isListening(path: string): boolean {
+  const line = readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .find((l) => l.endsWith(` ${path}`));
+  return line?.split(/ +/)[3] === '00010000';
 }
 
 async function powerDown(child: ChildProcess): Promise<void> {

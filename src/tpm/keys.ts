@@ -1,0 +1,158 @@
+/**
+ * The identity of a host in its TPM: storage primary, AK and record key (design §5), in two files. The auth file is
+ * written first, so the identity exists exactly when `identity.json` does.
+ */
+import { join } from 'node:path';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { equal, fromBase64, toBase64, toHex } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { jcsBytes, parseJson } from '../core/json.ts';
+import { parsePublic, printPublic, publicName } from '../evidence/tpm/public.ts';
+import { readSmall, writeDurable } from './file.ts';
+import { createKey, type Key, type KeyCreation, keyOf, type Random } from './key.ts';
+import { akTemplate, signingTemplate, storageTemplate } from './template.ts';
+import type { Tpm } from './tpm.ts';
+import type { RunOptions } from './work.ts';
+
+const MAX_FILE = 65_536;
+const closed = { additionalProperties: false } as const;
+const text = () => Type.String({ maxLength: 8192 });
+
+const IdentityFile = Type.Object(
+  {
+    v: Type.Literal(1),
+    storage: Type.Object({ public: text() }, closed),
+    ak: Type.Object(
+      {
+        public: text(),
+        private: text(),
+        creation: Type.Object({ data: text(), hash: text(), ticket: text() }, closed),
+      },
+      closed,
+    ),
+    recordKey: Type.Object({ public: text(), private: text() }, closed),
+  },
+  closed,
+);
+
+const AuthFile = Type.Object({ v: Type.Literal(1), akName: text(), ak: text(), recordKey: text() }, closed);
+
+export interface Identity {
+  readonly storage: { readonly public: Uint8Array; readonly name: Uint8Array };
+  /** Restricted: quotes and certifications, nothing else. */
+  readonly ak: Key;
+  readonly akCreation: KeyCreation;
+  /** Unrestricted: our own messages only (sign.ts). */
+  readonly recordKey: Key;
+}
+
+export interface IdentityPlaces {
+  /** Folder of identity.json, and of identity.auth unless `authFile` says otherwise. */
+  readonly dir: string;
+  /** As handed over by LoadCredentialEncrypted=, for instance. */
+  readonly authFile?: string;
+}
+
+const paths = ({ dir, authFile }: IdentityPlaces) => ({
+  identity: join(dir, 'identity.json'),
+  auth: authFile ?? join(dir, 'identity.auth'),
+});
+
+async function readFile<T extends Type.TSchema>(schema: T, path: string): Promise<Static<T> | null> {
+  const file = await readSmall(path, MAX_FILE);
+  if (file === null) return null;
+  const json = parseJson(file);
+  if (!Value.Check(schema, json)) throw new AttestdError('MALFORMED', `${path} is not what attestd writes`);
+  return json as Static<T>;
+}
+
+/**
+ * Makes storage primary, AK and record key, and stores them.
+ * @throws EXISTS when there is an identity already: it is never overwritten
+ */
+export async function createIdentity(
+  tpm: Tpm,
+  places: IdentityPlaces,
+  random: Random,
+  o?: RunOptions,
+): Promise<Identity> {
+  const at = paths(places);
+  if ((await readSmall(at.identity, MAX_FILE)) !== null) {
+    throw new AttestdError('EXISTS', `${at.identity} holds an identity already`);
+  }
+  tpm.pinStorage(null);
+  const ak = await createKey(tpm, akTemplate(), random, o);
+  checkStorage(ak.storagePublic);
+  tpm.pinStorage(publicName(ak.storagePublic));
+  const record = await createKey(tpm, signingTemplate(), random, o);
+  const auth: Static<typeof AuthFile> = {
+    v: 1,
+    akName: toHex(publicName(ak.blobs.public)),
+    ak: toBase64(ak.blobs.auth),
+    recordKey: toBase64(record.blobs.auth),
+  };
+  const identity: Static<typeof IdentityFile> = {
+    v: 1,
+    storage: { public: toBase64(ak.storagePublic) },
+    ak: {
+      public: toBase64(ak.blobs.public),
+      private: toBase64(ak.blobs.private),
+      creation: {
+        data: toBase64(ak.creation.data),
+        hash: toBase64(ak.creation.hash),
+        ticket: toBase64(ak.creation.ticket),
+      },
+    },
+    recordKey: { public: toBase64(record.blobs.public), private: toBase64(record.blobs.private) },
+  };
+  await writeDurable(at.auth, jcsBytes(auth));
+  await writeDurable(at.identity, jcsBytes(identity));
+  return loadIdentity(tpm, places, o);
+}
+
+/** The storage primary must be our template with a key in it: anything else would be a parent that somebody chose. */
+function checkStorage(publicArea: Uint8Array): void {
+  const made = parsePublic(publicArea);
+  const template = parsePublic(storageTemplate());
+  if (made.type !== 'ecc' || template.type !== 'ecc')
+    throw new AttestdError('TPM_ERROR', 'no ECC key was made');
+  if (!equal(printPublic({ ...made, x: template.x, y: template.y }), storageTemplate())) {
+    throw new AttestdError('TPM_ERROR', 'the TPM made another storage primary than the template says');
+  }
+}
+
+/**
+ * Reads the identity, compares the storage primary's Name with the stored one, and loads both keys.
+ * @throws NOT_INITIALISED when there is none, TPM_KEY_LOST when this TPM does not hold its keys, MALFORMED
+ */
+export async function loadIdentity(tpm: Tpm, places: IdentityPlaces, o?: RunOptions): Promise<Identity> {
+  const at = paths(places);
+  const stored = await readFile(IdentityFile, at.identity);
+  if (stored === null) throw new AttestdError('NOT_INITIALISED', `there is no ${at.identity}`);
+  const auth = await readFile(AuthFile, at.auth);
+  if (auth === null) throw new AttestdError('TPM_KEY_LOST', `there is no ${at.auth}`);
+  const storagePublic = fromBase64(stored.storage.public);
+  checkStorage(storagePublic);
+  const storage = { public: storagePublic, name: publicName(storagePublic) };
+  const key = (role: string, k: { public: string; private: string }, secret: string) =>
+    keyOf(
+      role,
+      { public: fromBase64(k.public), private: fromBase64(k.private), auth: fromBase64(secret) },
+      storage.name,
+    );
+  const ak = key('AK', stored.ak, auth.ak);
+  const recordKey = key('record key', stored.recordKey, auth.recordKey);
+  if (toHex(ak.name) !== auth.akName) {
+    throw new AttestdError('TPM_KEY_LOST', `${at.auth} belongs to another AK than ${at.identity}`);
+  }
+  tpm.pinStorage(storage.name);
+  await tpm.run(async (w) => {
+    await w.key(ak);
+    await w.key(recordKey);
+    await w.authorised();
+  }, o);
+  const { data, hash, ticket } = stored.ak.creation;
+  const akCreation = { data: fromBase64(data), hash: fromBase64(hash), ticket: fromBase64(ticket) };
+  return { storage, ak, akCreation, recordKey };
+}

@@ -1,0 +1,205 @@
+/**
+ * The TPM as the rest of the house sees it: operations that either succeed or fail with a code of the table before
+ * their deadline, whatever the TPM, its resource manager or its transport do meanwhile (design §11, rows 1–5).
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AttestdError } from '../core/errors.ts';
+import { type Addon, loadAddon } from '../native/addon.ts';
+import type { TpmNativeError } from '../native/error.ts';
+import type { Clock } from '../native/tpm.ts';
+import { type ClockInfo, createEpochs, type EpochChange } from './epoch.ts';
+import { faultOf, isNative, publicError } from './fault.ts';
+import { createLink, type Link, type LinkSettings } from './link.ts';
+import { createTurns } from './turn.ts';
+import type { RunOptions, Work } from './work.ts';
+
+const FIRST_WAIT_MS = 5;
+const LONGEST_WAIT_MS = 2000;
+/** A context that is poisoned again and again within one operation is not worth more. */
+const MAX_REBUILDS = 4;
+
+export interface TpmOptions {
+  /** TCTI configuration: `device:/dev/tpmrm0`, `swtpm:path=/run/x.sock`, `tabrmd:`. */
+  readonly tcti: string;
+  /** Milliseconds for an operation that names none; also for opening. */
+  readonly deadlineMs: number;
+  /** How many operations may wait; 256 when absent. */
+  readonly queue?: number;
+  /**
+   * salted (default): every use of a key's auth goes through an HMAC session salted to the storage primary, with
+   * parameter encryption. password: auth values in clear on the bus, ten times faster on tpm2-tss with OpenSSL 3; for
+   * a firmware TPM behind the kernel's resource manager.
+   */
+  readonly sessions?: 'salted' | 'password';
+  /** Auth of hierarchies whose owner has set one. */
+  readonly hierarchyAuth?: { readonly endorsement?: Uint8Array; readonly owner?: Uint8Array };
+  readonly addon?: Addon;
+  /** Jitter of the backoff, 0 ≤ x < 1; Math.random when absent. */
+  readonly jitter?: () => number;
+}
+
+export interface Tpm {
+  /**
+   * Runs `op` when its turn comes, again when the failure table says so: `op` must be safe to repeat from its start.
+   * @throws TPM_UNAVAILABLE, TPM_TIMEOUT, TPM_ERROR (with rcName), TPM_KEY_LOST, OVERLOADED
+   */
+  run<T>(op: (work: Work) => Promise<T>, options?: RunOptions): Promise<T>;
+  /** TPM2_ReadClock, without any session; tells `onEpoch` listeners of a change. */
+  readClock(options?: RunOptions): Promise<Clock>;
+  /** `n` random bytes of the TPM. */
+  random(n: number, options?: RunOptions): Promise<Uint8Array>;
+  /** Compares the clock of something the TPM signed with the last one seen. */
+  observe(clock: ClockInfo): EpochChange | null;
+  /** Called after resetCount or restartCount was seen to change. Returns what removes the listener. */
+  onEpoch(listener: (change: EpochChange) => void): () => void;
+  /** The clock as last seen. */
+  readonly clock: ClockInfo | null;
+  /** From now on the storage primary must have this Name (keys.ts). */
+  pinStorage(name: Uint8Array | null): void;
+  /** A command has passed its deadline and has not come back: only the end of the process helps. */
+  readonly hung: boolean;
+  /** How many ESYS contexts there have been. */
+  readonly generation: number;
+  /** Operations that wait, and objects and sessions that occupy the TPM. */
+  state(): { readonly waiting: number; readonly objects: number; readonly sessions: number };
+  close(): Promise<void>;
+}
+
+/** Opens the TPM and reads its clock. @throws TPM_UNAVAILABLE when it does not answer before the deadline */
+export async function openTpm(options: TpmOptions): Promise<Tpm> {
+  const addon = options.addon ?? loadAddon();
+  const jitter = options.jitter ?? Math.random;
+  const turns = createTurns(options.queue ?? 256);
+  const epochs = createEpochs();
+  const settings: LinkSettings = { sessions: options.sessions ?? 'salted', storageName: null };
+  let link: Link | null = null;
+  let generation = 0;
+  let closed = false;
+
+  const discard = async () => {
+    const old = link;
+    link = null;
+    await old?.close();
+  };
+  const reach = async (end: number): Promise<Link> => {
+    if (closed) throw new AttestdError('SHUTTING_DOWN', 'the TPM was closed');
+    if (link !== null) return link;
+    const left = Math.max(1, Math.ceil(end - performance.now()));
+    const ctx = await addon.openTpm({
+      tcti: options.tcti,
+      queue: 64,
+      deadlineMs: Math.min(left, options.deadlineMs),
+    });
+    const made = createLink(ctx, settings);
+    link = made;
+    generation++;
+    const { endorsement, owner } = options.hierarchyAuth ?? {};
+    if (endorsement !== undefined) await ctx.setAuth('endorsement', endorsement);
+    if (owner !== undefined) await ctx.setAuth('owner', owner);
+    epochs.observe(await ctx.readClock({ deadlineMs: left }));
+    return made;
+  };
+  /** Whether the TPM has lived another life since it was last asked; false when it cannot be asked. */
+  const isReset = async (at: Link): Promise<boolean> => {
+    const now = await at.ctx.readClock().catch(() => null);
+    return now !== null && epochs.observe(now) !== null;
+  };
+
+  const run = async <T>(
+    op: (work: Work) => Promise<T>,
+    { deadlineMs = options.deadlineMs, urgency = 'control' }: RunOptions = {},
+  ): Promise<T> => {
+    const end = performance.now() + deadlineMs;
+    let waits = 0;
+    let rebuilds = 0;
+    let flushed = false;
+
+    /** Mends what can be mended; says how long to wait. @throws the public error when nothing helps */
+    const mend = async (e: TpmNativeError): Promise<number> => {
+      const fault = faultOf(e);
+      switch (fault) {
+        case 'busy':
+        case 'starting':
+          break;
+        case 'absent':
+          await discard();
+          break;
+        case 'poisoned':
+          await discard();
+          if (++rebuilds > MAX_REBUILDS) throw publicError(e);
+          break;
+        case 'memory':
+        case 'stale':
+        case 'other':
+          if (flushed || link === null) throw publicError(e);
+          if (fault === 'other' && !(link.occupied && (await isReset(link)))) throw publicError(e);
+          if (fault === 'stale') await isReset(link);
+          flushed = true;
+          await link.flushAll();
+          return 0;
+        default:
+          throw publicError(e);
+      }
+      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** waits++) * (0.5 + jitter() / 2);
+      if (performance.now() + wait >= end) throw publicError(e);
+      return wait;
+    };
+
+    for (;;) {
+      const release = await turns.take(urgency, Math.max(0, end - performance.now()));
+      let wait: number;
+      try {
+        return await (await reach(end)).attempt(op, end);
+      } catch (e) {
+        if (!isNative(e)) throw e;
+        wait = await mend(e);
+      } finally {
+        release();
+      }
+      if (wait > 0) await sleep(wait);
+    }
+  };
+
+  const tpm: Tpm = {
+    run,
+    async readClock(o) {
+      const now = await run((w) => w.ctx.readClock(w.plain()), o);
+      epochs.observe(now);
+      return now;
+    },
+    random: (n, o) =>
+      run(async (w) => {
+        const out = new Uint8Array(n);
+        for (let at = 0; at < n; ) {
+          const some = await w.ctx.getRandom(Math.min(32, n - at), w.plain());
+          out.set(some, at);
+          at += some.length;
+        }
+        return out;
+      }, o),
+    observe: epochs.observe,
+    onEpoch: epochs.onChange,
+    get clock() {
+      return epochs.last;
+    },
+    pinStorage(name) {
+      settings.storageName = name;
+    },
+    get hung() {
+      return link?.ctx.state().stalled ?? false;
+    },
+    get generation() {
+      return generation;
+    },
+    state() {
+      const { objects = 0, sessions = 0 } = link?.ctx.state() ?? {};
+      return { waiting: turns.waiting, objects, sessions };
+    },
+    async close() {
+      closed = true;
+      await discard();
+    },
+  };
+  await tpm.readClock();
+  return tpm;
+}
