@@ -132,6 +132,12 @@ export const ERRORS = {
     'the record is larger than a log entry may be',
     'refer to large content by its digest',
   ),
+  SEAL_REFUSED: row(
+    500,
+    5,
+    'the seal does not follow from the log and the seals before it',
+    'nothing was recorded; this is a fault of attestd unless the disk was changed',
+  ),
   SEAL_PENDING: row(503, 5, 'the record is durable but not yet sealed', 'ask for it again by its id'),
   SHUTTING_DOWN: row(503, 5, 'the daemon is stopping', 'try again; the socket stays'),
 

@@ -1,0 +1,108 @@
+/**
+ * The operations that make bytes durable, in one place so that tests can break each of them. System calls of the
+ * happy paths:
+ *
+ * - `allocate`: open(O_CREAT|O_EXCL, 0600) → write zeros → fdatasync → close → fsync(dir)
+ * - `rename`:   rename → fsync(dir)
+ * - `replace`:  open(O_CREAT|O_TRUNC, 0600) of `<name>.tmp` → write → fsync → close → rename → fsync(dir)
+ * - `append`:   pwritev → fdatasync on the writer's own thread
+ *
+ * None is ever tried again: after a failed sync the kernel may have dropped the pages and called them clean.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { AttestdError } from '../core/errors.ts';
+import { loadAddon } from '../native/addon.ts';
+
+/** Writes to one file. After the first failure every write is refused. */
+export interface DurableFile {
+  /** Resolves when the bytes are durable at `offset`; they must not change until then. */
+  append(buffers: readonly Uint8Array[], offset: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Disk {
+  /** Makes a new file of `size` zeros. @throws the system's error: EEXIST, ENOSPC, EFBIG, … */
+  allocate(path: string, size: number): Promise<void>;
+  /** Opens an allocated file for appending. */
+  openDurable(path: string): Promise<DurableFile>;
+  rename(from: string, to: string): Promise<void>;
+  /** Puts a whole file in place of another, atomically. */
+  replace(path: string, bytes: Uint8Array): Promise<void>;
+  /** Locks a file, which is made where it is missing. @returns how to let go; undefined when another holds it */
+  lock(path: string): (() => void) | undefined;
+}
+
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Puts `bytes` in place of `path` so that after a crash it is the old file or the new one. */
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(`${path}.tmp`, 'w', 0o600);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await renameDurably(`${path}.tmp`, path);
+}
+
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+}
+
+/** The disk, by way of the addon's write thread and locks. @throws NATIVE_MISSING */
+export function nativeDisk(): Disk {
+  const addon = loadAddon();
+  return {
+    async allocate(path, size) {
+      const handle = await open(path, 'wx', 0o600);
+      try {
+        await addon.preallocate(handle.fd, size);
+      } finally {
+        await handle.close();
+      }
+      await syncDirectory(dirname(path));
+    },
+    async openDurable(path) {
+      const handle = await open(path, 'r+');
+      const writer = new addon.SyncWriter(handle.fd);
+      return {
+        append: (buffers, offset) => writer.write(buffers, offset),
+        async close() {
+          await writer.close();
+          await handle.close();
+        },
+      };
+    },
+    rename: renameDurably,
+    replace: replaceFile,
+    lock(path) {
+      const fd = openSync(path, 'a', 0o600);
+      if (addon.lockFile(fd)) return () => closeSync(fd);
+      closeSync(fd);
+      return undefined;
+    },
+  };
+}
+
+/** A failed write, as callers see it. */
+export function unavailable(what: string, cause: unknown): AttestdError {
+  return new AttestdError(
+    'STORAGE_UNAVAILABLE',
+    `${what}: ${cause instanceof Error ? cause.message : cause}`,
+    {
+      cause,
+    },
+  );
+}

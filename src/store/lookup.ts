@@ -1,0 +1,305 @@
+/**
+ * The index: from id, idempotency key or size to a place in the log. Derived and disposable, written in batches
+ * behind the log and never waited for; what is not written yet is found in memory. No opening ever goes in here, for
+ * nothing could be erased from its free pages.
+ *
+ * Records are found by the time in their ULID: a run of entries whose ids lie within 100 ms is one key, and places
+ * are kept for every 64th frame or so. So a record costs the index next to nothing unless it has an idempotency key.
+ *
+ * ```
+ * 'f' u48 first index                  → u32 ordinal u32 offset      a frame
+ * 't' u48 least time u48 first index   → u32 count                   a run of ids
+ * 'k' u32 uid key[16]                  → u48 index                   an idempotency key
+ * 's' u48 size u48 seq                 → u48 boot index u32 ordinal u32 offset
+ * 'm'                                  → u48 size u32 ordinal u32 offset chain[32]    how far this index goes
+ * 'd'                                  → u48 number of full tiles written
+ * ```
+ */
+import { rmSync } from 'node:fs';
+import { open, type RootDatabase } from 'lmdb';
+import type { Place } from './segment.ts';
+
+const RUN_MS = 100;
+const PLACE_EVERY = 64;
+const FLUSH_MS = 100;
+const FLUSH_KEYS = 8192;
+
+/** How far an index goes. */
+export interface Mark {
+  readonly size: number;
+  readonly place: Place;
+  readonly chain: Buffer;
+}
+
+/** What the index wants of an entry. */
+export interface Indexed {
+  /** Milliseconds of its ULID. */
+  readonly time?: number;
+  readonly uid?: number;
+  readonly key?: Uint8Array;
+}
+
+/** Entries from `first` on. */
+export interface Run {
+  readonly first: number;
+  count: number;
+}
+
+export interface SealPlace {
+  readonly size: number;
+  readonly seq: number;
+  readonly bootIndex: number;
+  readonly place: Place;
+}
+
+interface TimedRun extends Run {
+  /** Least time of its ids; none is more than RUN_MS later. */
+  least: number;
+}
+
+interface Pending {
+  places: [number, Place][];
+  runs: TimedRun[];
+  keys: Map<string, number>;
+  seals: SealPlace[];
+  mark: Mark | undefined;
+}
+
+const nothing = (): Pending => ({ places: [], runs: [], keys: new Map(), seals: [], mark: undefined });
+
+function key(kind: string, ...numbers: number[]): Buffer {
+  const b = Buffer.alloc(1 + 6 * numbers.length);
+  b.write(kind, 'latin1');
+  for (const [i, n] of numbers.entries()) b.writeUIntBE(n, 1 + 6 * i, 6);
+  return b;
+}
+
+function placeBytes({ ordinal, offset }: Place): Buffer {
+  const b = Buffer.alloc(8);
+  b.writeUInt32BE(ordinal);
+  b.writeUInt32BE(offset, 4);
+  return b;
+}
+
+const placeAt = (b: Buffer, at: number): Place => ({
+  ordinal: b.readUInt32BE(at),
+  offset: b.readUInt32BE(at + 4),
+});
+
+/** u32 uid and the first half of the key's digest, as text for a Map. */
+function keyText(uid: number, digest: Uint8Array): string {
+  const b = Buffer.alloc(20);
+  b.writeUInt32BE(uid);
+  b.set(digest.subarray(0, 16), 4);
+  return b.toString('latin1');
+}
+
+export class Lookup {
+  readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #warn: (what: string, cause: unknown) => void;
+  #pending: Pending = nothing();
+  /** What is being written; empty when nothing is. */
+  #writing: Pending = nothing();
+  #flushing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #sincePlace = PLACE_EVERY;
+  #run: TimedRun | undefined;
+
+  private constructor(db: RootDatabase<Buffer, Buffer>, warn: (what: string, cause: unknown) => void) {
+    this.#db = db;
+    this.#warn = warn;
+  }
+
+  /** Opens the index; one that cannot be opened is thrown away and begun anew. */
+  static open(path: string, warn: (what: string, cause: unknown) => void): Lookup {
+    const options = {
+      path,
+      noSubdir: true,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+      maxReaders: 16,
+    } as const;
+    try {
+      return new Lookup(open<Buffer, Buffer>(options), warn);
+    } catch (cause) {
+      warn('the index does not open and is made anew', cause);
+      rmSync(path, { force: true });
+      rmSync(`${path}-lock`, { force: true });
+      return new Lookup(open<Buffer, Buffer>(options), warn);
+    }
+  }
+
+  /** How far the index goes on disk; undefined for an empty one. */
+  mark(): Mark | undefined {
+    const b = this.#db.get(key('m'));
+    if (b?.length !== 46) return undefined;
+    return { size: b.readUIntBE(0, 6), place: placeAt(b, 6), chain: Buffer.from(b.subarray(14)) };
+  }
+
+  /** Number of full tiles (of level 0) that have been written. */
+  get tiles(): number {
+    const b = this.#db.get(key('d'));
+    return b?.length === 6 ? b.readUIntBE(0, 6) : 0;
+  }
+  set tiles(n: number) {
+    this.#db.put(key('d'), key('', n).subarray(1)).catch((e) => this.#warn('the index is not written', e));
+  }
+
+  /** Takes a frame of entries. */
+  addFrame(first: number, place: Place, entries: Iterable<Indexed>): void {
+    const p = this.#pending;
+    if (++this.#sincePlace >= PLACE_EVERY) {
+      this.#sincePlace = 0;
+      p.places.push([first, place]);
+    }
+    let index = first;
+    for (const { time, uid, key: digest } of entries) {
+      if (time !== undefined) this.#addTime(index, time);
+      if (digest !== undefined && uid !== undefined) {
+        const text = keyText(uid, digest);
+        // The first record under a key is the one that stands.
+        if (!p.keys.has(text) && !this.#writing.keys.has(text)) p.keys.set(text, index);
+      }
+      index++;
+    }
+    this.#soon();
+  }
+
+  #addTime(index: number, time: number): void {
+    const run = this.#run;
+    if (run !== undefined && index === run.first + run.count) {
+      if (time >= run.least && time - run.least <= RUN_MS) {
+        run.count++;
+        return;
+      }
+    }
+    this.#run = { first: index, count: 1, least: time };
+    this.#pending.runs.push(this.#run);
+  }
+
+  addSeal(seal: SealPlace): void {
+    this.#pending.seals.push(seal);
+    this.#soon();
+  }
+
+  /** Says that everything before this point has been added. */
+  reach(mark: Mark): void {
+    this.#pending.mark = mark;
+  }
+
+  /** A place at or before the frame of entry `index`. */
+  place(index: number): Place | undefined {
+    for (const { places } of [this.#pending, this.#writing]) {
+      for (let i = places.length - 1; i >= 0; i--) {
+        const [first, place] = places[i] as [number, Place];
+        if (first <= index) return place;
+      }
+    }
+    for (const { value } of this.#db.getRange({
+      start: key('f', index),
+      end: key('f'),
+      reverse: true,
+      limit: 1,
+    }))
+      return placeAt(value, 0);
+    return undefined;
+  }
+
+  /** Runs of entries among which one with an id of this time must be. */
+  *runs(time: number): Generator<Run> {
+    for (const { runs } of [this.#pending, this.#writing]) {
+      for (let i = runs.length - 1; i >= 0; i--) {
+        const run = runs[i] as TimedRun;
+        if (run.least <= time && time <= run.least + RUN_MS) yield run;
+      }
+    }
+    const range = { start: key('t', Math.max(0, time - RUN_MS), 0), end: key('t', time + 1, 0) };
+    for (const { key: k, value } of this.#db.getRange(range))
+      yield { first: k.readUIntBE(7, 6), count: value.readUInt32BE(0) };
+  }
+
+  /** Index of the first record under this idempotency key, by 128 bits of it: the caller compares the rest. */
+  keyed(uid: number, digest: Uint8Array): number | undefined {
+    const text = keyText(uid, digest);
+    const written = this.#db.get(Buffer.from(`k${text}`, 'latin1'));
+    if (written !== undefined) return written.readUIntBE(0, 6);
+    return this.#writing.keys.get(text) ?? this.#pending.keys.get(text);
+  }
+
+  /** Seals of size `from` and above, smallest first. */
+  *seals(from: number): Generator<SealPlace> {
+    // Sizes never go back, so what is written comes before what is not.
+    for (const { key: k, value } of this.#db.getRange({ start: key('s', from, 0), end: key('t') })) {
+      const place = placeAt(value, 6);
+      yield { size: k.readUIntBE(1, 6), seq: k.readUIntBE(7, 6), bootIndex: value.readUIntBE(0, 6), place };
+    }
+    for (const { seals } of [this.#writing, this.#pending])
+      for (const s of seals) if (s.size >= from) yield s;
+  }
+
+  /** Writes all that is pending. */
+  async flush(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#flushing = this.#write().finally(() => {
+      this.#flushing = undefined;
+    });
+    await this.#flushing;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#db.close();
+  }
+
+  #soon(): void {
+    if (this.#flushing !== undefined) return;
+    if (this.#pending.keys.size >= FLUSH_KEYS) void this.flush();
+    else this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+  }
+
+  async #write(): Promise<void> {
+    const p = this.#pending;
+    this.#pending = nothing();
+    this.#writing = p;
+    // A run does not grow any more once it is written.
+    this.#run = undefined;
+    const db = this.#db;
+    try {
+      const puts: Promise<boolean>[] = [];
+      for (const [first, place] of p.places) puts.push(db.put(key('f', first), placeBytes(place)));
+      for (const { least, first, count } of p.runs) {
+        const b = Buffer.alloc(4);
+        b.writeUInt32BE(count);
+        puts.push(db.put(key('t', least, first), b));
+      }
+      for (const text of [...p.keys.keys()].sort())
+        puts.push(db.put(Buffer.from(`k${text}`, 'latin1'), key('', p.keys.get(text) as number).subarray(1)));
+      for (const { size, seq, bootIndex, place } of p.seals)
+        puts.push(
+          db.put(key('s', size, seq), Buffer.concat([key('', bootIndex).subarray(1), placeBytes(place)])),
+        );
+      if (p.mark !== undefined) {
+        const { size, place, chain } = p.mark;
+        puts.push(db.put(key('m'), Buffer.concat([key('', size).subarray(1), placeBytes(place), chain])));
+      }
+      await Promise.all(puts);
+    } catch (cause) {
+      // Nothing is lost: the mark stays where it was, and the next start reads the log from there. Until then
+      // what was not written stays in memory.
+      this.#warn('the index is not written', cause);
+      const newer = this.#pending;
+      this.#pending = {
+        places: [...p.places, ...newer.places],
+        runs: [...p.runs, ...newer.runs],
+        keys: new Map([...newer.keys, ...p.keys]),
+        seals: [...p.seals, ...newer.seals],
+        mark: newer.mark ?? p.mark,
+      };
+    } finally {
+      this.#writing = nothing();
+    }
+    if (this.#pending.mark !== undefined) this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Appending frames to the newest segment and going on to the next one. One spare segment is always allocated ahead,
+ * so a full disk is met here and nowhere else: as a refusal before anything was written, never as half a frame.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AttestdError } from '../core/errors.ts';
+import type { Disk, DurableFile } from './disk.ts';
+import { makeFrame, TYPE } from './frame.ts';
+import { sha256Of } from './hash.ts';
+import type { Layout } from './layout.ts';
+import { encodeSegmentHead, type Place, segmentName, type Tip } from './segment.ts';
+import type { Wal } from './wal.ts';
+
+/** Default size of a segment in bytes. */
+export const SEGMENT_BYTES: number = 16 << 20;
+
+/** Where appending goes on. */
+export interface WritePoint {
+  readonly ordinal: number;
+  readonly salt: Buffer;
+  /** Digest of the last frame, and where it begins. */
+  chain: Buffer;
+  lastFrame: number;
+  /** Where the next frame goes. */
+  offset: number;
+}
+
+export interface SegmentsOptions {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly segmentBytes: number;
+  readonly wal: Wal;
+  readonly tip: Tip;
+  readonly point: WritePoint;
+}
+
+/** A frame that is ready to be written: header and payload, then what can be erased. */
+export interface Ready {
+  readonly frame: Buffer;
+  readonly erasable?: readonly Buffer[];
+}
+
+/** No room, and nothing was written: unlike a failed write this can pass. */
+export class DiskFull extends AttestdError {
+  constructor(cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super('STORAGE_UNAVAILABLE', `read-only: no further segment can be allocated (${why})`, { cause });
+  }
+}
+
+export class Segments {
+  readonly #o: SegmentsOptions;
+  readonly #point: WritePoint;
+  #file: DurableFile | undefined;
+  /** The spare that is being allocated, or how that ended. */
+  #spare: Promise<DiskFull | undefined>;
+  /** Bytes at the end of a segment that only seals, intents and the like may use. */
+  readonly #reserve: number;
+
+  constructor(o: SegmentsOptions) {
+    this.#o = o;
+    this.#point = o.point;
+    this.#reserve = Math.min(64 * 1024, o.segmentBytes >> 4);
+    this.#spare = this.#allocate();
+  }
+
+  /** The largest frame that any segment has room for beside its head. */
+  get maxFrame(): number {
+    return this.#o.segmentBytes >> 1;
+  }
+
+  /** Where the next frame goes, and the digest of the one before. */
+  get point(): Readonly<WritePoint> {
+    return this.#point;
+  }
+
+  /**
+   * Finds room for a frame of `bytes`, in the next segment if need be. The tip must be that of every frame so far.
+   * @param control whether the frame may use the reserve
+   * @throws DiskFull when there is none; any other error is final
+   */
+  async makeRoom(bytes: number, control: boolean): Promise<void> {
+    const limit = this.#o.segmentBytes - (control ? 0 : this.#reserve);
+    if (this.#point.offset + bytes <= limit) return;
+    await this.#next();
+    if (this.#point.offset + bytes > limit)
+      throw new AttestdError('INTERNAL', `a frame of ${bytes} bytes does not fit an empty segment`);
+  }
+
+  /**
+   * Writes one frame; resolves with its place when it is durable.
+   * @param make the frame, for this salt and chain
+   * @param meanwhile is called while the disk works
+   */
+  async write(make: (salt: Buffer, chain: Buffer) => Ready, meanwhile?: () => void): Promise<Place> {
+    const point = this.#point;
+    const { ordinal, offset } = point;
+    this.#file ??= await this.#o.disk.openDurable(this.#path(ordinal));
+    const { frame, erasable = [] } = make(point.salt, point.chain);
+    const written = this.#file.append([frame, ...erasable], offset);
+    point.chain = sha256Of(frame);
+    point.lastFrame = offset;
+    point.offset = erasable.reduce((n, e) => n + e.length, offset + frame.length);
+    meanwhile?.();
+    await written;
+    return { ordinal, offset };
+  }
+
+  /** Overwrites bytes of a frame that is already there. */
+  async overwrite(place: Place, bytes: Uint8Array): Promise<void> {
+    if (place.ordinal === this.#point.ordinal && this.#file !== undefined) {
+      await this.#file.append([bytes], place.offset);
+      return;
+    }
+    const file = await this.#o.disk.openDurable(this.#path(place.ordinal));
+    try {
+      await file.append([bytes], place.offset);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#spare;
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #path(ordinal: number): string {
+    const segment = this.#o.wal.segments[ordinal];
+    if (segment === undefined) throw new AttestdError('INTERNAL', `segment ${ordinal} is not known`);
+    return segment.path;
+  }
+
+  /** Begins the next segment in the spare: rename, then its head as first frame, then a new spare in the background. */
+  async #next(): Promise<void> {
+    const { disk, layout, wal, tip } = this.#o;
+    let full = await this.#spare;
+    if (full !== undefined) {
+      this.#spare = this.#allocate();
+      full = await this.#spare;
+    }
+    if (full !== undefined) throw full;
+    const point = this.#point;
+    const ordinal = point.ordinal + 1;
+    const first = tip.edge.size;
+    const path = join(layout.wal, segmentName(first, ordinal));
+    if (existsSync(path)) throw new AttestdError('STORE_CORRUPT', `${path} is there already`);
+    await disk.rename(layout.spare, path);
+    await this.#file?.close();
+    this.#file = undefined;
+    wal.add({ path, ordinal, first });
+    const payload = encodeSegmentHead({ ordinal, lastFrame: point.lastFrame, end: point.offset, tip });
+    const salt = randomBytes(8);
+    const facts = { type: TYPE.segment, first, count: 0, erasable: 0, salt, chain: point.chain };
+    const frame = makeFrame(facts, payload);
+    Object.assign(point, { ordinal, salt, offset: 0, lastFrame: 0 });
+    await this.write(() => ({ frame }));
+    this.#spare = this.#allocate();
+  }
+
+  /** Allocates the spare; a full disk is told and not thrown, for it matters only once the spare is wanted. */
+  async #allocate(): Promise<DiskFull | undefined> {
+    const { disk, layout, segmentBytes } = this.#o;
+    try {
+      if (existsSync(layout.spare)) {
+        if (statSync(layout.spare).size === segmentBytes) return undefined;
+        await unlink(layout.spare);
+      }
+      await disk.allocate(layout.spare, segmentBytes);
+      return undefined;
+    } catch (cause) {
+      await unlink(layout.spare).catch(() => undefined);
+      return new DiskFull(cause);
+    }
+  }
+}
