@@ -26,26 +26,38 @@ export function fromHex(s: string): Uint8Array {
 const STD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const URL_SAFE = `${STD.slice(0, 62)}-_`;
 
-function encode64(b: Uint8Array, alphabet: string, pad: boolean): string {
-  const parts: string[] = [];
+const codesOf = (alphabet: string) => Uint8Array.from(alphabet, (c) => c.charCodeAt(0));
+const STD_CODES = codesOf(STD);
+const URL_CODES = codesOf(URL_SAFE);
+const PAD = 0x3d;
+/** Where short texts are put together; a string is made of it before anything else runs. */
+const scratch = new Uint8Array(8192);
+
+function encode64(b: Uint8Array, codes: Uint8Array, pad: boolean): string {
+  const room = Math.ceil(b.length / 3) * 4;
+  const out = room <= scratch.length ? scratch : new Uint8Array(room);
+  const put = (at: number, sixBits: number) => {
+    out[at] = codes[sixBits & 63] as number;
+  };
   let i = 0;
-  for (; i + 2 < b.length; i += 3) {
+  let o = 0;
+  for (; i + 2 < b.length; i += 3, o += 4) {
     const n = ((b[i] as number) << 16) | ((b[i + 1] as number) << 8) | (b[i + 2] as number);
-    parts.push(
-      (alphabet[n >> 18] as string) + alphabet[(n >> 12) & 63] + alphabet[(n >> 6) & 63] + alphabet[n & 63],
-    );
+    put(o, n >> 18);
+    put(o + 1, n >> 12);
+    put(o + 2, n >> 6);
+    put(o + 3, n);
   }
   const left = b.length - i;
-  if (left === 1) {
-    const n = b[i] as number;
-    parts.push((alphabet[n >> 2] as string) + alphabet[(n & 3) << 4] + (pad ? '==' : ''));
-  } else if (left === 2) {
-    const n = ((b[i] as number) << 8) | (b[i + 1] as number);
-    parts.push(
-      (alphabet[n >> 10] as string) + alphabet[(n >> 4) & 63] + alphabet[(n & 15) << 2] + (pad ? '=' : ''),
-    );
+  if (left > 0) {
+    const n = ((b[i] as number) << 16) | ((b[i + 1] ?? 0) << 8);
+    put(o, n >> 18);
+    put(o + 1, n >> 12);
+    o += 2;
+    if (left === 2) put(o++, n >> 6);
+    for (; pad && o % 4 !== 0; o++) out[o] = PAD;
   }
-  return parts.join('');
+  return utf8Decoder.decode(out.subarray(0, o));
 }
 
 function table64(alphabet: string): Int8Array {
@@ -93,11 +105,11 @@ function decode64(s: string, table: Int8Array, pad: boolean): Uint8Array {
 }
 
 /** Standard base64 with padding (RFC 4648 §4). */
-export const toBase64 = (b: Uint8Array): string => encode64(b, STD, true);
+export const toBase64 = (b: Uint8Array): string => encode64(b, STD_CODES, true);
 /** Canonical standard base64 with padding. @throws MALFORMED */
 export const fromBase64 = (s: string): Uint8Array => decode64(s, STD_TABLE, true);
 /** base64url without padding (RFC 4648 §5). */
-export const toBase64Url = (b: Uint8Array): string => encode64(b, URL_SAFE, false);
+export const toBase64Url = (b: Uint8Array): string => encode64(b, URL_CODES, false);
 /** Canonical base64url without padding. @throws MALFORMED */
 export const fromBase64Url = (s: string): Uint8Array => decode64(s, URL_TABLE, false);
 

@@ -8,16 +8,16 @@ import type { Json } from '../core/json.ts';
 /** The canonical text of an I-JSON value. */
 export function canonical(value: Json): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  let out = '';
   if (Array.isArray(value)) {
-    let out = '';
-    for (const item of value) out += `${out === '' ? '[' : ','}${canonical(item)}`;
-    return out === '' ? '[]' : `${out}]`;
+    for (let i = 0; i < value.length; i++) out += `${i === 0 ? '' : ','}${canonical(value[i] as Json)}`;
+    return `[${out}]`;
   }
   const names = Object.keys(value);
   if (names.length > 1) names.sort();
-  let out = '';
-  for (const name of names) {
-    out += `${out === '' ? '{' : ','}${JSON.stringify(name)}:${canonical(value[name] as Json)}`;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string;
+    out += `${i === 0 ? '' : ','}${JSON.stringify(name)}:${canonical(value[name] as Json)}`;
   }
-  return out === '' ? '{}' : `${out}}`;
+  return `{${out}}`;
 }

@@ -54,6 +54,7 @@ const encoder = new TextEncoder();
  */
 export function createExecutionWriter(options: ExecutionWriterOptions): ExecutionWriter {
   const random = createRandomPool(options.random);
+  const time = createTimeWriter();
   const scratch = new Uint8Array(HEADER_ROOM + MAX_ENTRY + 1);
   const head = utf8(`{"_type":${JSON.stringify(STATEMENT_TYPE)},"predicate":`);
   scratch.set(head, HEADER_ROOM);
@@ -87,14 +88,11 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
     const parameters = group(request, 'parameters', random, disclosures);
     const outputs = group(request, 'outputs', random, disclosures);
 
-    let text = `{"action":${canonical(request.action)}${boot}`;
+    let text = `{"action":${action(request)}${boot}`;
     if (request.claimed !== undefined) text += `"claimed":${canonical(request.claimed)},`;
     text += `"observed":${observed}}${member('capture', r.capture)},"id":"${id}"${inputs}${log}`;
-    if (request.outcome !== undefined) {
-      text += `,"outcome":${canonical({ ...request.outcome, observedBy: 'caller' })}`;
-    }
-    text += `${outputs}${parameters}${member('parents', r.parents)},"phase":"${request.phase}","salt":"${salt}"`;
-    text += `,"time":"${formatTime(timeMs)}"${member('trace', r.trace)},"v":1}`;
+    text += `${outcome(request)}${outputs}${parameters}${member('parents', r.parents)},"phase":"${request.phase}"`;
+    text += `,"salt":"${salt}","time":"${time(timeMs)}"${member('trace', r.trace)},"v":1}`;
 
     const artefacts = artefactSubjects(request, random, disclosures);
     if (text.includes('\\ud') || artefacts.includes('\\ud')) assertJson(request);
@@ -110,6 +108,31 @@ const tooLarge = () => new AttestdError('RECORD_TOO_LARGE', `the record would be
 
 const member = (name: string, value: Json | undefined): string =>
   value === undefined ? '' : `,"${name}":${canonical(value)}`;
+
+function action({ action: { type, name, target } }: RecordRequest): string {
+  const to = target === undefined ? '' : `,"target":${JSON.stringify(target)}`;
+  return `{"name":${JSON.stringify(name)}${to},"type":${JSON.stringify(type)}}`;
+}
+
+function outcome({ outcome: o }: RecordRequest): string {
+  if (o === undefined) return '';
+  const code = o.code === undefined ? '' : `"code":${JSON.stringify(o.code)},`;
+  return `,"outcome":{${code}"effect":"${o.effect}","observedBy":"caller","status":"${o.status}"}`;
+}
+
+/** `formatTime` that makes a date once a second. */
+function createTimeWriter(): (ms: number) => string {
+  let second = Number.NaN;
+  let text = '';
+  return (ms) => {
+    const milli = ms % 1000;
+    if (ms - milli !== second) {
+      second = ms - milli;
+      text = formatTime(second).slice(0, -4);
+    }
+    return `${text}${milli < 10 ? '00' : milli < 100 ? '0' : ''}${milli}Z`;
+  };
+}
 
 /** `,"inputs":{"_sd":[…]}` with plain members in their canonical places; nothing when the caller sent neither. */
 function group(request: RecordRequest, name: Group, random: RandomBytes, disclosures: string[]): string {
@@ -146,9 +169,16 @@ function disclose(name: string, value: Json, random: RandomBytes, disclosures: s
   const salt = toBase64Url(random(SALT_BYTES));
   const json = `["${salt}",${JSON.stringify(name)},${canonical(value)}]`;
   if (json.includes('\\ud')) assertJson([name, value]);
-  const text = toBase64Url(encoder.encode(json));
+  const text = toBase64Url(encoded(json));
   disclosures.push(text);
-  return sha256(encoder.encode(text));
+  return sha256(encoded(text));
+}
+
+const short = new Uint8Array(4096);
+/** UTF-8 of a text, in a shared buffer when it is short; valid until the next call. */
+function encoded(text: string): Uint8Array {
+  if (text.length * 3 > short.length) return encoder.encode(text);
+  return short.subarray(0, encoder.encodeInto(text, short).written);
 }
 
 /** Subjects after the first, each with a leading comma. */

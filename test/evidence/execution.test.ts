@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { concat, fromUtf8, toBase64Url, toHex, u32, utf8 } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/hash.ts';
 import { type Json, type JsonObject, jcs, parseJson } from '../../src/core/json.ts';
+import { formatTime } from '../../src/core/time.ts';
 import { ulid } from '../../src/core/ulid.ts';
 import { canonical } from '../../src/evidence/canonical.ts';
 import { disclosureDigest, makeDisclosure, parseDisclosure } from '../../src/evidence/disclosure.ts';
@@ -254,6 +255,30 @@ describe('the execution writer', () => {
     const made = Array.from({ length: 2000 }, () => writer(request, jcs(OBSERVED), TIME));
     expect(new Set(made.map((m) => m.id)).size).toBe(2000);
     expect(new Set(made.flatMap((m) => m.disclosures)).size).toBe(2000);
+  });
+
+  it('writes each time as it is, within a second and across', () => {
+    const writer = createExecutionWriter({ log: LOG, boot: BOOT, random: source() });
+    for (const ms of [
+      0,
+      1,
+      9,
+      10,
+      99,
+      100,
+      999,
+      1000,
+      1005,
+      TIME,
+      TIME + 1,
+      TIME - 1,
+      TIME + 86_400_000,
+      8.64e15,
+    ]) {
+      const request: RecordRequest = { phase: 'attempted', action: { type: 't', name: 'n' } };
+      const { json } = parseEntry(writer(request, jcs(OBSERVED), ms).entry);
+      expect((json.predicate as JsonObject).time).toBe(formatTime(ms));
+    }
   });
 
   it('refuses a name that is salted and plain, naming it', () => {
