@@ -44,7 +44,7 @@ function content(b: Uint8Array, what: string): Uint8Array {
  * @returns the secret of the authority; keep it no longer than needed
  * @throws TPM_ERROR when the credential was made for another EK or AK, MALFORMED
  */
-export function activateCredential(
+export async function activateCredential(
   tpm: Tpm,
   ak: Key,
   ek: Ek,

@@ -7,7 +7,7 @@ import { AttestdError } from '../core/errors.ts';
 import { parsePublic, publicName, publicSpki } from '../evidence/tpm/public.ts';
 import type { TpmObject } from '../native/tpm.ts';
 import { certificateSpki, certificatesIn, readSpki, type SpkiParts, sameKey } from './der.ts';
-import { EK_CHAIN, EK_PLACES, type EkKind, type EkPlace, ekTemplate } from './ektemplate.ts';
+import { EK_CHAIN, EK_PLACES, type EkKind, type EkPlace, ekTemplate, kindOf } from './ektemplate.ts';
 import { isRefusal } from './fault.ts';
 import { bytes } from './key.ts';
 import { readNv } from './nv.ts';
@@ -37,7 +37,7 @@ export interface EkSearch {
   readonly rejected: readonly { readonly nvIndex: number; readonly reason: string }[];
 }
 
-type Found = Pick<Ek, 'public' | 'name' | 'load'>;
+type Found = Pick<Ek, 'kind' | 'public' | 'name' | 'load'>;
 
 /** Milliseconds: an RSA primary takes many seconds on some hardware. */
 const SLOW = 60_000;
@@ -57,7 +57,7 @@ export async function findEks(tpm: Tpm, o: RunOptions = {}): Promise<EkSearch> {
       if (certificate === undefined || spki === null) return 'there is no certificate in it';
       const key = await match(w, spki, await templatesAt(w, place, indices));
       if (key === null) return 'its key is not one that this TPM makes';
-      return { kind: place.kind, nvIndex, certificate, ...key };
+      return { nvIndex, certificate, ...key };
     }, options);
     if (typeof found === 'string') rejected.push({ nvIndex, reason: found });
     else eks.push(found);
@@ -84,7 +84,7 @@ export async function ekOfCertificate(tpm: Tpm, file: Uint8Array, o: RunOptions 
   for (const place of EK_PLACES) {
     const template = ekTemplate(place.kind, place.range);
     const key = await tpm.run((w) => match(w, spki, [template]), { deadlineMs: SLOW, ...o });
-    if (key !== null) return { kind: place.kind, nvIndex: null, certificate, ...key };
+    if (key !== null) return { nvIndex: null, certificate, ...key };
   }
   throw new AttestdError('ENROL_REFUSED', 'the EK certificate fits no key of this TPM');
 }
@@ -110,8 +110,9 @@ async function match(w: Work, spki: SpkiParts, templates: readonly Uint8Array[])
     const object = await w.ctx.persistentObject(handle, w.plain());
     w.keep(object.handle);
     const publicArea = bytes((await w.ctx.readPublic(object.handle, w.plain())).public);
-    if (!isKey(publicArea) || !fits(publicArea)) continue;
-    return found(publicArea, async (x) => (await x.ctx.persistentObject(handle, x.plain())).handle);
+    const kind = kindIn(publicArea);
+    if (kind === null || !fits(publicArea)) continue;
+    return found(kind, publicArea, async (x) => (await x.ctx.persistentObject(handle, x.plain())).handle);
   }
   for (const template of templates) {
     const make = (x: Work) => x.ctx.createPrimary({ hierarchy: 'endorsement', public: template }, x.plain());
@@ -123,8 +124,9 @@ async function match(w: Work, spki: SpkiParts, templates: readonly Uint8Array[])
     if (made === null) continue;
     w.keep(made.handle);
     const publicArea = bytes(made.public);
-    if (!isKey(publicArea) || !fits(publicArea)) continue;
-    return found(publicArea, async (x) => {
+    const kind = kindIn(publicArea);
+    if (kind === null || !fits(publicArea)) continue;
+    return found(kind, publicArea, async (x) => {
       await x.room();
       return (await make(x)).handle;
     });
@@ -132,18 +134,19 @@ async function match(w: Work, spki: SpkiParts, templates: readonly Uint8Array[])
   return null;
 }
 
-function isKey(publicArea: Uint8Array): boolean {
+/** The kind of a public area; null for one that is no key or no EK. */
+function kindIn(publicArea: Uint8Array): EkKind | null {
   try {
-    parsePublic(publicArea);
-    return true;
+    return kindOf(parsePublic(publicArea));
   } catch {
-    return false;
+    return null;
   }
 }
 
-function found(publicArea: Uint8Array, load: (w: Work) => Promise<TpmObject>): Found {
+function found(kind: EkKind, publicArea: Uint8Array, load: (w: Work) => Promise<TpmObject>): Found {
   const name = publicName(publicArea);
   return {
+    kind,
     public: publicArea,
     name,
     async load(w) {

@@ -106,6 +106,13 @@ const CURVE_OF: Readonly<Partial<Record<EkKind, number>>> = {
   p521: CURVE_P521,
 };
 
+/** What kind of key a public area is, or null for one that no template makes. */
+export function kindOf(p: TpmPublic): EkKind | null {
+  const kinds = Object.keys(HASH_OF) as EkKind[];
+  const is = (k: EkKind) => (p.type === 'rsa' ? RSA_BITS[k] === p.keyBits : CURVE_OF[k] === p.curve);
+  return kinds.find(is) ?? null;
+}
+
 /** Where certificates, nonces and templates stand in NV. */
 export interface EkPlace {
   readonly kind: EkKind;
