@@ -1,0 +1,81 @@
+/**
+ * `ak-key`: the certificate is of the key in genesis. `ak-attributes`: that key is what design §5 says an AK is, so
+ * that the TPM alone decides what it signs and the key cannot leave it.
+ */
+import { equal, toHex } from '../../core/bytes.ts';
+import { ALG_ECDSA, ALG_SHA256 } from '../../evidence/tpm/algorithm.ts';
+import { type AttributeName, makeAttributes } from '../../evidence/tpm/attributes.ts';
+import { CURVE_P256, type TpmPublic } from '../../evidence/tpm/public.ts';
+import { leafOf } from '../evidence.ts';
+import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
+
+export const akKey: CheckDefinition = {
+  id: 'ak-key',
+  level: 1,
+  run: (e) => {
+    const parts = together({ leaf: leafOf(e), genesis: e.genesisFacts });
+    if (!parts.ok) return blocked(parts);
+    const { leaf, genesis } = parts.value;
+    return equal(leaf.spki, genesis.ak.spki)
+      ? pass('The certificate is of the attestation key that genesis names.')
+      : fail(
+          'The certificate is of another key than genesis names.',
+          toHex(genesis.ak.spki),
+          toHex(leaf.spki),
+        );
+  },
+};
+
+const AK_ATTRIBUTES: readonly AttributeName[] = [
+  'fixedTPM',
+  'fixedParent',
+  'sensitiveDataOrigin',
+  'userWithAuth',
+  'noDA',
+  'restricted',
+  'sign',
+];
+/** The record key signs what it is given, so it is not restricted; all else is the same. */
+const RECORD_KEY_ATTRIBUTES = AK_ATTRIBUTES.filter((a) => a !== 'restricted');
+const STORAGE_ATTRIBUTES: readonly AttributeName[] = [
+  'fixedTPM',
+  'fixedParent',
+  'sensitiveDataOrigin',
+  'userWithAuth',
+  'noDA',
+  'restricted',
+  'decrypt',
+];
+
+/** Why a key has not exactly these attributes, P-256 and SHA-256; undefined when it has. */
+export function keyFault(key: TpmPublic, wanted: readonly AttributeName[]): string | undefined {
+  if (key.type !== 'ecc' || key.curve !== CURVE_P256) return 'it is not on P-256';
+  if (key.nameAlg !== ALG_SHA256) return 'its Name is not SHA-256';
+  const raw = makeAttributes(...wanted).raw;
+  if (key.attributes.raw !== raw) {
+    return `its attributes are 0x${key.attributes.raw.toString(16)} and not 0x${raw.toString(16)}`;
+  }
+  if (key.authPolicy.length > 0) return 'it can be used by a policy';
+  return undefined;
+}
+
+/** Why a key is no record key of ours; undefined when it is. */
+export const recordKeyFault = (key: TpmPublic): string | undefined => keyFault(key, RECORD_KEY_ATTRIBUTES);
+
+export const akAttributes: CheckDefinition = {
+  id: 'ak-attributes',
+  level: 2,
+  run: (e) => {
+    if (!e.genesisFacts.ok) return blocked(e.genesisFacts);
+    const { ak, storage } = e.genesisFacts.value;
+    const why = keyFault(ak.public, AK_ATTRIBUTES);
+    if (why !== undefined) return fail(`The key in genesis is no attestation key: ${why}.`);
+    const scheme = ak.public.scheme;
+    if (scheme?.alg !== ALG_ECDSA || scheme.hash !== ALG_SHA256) {
+      return fail('The attestation key does not sign by ECDSA with SHA-256 alone.');
+    }
+    const parent = keyFault(storage.public, STORAGE_ATTRIBUTES);
+    if (parent !== undefined) return fail(`The parent in genesis is no storage primary of ours: ${parent}.`);
+    return pass('The attestation key is restricted to what the TPM makes itself, and cannot leave it.');
+  },
+};

@@ -1,0 +1,71 @@
+/**
+ * `boot-link`: the record names the boot entry that is given, which stands before it. `boot-run`: the seal was made
+ * in that same run; a record that a later run sealed was durable on a disk that could be written meanwhile, so
+ * nothing is known about its environment (design: What a seal proves).
+ */
+import { equal, toHex } from '../../core/bytes.ts';
+import { blocked, type CheckDefinition, fail, pass, together, unknown } from '../outcome.ts';
+
+export const bootLink: CheckDefinition = {
+  id: 'boot-link',
+  level: 1,
+  run: (e) => {
+    const parts = together({ record: e.record, boot: e.boot });
+    if (!parts.ok) return blocked(parts);
+    const { record, boot } = parts.value;
+    if (!record.statement.ok) return blocked(record.statement);
+    if (!boot.statement.ok) return blocked(boot.statement);
+    if (boot.statement.value.kind !== 'boot') {
+      return fail('What is given as boot entry is none.', 'boot', boot.statement.value.kind);
+    }
+    if (!e.bootFacts.ok) return fail(`The boot entry cannot be read: ${e.bootFacts.why}.`);
+    if (record.statement.value.kind === 'genesis') return unknown('A genesis entry belongs to no run.');
+    const isBoot = equal(record.digest, boot.digest);
+    const named = isBoot ? toHex(boot.digest) : record.statement.value.predicate.boot;
+    if (named !== toHex(boot.digest)) {
+      return fail('The record names another boot entry.', toHex(boot.digest), String(named));
+    }
+    if (boot.index > record.index) return fail('The boot entry stands behind the record.');
+    for (const other of e.related) {
+      const kind = other.statement.ok ? other.statement.value.kind : '';
+      const link = other.statement.ok ? other.statement.value.predicate.boot : undefined;
+      if (kind === 'measurement' && link !== toHex(boot.digest)) {
+        return fail(`${other.role} is a measurement of another run.`);
+      }
+    }
+    return pass(`The record belongs to the run that entry ${boot.index} begins.`);
+  },
+};
+
+export const bootRun: CheckDefinition = {
+  id: 'boot-run',
+  level: 3,
+  run: (e) => {
+    const parts = together({ record: e.record, boot: e.boot, seal: e.seal, checkpoint: e.checkpoint });
+    if (!parts.ok) return blocked(parts);
+    const { record, boot, seal, checkpoint } = parts.value;
+    const sealed = seal.header.bootIndex;
+    if (sealed >= checkpoint.size) {
+      return fail(
+        'The seal names a boot entry outside the tree.',
+        `below ${checkpoint.size}`,
+        String(sealed),
+      );
+    }
+    if (sealed < boot.index) {
+      return fail(
+        'The seal claims a run from before the boot entry that it covers.',
+        String(boot.index),
+        String(sealed),
+      );
+    }
+    if (sealed > boot.index) {
+      return unknown(
+        sealed > record.index
+          ? 'The record was sealed by a later run: it was recovered, and its environment is unknown.'
+          : 'The record names an older run than the one that sealed it; its environment is unknown.',
+      );
+    }
+    return pass('The seal was made in the run of the record.');
+  },
+};

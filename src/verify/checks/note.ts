@@ -1,0 +1,57 @@
+/**
+ * `note-shape`: the note has one line of the seal by the certified key, at most one of the record key, and no other
+ * line, because no check would cover it. `note-signature`: the line of the record key, where there is one, verifies
+ * (C2SP signed-note: a line of a known key that does not verify condemns the note).
+ */
+import { equal } from '../../core/bytes.ts';
+import { sealKeyId } from '../../evidence/seal.ts';
+import { ECDSA, ecdsaKeyId } from '../../log/keys.ts';
+import { verifySignature } from '../../log/signature.ts';
+import { leafOf } from '../evidence.ts';
+import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
+
+export const noteShape: CheckDefinition = {
+  id: 'note-shape',
+  level: 1,
+  run: (e) => {
+    if (!e.format.ok) return blocked(e.format);
+    if (!e.note.ok) return fail(`The checkpoint note cannot be read: ${e.note.why}.`);
+    if (!e.checkpoint.ok) return fail(`The note is no checkpoint: ${e.checkpoint.why}.`);
+    if (!e.sealLine.ok) return fail(`The note has no seal: ${e.sealLine.why}.`);
+    if (!e.seal.ok) return fail(`The seal cannot be read: ${e.seal.why}.`);
+    if (!e.attest.ok) return fail(`The quote in the seal cannot be read: ${e.attest.why}.`);
+    if (!e.signature.ok) return fail(`The signature in the seal cannot be read: ${e.signature.why}.`);
+    const parts = together({ genesis: e.genesisFacts, leaf: leafOf(e) });
+    if (!parts.ok) return blocked(parts);
+    const { origin } = e.checkpoint.value;
+    const own = sealKeyId(origin, parts.value.leaf.spki);
+    const record = ecdsaKeyId(parts.value.genesis.recordKey.spki);
+    if (e.sealLine.value.name !== origin || !equal(e.sealLine.value.keyId, own)) {
+      return fail('The line of the seal is not under the name of the log and its certified key.');
+    }
+    for (const line of e.note.value.signatures) {
+      const known = line === e.sealLine.value || equal(line.keyId, record);
+      if (!known || line.name !== origin)
+        return fail(`The note has a line that nothing here can check: ${line.name}.`);
+    }
+    return pass('The checkpoint note has one seal, and no line that is not checked.');
+  },
+};
+
+export const noteSignature: CheckDefinition = {
+  id: 'note-signature',
+  level: 1,
+  run: async (e) => {
+    const parts = together({ note: e.note, genesis: e.genesisFacts });
+    if (!parts.ok) return blocked(parts);
+    const { note, genesis } = parts.value;
+    const key = genesis.recordKey.spki;
+    const id = ecdsaKeyId(key);
+    const line = note.signatures.find((s) => equal(s.keyId, id));
+    if (line === undefined) return pass('The note has no line of the record key, and needs none.');
+    const good = await verifySignature({ name: line.name, type: ECDSA, key }, note.text, line);
+    return good
+      ? pass('The record key signed the checkpoint too.')
+      : fail('The line of the record key does not verify.');
+  },
+};

@@ -1,0 +1,23 @@
+/**
+ * `seal-signer`: the TPM itself names the key that signed. Its qualified Name is recomputed from the public areas in
+ * genesis: the AK under a storage primary in the endorsement hierarchy, where quotes show the true reset counters
+ * and the key does not outlive TPM2_Clear. TPM 2.0 Library part 1 §26.5.
+ */
+import { equal, toHex } from '../../core/bytes.ts';
+import { attempt, blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
+import { akQualifiedName } from '../signed.ts';
+
+export const sealSigner: CheckDefinition = {
+  id: 'seal-signer',
+  level: 2,
+  run: (e) => {
+    const parts = together({ attest: e.attest, genesis: e.genesisFacts });
+    if (!parts.ok) return blocked(parts);
+    const { attest, genesis } = parts.value;
+    const wanted = attempt(() => akQualifiedName(genesis));
+    if (!wanted.ok) return fail(`The Name of the attestation key cannot be computed: ${wanted.why}.`);
+    return equal(wanted.value, attest.qualifiedSigner)
+      ? pass('The TPM says that the key of genesis signed, a child of its endorsement hierarchy.')
+      : fail('The TPM says that another key signed.', toHex(wanted.value), toHex(attest.qualifiedSigner));
+  },
+};

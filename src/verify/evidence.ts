@@ -1,0 +1,151 @@
+/**
+ * A bundle taken apart for the checks: every part is either there or says why it is not, so that one broken part
+ * leaves all others to be judged. Reading decides nothing; whether a part is what it should be is for the checks.
+ */
+
+import type { JsonObject } from '../core/json.ts';
+import type { Seal } from '../evidence/seal.ts';
+import type { Kind, Subject } from '../evidence/statement.ts';
+import type { Attest } from '../evidence/tpm/attest.ts';
+import type { NvPublic } from '../evidence/tpm/nv.ts';
+import type { PcrValues } from '../evidence/tpm/pcr.ts';
+import type { TpmPublic } from '../evidence/tpm/public.ts';
+import type { TpmSignature } from '../evidence/tpm/signature.ts';
+import type { Certificate } from '../evidence/x509/certificate.ts';
+import type { Crl } from '../evidence/x509/crl.ts';
+import type { SignatureVerifier } from '../evidence/x509/signature.ts';
+import type { Checkpoint } from '../log/checkpoint.ts';
+import type { Note, NoteSignature } from '../log/note.ts';
+import { absent, got, type Part } from './outcome.ts';
+import type { TrustRoot } from './trust.ts';
+
+/** A statement whose frame (schema, first subject, canonical form) holds. */
+export interface StatementFacts {
+  readonly kind: Kind;
+  readonly predicate: JsonObject;
+  /** Subjects after the first. */
+  readonly artefacts: readonly Subject[];
+}
+
+/** One entry of the log with its proof under the bundle's one checkpoint. */
+export interface EntryFacts {
+  /** What it is in this bundle, for sentences: `the record`, `the boot entry`. */
+  readonly role: string;
+  readonly bytes: Uint8Array;
+  /** SHA-256 of the bytes. */
+  readonly digest: Uint8Array;
+  readonly index: number;
+  readonly hashes: readonly Uint8Array[];
+  readonly statement: Part<StatementFacts>;
+}
+
+/** A TPM key as evidence carries it. */
+export interface KeyFacts {
+  readonly public: TpmPublic;
+  readonly spki: Uint8Array;
+  readonly name: Uint8Array;
+}
+
+/** A structure that the AK signed, with its signature. */
+export interface SignedAttest {
+  readonly bytes: Uint8Array;
+  readonly attest: Attest;
+  readonly signature: TpmSignature;
+}
+
+/** What the genesis entry says about keys and counter. */
+export interface GenesisFacts {
+  readonly epoch: string;
+  readonly assurance: string;
+  readonly ak: KeyFacts;
+  readonly storage: KeyFacts;
+  readonly recordKey: KeyFacts;
+  readonly recordKeyCertified: SignedAttest;
+  readonly counter?: {
+    readonly public: NvPublic;
+    readonly name: Uint8Array;
+    readonly value: bigint;
+    readonly certified: SignedAttest;
+  };
+}
+
+/** What a boot entry says about the run that it begins. */
+export interface BootFacts {
+  readonly resetCount: number;
+  readonly restartCount: number;
+  readonly clock: bigint;
+  readonly selection: readonly number[];
+}
+
+/** What an anchor entry says. */
+export interface AnchorFacts {
+  readonly counter: bigint;
+  readonly previous: Uint8Array;
+  readonly checkpoint: { readonly size: number; readonly root: Uint8Array };
+  readonly certified: SignedAttest;
+}
+
+export interface AnchorEvidence {
+  readonly entry: EntryFacts;
+  readonly facts: Part<AnchorFacts>;
+  /** From the anchored checkpoint to the sealed one. */
+  readonly consistency: readonly Uint8Array[];
+}
+
+/** A path to a root of the trust file. */
+export interface PathFacts {
+  /** Leaf first, root last. */
+  readonly path: readonly Certificate[];
+  readonly root: TrustRoot;
+}
+
+/** A time that counts for the validity of certificates. */
+export interface TimeFacts {
+  /** Milliseconds since 1970. */
+  readonly ms: number;
+  readonly source: 'host';
+}
+
+export interface Evidence {
+  /** Whether the bundle could be read at all; every other part depends on it. */
+  readonly format: Part<true>;
+  readonly record: Part<EntryFacts>;
+  readonly genesis: Part<EntryFacts>;
+  readonly genesisFacts: Part<GenesisFacts>;
+  readonly boot: Part<EntryFacts>;
+  readonly bootFacts: Part<BootFacts>;
+  readonly related: readonly EntryFacts[];
+  /** The first anchor that covers the record, and the one before it (absent where that is genesis). */
+  readonly anchor: Part<AnchorEvidence>;
+  readonly previousAnchor: Part<AnchorEvidence>;
+  readonly note: Part<Note>;
+  readonly checkpoint: Part<Checkpoint>;
+  /** The line that carries the seal, judged by its place only. */
+  readonly sealLine: Part<NoteSignature>;
+  readonly seal: Part<Seal>;
+  readonly attest: Part<Attest>;
+  readonly signature: Part<TpmSignature>;
+  readonly pcrs: Part<PcrValues>;
+  readonly certificates: Part<readonly Certificate[]>;
+  readonly crls: Part<readonly Crl[]>;
+  readonly path: Part<PathFacts>;
+  readonly time: Part<TimeFacts>;
+  /** Encoded disclosures as given. */
+  readonly disclosures: Part<readonly string[]>;
+  /** Verifies signatures; passed in so that an embedder may bring its own. */
+  readonly verify: SignatureVerifier;
+}
+
+/** Every entry that is there, the record first. */
+export function entriesOf(e: Evidence): EntryFacts[] {
+  const parts = [e.record, e.genesis, e.boot].flatMap((p) => (p.ok ? [p.value] : []));
+  const anchors = [e.previousAnchor, e.anchor].flatMap((p) => (p.ok ? [p.value.entry] : []));
+  return [...parts, ...e.related, ...anchors];
+}
+
+/** The certificate of the AK. */
+export function leafOf(e: Evidence): Part<Certificate> {
+  if (!e.certificates.ok) return e.certificates;
+  const [leaf] = e.certificates.value;
+  return leaf === undefined ? absent('there is no certificate') : got(leaf);
+}

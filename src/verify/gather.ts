@@ -1,0 +1,216 @@
+/** Takes the raw parts of a bundle apart for the checks. Reads everything, judges nothing, and never throws. */
+import { equal, fromBase64, fromHex } from '../core/bytes.ts';
+import type { JsonObject } from '../core/json.ts';
+import { recordDigest } from '../evidence/dsse.ts';
+import { parseSeal } from '../evidence/seal.ts';
+import { type Predicate, readStatement } from '../evidence/statement.ts';
+import { parseAttest } from '../evidence/tpm/attest.ts';
+import { nvName, parseNvPublic } from '../evidence/tpm/nv.ts';
+import type { PcrValues } from '../evidence/tpm/pcr.ts';
+import { parsePublic, publicName, publicSpki } from '../evidence/tpm/public.ts';
+import { parseSignature } from '../evidence/tpm/signature.ts';
+import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
+import { parseCrl } from '../evidence/x509/crl.ts';
+import { buildPath } from '../evidence/x509/path.ts';
+import type { SignatureVerifier } from '../evidence/x509/signature.ts';
+import { parseCheckpoint } from '../log/checkpoint.ts';
+import { ecdsaKeyId } from '../log/keys.ts';
+import { type NoteSignature, parseNote } from '../log/note.ts';
+import type * as facts from './evidence.ts';
+import { absent, attempt, broken, derive, got, type Part } from './outcome.ts';
+import type { Trust } from './trust.ts';
+
+/** An entry with its index and siblings, leaf first. */
+export interface RawEntry {
+  readonly entry: Uint8Array;
+  readonly index: number;
+  readonly hashes: readonly Uint8Array[];
+}
+/** An anchor entry with the consistency proof from the checkpoint that it anchors to the sealed one. */
+export interface RawAnchor extends RawEntry {
+  readonly consistency: readonly Uint8Array[];
+}
+
+/** What a bundle holds, in bytes. */
+export interface RawEvidence {
+  /** The checkpoint note, verbatim. */
+  readonly note: Uint8Array;
+  readonly record: RawEntry;
+  readonly genesis: RawEntry;
+  readonly boot: RawEntry;
+  readonly related: readonly RawEntry[];
+  readonly anchor?: RawAnchor;
+  readonly previousAnchor?: RawAnchor;
+  readonly pcrs?: PcrValues;
+  /** DER, leaf first. */
+  readonly chain: readonly Uint8Array[];
+  readonly crls: readonly Uint8Array[];
+  readonly disclosures: readonly string[];
+}
+
+/** The evidence in these parts; what was no bundle gives evidence without any. */
+export async function gather(
+  raw: Part<RawEvidence>,
+  trust: Trust,
+  verify: SignatureVerifier,
+): Promise<facts.Evidence> {
+  const genesis = derive(raw, (r) => entryFacts(r.genesis, 'the genesis entry'));
+  const genesisFacts = read(genesis, 'genesis', readGenesis);
+  const boot = derive(raw, (r) => entryFacts(r.boot, 'the boot entry'));
+  const note = derive(raw, (r) => parseNote(r.note));
+  const checkpoint = derive(note, (n) => parseCheckpoint(n.text));
+  const sealLine = chain(note, (n) => findSeal(n.signatures, genesisFacts));
+  const seal = derive(sealLine, (l) => parseSeal(l.signature));
+  const certificates = derive(raw, (r) => r.chain.map(parseCertificate));
+  const crls = derive(raw, (r) => r.crls.map(parseCrl));
+  const time: Part<facts.TimeFacts> = trust.acceptHostTime
+    ? derive(seal, (s) => ({ ms: s.header.timeMs, source: 'host' as const }))
+    : absent('no time is proven, and the trust file does not accept that of the host');
+  return {
+    format: derive(raw, () => true as const),
+    record: derive(raw, (r) => entryFacts(r.record, 'the record')),
+    genesis,
+    genesisFacts,
+    boot,
+    bootFacts: read(boot, 'boot', readBoot),
+    related: raw.ok
+      ? raw.value.related.map((r, i) => entryFacts(r, `entry ${i + 1} given beside the record`))
+      : [],
+    anchor: anchorPart(raw, (r) => r.anchor, 'the anchor'),
+    previousAnchor: anchorPart(raw, (r) => r.previousAnchor, 'the anchor before'),
+    note,
+    checkpoint,
+    sealLine,
+    seal,
+    attest: derive(seal, (s) => parseAttest(s.attest)),
+    signature: derive(seal, (s) => parseSignature(s.signature)),
+    pcrs: chain(raw, (r) => (r.pcrs === undefined ? absent('no PCR values are given') : got(r.pcrs))),
+    certificates,
+    crls,
+    path: await findPath(certificates, trust, time, verify),
+    time,
+    disclosures: derive(raw, (r) => r.disclosures),
+    verify,
+  };
+}
+
+function chain<A, B>(part: Part<A>, next: (a: A) => Part<B>): Part<B> {
+  return part.ok ? next(part.value) : part;
+}
+
+function entryFacts(raw: RawEntry, role: string): facts.EntryFacts {
+  const statement = attempt((): facts.StatementFacts => {
+    const { kind, predicate, artefacts } = readStatement(raw.entry);
+    return { kind, predicate: predicate as JsonObject, artefacts };
+  });
+  return {
+    role,
+    bytes: raw.entry,
+    digest: recordDigest(raw.entry),
+    index: raw.index,
+    hashes: raw.hashes,
+    statement,
+  };
+}
+
+/** Reads the predicate of an entry that should be of this kind. */
+function read<K extends 'genesis' | 'boot' | 'anchor', T>(
+  entry: Part<facts.EntryFacts>,
+  kind: K,
+  reader: (p: Predicate<K>) => T,
+): Part<T> {
+  if (!entry.ok) return entry;
+  const { statement, role } = entry.value;
+  if (!statement.ok) return statement;
+  if (statement.value.kind !== kind) return broken(`${role} is of kind ${statement.value.kind}`);
+  return attempt(() => reader(statement.value.predicate as Predicate<K>));
+}
+
+function anchorPart(
+  raw: Part<RawEvidence>,
+  pick: (r: RawEvidence) => RawAnchor | undefined,
+  role: string,
+): Part<facts.AnchorEvidence> {
+  return chain(raw, (r) => {
+    const found = pick(r);
+    if (found === undefined) return absent(`${role} is not given`);
+    const entry = entryFacts(found, role);
+    return got({ entry, facts: read(got(entry), 'anchor', readAnchor), consistency: found.consistency });
+  });
+}
+
+/** The first line that is not of the record key. Whether it is under the right key ID is for a check. */
+function findSeal(lines: readonly NoteSignature[], genesis: Part<facts.GenesisFacts>): Part<NoteSignature> {
+  const record = genesis.ok ? ecdsaKeyId(genesis.value.recordKey.spki) : undefined;
+  const line = lines.find((l) => record === undefined || !equal(l.keyId, record));
+  return line === undefined ? broken('the note has no line of a seal') : got(line);
+}
+
+const signed = (v: { attest: string; signature: string }): facts.SignedAttest => {
+  const bytes = fromBase64(v.attest);
+  return { bytes, attest: parseAttest(bytes), signature: parseSignature(fromBase64(v.signature)) };
+};
+
+function key(v: { public: string }): facts.KeyFacts {
+  const bytes = fromBase64(v.public);
+  const parsed = parsePublic(bytes);
+  return { public: parsed, spki: publicSpki(parsed), name: publicName(bytes) };
+}
+
+export function readGenesis(p: Predicate<'genesis'>): facts.GenesisFacts {
+  const { counter } = p;
+  const nv = counter === undefined ? undefined : fromBase64(counter.public);
+  return {
+    epoch: p.epoch,
+    assurance: p.assurance,
+    ak: key(p.ak),
+    storage: key(p.storage),
+    recordKey: key(p.recordKey),
+    recordKeyCertified: signed(p.recordKey),
+    ...(counter === undefined || nv === undefined
+      ? {}
+      : {
+          counter: {
+            public: parseNvPublic(nv),
+            name: nvName(nv),
+            value: BigInt(counter.value),
+            certified: signed(counter),
+          },
+        }),
+  };
+}
+
+export function readBoot(p: Predicate<'boot'>): facts.BootFacts {
+  const { resetCount, restartCount, clock } = p.reset;
+  return { resetCount, restartCount, clock: BigInt(clock), selection: p.selection };
+}
+
+export function readAnchor(p: Predicate<'anchor'>): facts.AnchorFacts {
+  return {
+    counter: BigInt(p.counter),
+    previous: fromHex(p.prev),
+    checkpoint: { size: p.checkpoint.size, root: fromBase64(p.checkpoint.root) },
+    certified: signed(p),
+  };
+}
+
+/** A path that is valid at the time that counts, or else one that is not, so that its check can say so. */
+async function findPath(
+  certificates: Part<readonly Certificate[]>,
+  trust: Trust,
+  time: Part<facts.TimeFacts>,
+  verify: SignatureVerifier,
+): Promise<Part<facts.PathFacts>> {
+  if (!certificates.ok) return certificates;
+  const [leaf, ...rest] = certificates.value;
+  if (leaf === undefined) return broken('there is no certificate');
+  const roots = trust.roots.map((r) => r.certificate);
+  const intermediates = rest.filter((c) => !roots.some((r) => equal(r.der, c.der)));
+  const question = { leaf, intermediates, roots, verify };
+  const timed = time.ok ? await buildPath({ ...question, at: time.value.ms }) : undefined;
+  const answer = timed?.found ? timed : await buildPath(question);
+  if (!answer.found) return broken([...new Set(answer.reasons)].join('; '));
+  const last = answer.path[answer.path.length - 1];
+  const root = trust.roots.find((r) => r.certificate === last);
+  return root === undefined ? broken('the path ends at no root') : got({ path: answer.path, root });
+}

@@ -1,0 +1,112 @@
+/**
+ * The report: what a verifier says, the same from command line, library and page. Every sentence comes from a check
+ * that ran; nothing here states success on its own.
+ */
+import { toHex } from '../core/bytes.ts';
+import { ERRORS } from '../core/errors.ts';
+import { type JsonObject, jcs } from '../core/json.ts';
+import { formatTime } from '../core/time.ts';
+import type { Evidence } from './evidence.ts';
+import { CHECKS, isRequired, requiredIds } from './table.ts';
+import type { Trust } from './trust.ts';
+import { type Check, type Level, levelOf, type Verdict, verdictOf } from './verdict.ts';
+
+export const REPORT_SCHEMA = 'attestd.dev/report/v1';
+
+/** What the record is, as far as it could be read; says nothing about whether it is true. */
+export interface RecordFacts {
+  readonly digest: string;
+  readonly index: number;
+  readonly kind?: string;
+  readonly id?: string;
+  readonly log?: string;
+  /** Times by the host's clock. */
+  readonly time?: string;
+  readonly sealed?: string;
+  /** Entries in the sealed tree. */
+  readonly size?: number;
+}
+
+/** A check in the report, with the level that needs it. */
+export interface ReportedCheck extends Check {
+  readonly level: Exclude<Level, 0>;
+  /** Whether this verdict needed it. */
+  readonly required: boolean;
+}
+
+export interface Report {
+  readonly schema: typeof REPORT_SCHEMA;
+  readonly verdict: Verdict;
+  /** The file is no bundle at all. */
+  readonly malformed: boolean;
+  /** A software root vouches for this: it shows how evidence looks, not what a machine did. */
+  readonly simulated: boolean;
+  /** The highest level reached. */
+  readonly level: Level;
+  readonly minimumLevel: Level;
+  readonly record?: RecordFacts;
+  readonly checks: readonly ReportedCheck[];
+  /** What not even a verified bundle shows. */
+  readonly notClaimed: readonly string[];
+}
+
+const NOT_CLAIMED: readonly string[] = [
+  'That a permitted caller told the truth about what it did.',
+  'That nothing happened between two seals.',
+  'That no newer record exists in this log.',
+  'That the machine in front of you is the one whose TPM signed.',
+];
+
+/** Puts the report together. */
+export function makeReport(e: Evidence, trust: Trust, checks: readonly Check[]): Report {
+  const required = requiredIds(trust);
+  const levels = CHECKS.map((c) => [c.id, isRequired(c, trust) ? c.level : undefined] as const);
+  const record = recordFacts(e);
+  return {
+    schema: REPORT_SCHEMA,
+    verdict: verdictOf(checks, required),
+    malformed: !e.format.ok,
+    simulated: e.path.ok && e.path.value.root.kind === 'software',
+    level: levelOf(checks, levels),
+    minimumLevel: trust.minimumLevel,
+    ...(record === undefined ? {} : { record }),
+    checks: checks.map((c) => {
+      const definition = CHECKS.find((d) => d.id === c.id);
+      return { ...c, level: definition?.level ?? 1, required: required.includes(c.id) };
+    }),
+    notClaimed: NOT_CLAIMED,
+  };
+}
+
+function recordFacts(e: Evidence): RecordFacts | undefined {
+  if (!e.record.ok) return undefined;
+  const { digest, index, statement } = e.record.value;
+  return {
+    digest: toHex(digest),
+    index,
+    ...(statement.ok ? { kind: statement.value.kind, ...named(statement.value.predicate) } : {}),
+    ...(e.seal.ok ? { sealed: formatTime(e.seal.value.header.timeMs) } : {}),
+    ...(e.checkpoint.ok ? { size: e.checkpoint.value.size } : {}),
+  };
+}
+
+function named(p: JsonObject): { id?: string; log?: string; time?: string } {
+  const out: { id?: string; log?: string; time?: string } = {};
+  for (const name of ['id', 'log', 'time'] as const) {
+    const value = p[name];
+    if (typeof value === 'string') out[name] = value;
+  }
+  return out;
+}
+
+/** The exit status of a command that printed this report (one table: core/errors.ts). */
+export function exitStatus(report: Report): number {
+  if (report.malformed) return ERRORS.MALFORMED.exit;
+  if (report.verdict === 'rejected') return ERRORS.REJECTED.exit;
+  return report.verdict === 'verified' ? 0 : ERRORS.INDETERMINATE.exit;
+}
+
+/** One JSON document, RFC 8785, with a newline. */
+export function printReport(report: Report): string {
+  return `${jcs(report)}\n`;
+}

@@ -1,0 +1,42 @@
+/** A report for a terminal: one line per check with a mark and a word, so that colour is never what tells them apart. */
+import type { Report, ReportedCheck } from './report.ts';
+import type { Status } from './verdict.ts';
+
+export interface TextOptions {
+  /** Dresses a piece of text, for terminals that take colour; absent: plain. */
+  readonly paint?: (text: string, status: Status) => string;
+  /** Also the expected and actual values of checks that did not pass. */
+  readonly details?: boolean;
+}
+
+const MARK: Readonly<Record<Status, string>> = { pass: '✓ pass   ', fail: '✗ fail   ', unknown: '? unknown' };
+const STATUS: Readonly<Record<Report['verdict'], Status>> = {
+  verified: 'pass',
+  rejected: 'fail',
+  indeterminate: 'unknown',
+};
+
+// What evidence says ends up on a terminal: control characters must not.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const tame = (s: string): string => s.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
+
+/** The lines of a report, each with its newline. */
+export function printText(report: Report, options: TextOptions = {}): string {
+  const paint = options.paint ?? ((text: string) => text);
+  const width = Math.max(...report.checks.map((c) => c.id.length), 1);
+  const lines: string[] = [];
+  for (const c of report.checks) {
+    lines.push(`${paint(MARK[c.status], c.status)}  ${c.id.padEnd(width)}  ${tame(c.sentence)}${aside(c)}`);
+    if (options.details === true && c.status !== 'pass') {
+      if (c.expected !== undefined) lines.push(`${' '.repeat(11)}expected: ${tame(c.expected)}`);
+      if (c.actual !== undefined) lines.push(`${' '.repeat(11)}actual:   ${tame(c.actual)}`);
+    }
+  }
+  const simulated = report.simulated ? ', simulated (software TPM)' : '';
+  const verdict = report.malformed ? 'REJECTED (malformed)' : report.verdict.toUpperCase();
+  const level = `level ${report.level} reached, ${report.minimumLevel} required${simulated}`;
+  lines.push('', `${paint(verdict, STATUS[report.verdict])}: ${level}`);
+  return `${lines.join('\n')}\n`;
+}
+
+const aside = (c: ReportedCheck): string => (c.status !== 'pass' && !c.required ? ' (not required)' : '');

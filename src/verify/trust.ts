@@ -1,0 +1,113 @@
+/**
+ * The trust file: everything that is the auditor's own decision. Which roots, which level at least, which hosts, which
+ * PCR values, whether the host's clock counts as time. Nothing in a bundle can widen it.
+ */
+import { fromBase64 } from '../core/bytes.ts';
+import { type Json, parseJson } from '../core/json.ts';
+import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
+import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
+import { arrayOf, decoded, invalid, objectOf, oneOf, textOf } from './shape.ts';
+import type { Level } from './verdict.ts';
+
+export const TRUST_SCHEMA = 'attestd.dev/trust/v1';
+/** Largest trust file, in bytes; revocation lists are the bulk of it. */
+export const MAX_TRUST = 8_388_608;
+
+/** Hardware roots vouch for TPM chips; whatever a software root vouches for is reported as simulated. */
+export type RootKind = 'hardware' | 'software';
+
+export interface TrustRoot {
+  readonly certificate: Certificate;
+  readonly kind: RootKind;
+  readonly name?: string;
+}
+
+/** One state that the auditor accepts: for each PCR named, the values that may stand in it. */
+export interface PcrProfile {
+  readonly name: string;
+  /** PCR index → allowed values, lower-case hex, at least one each. */
+  readonly sha256: ReadonlyMap<number, readonly string[]>;
+}
+
+export interface Trust {
+  readonly roots: readonly TrustRoot[];
+  readonly minimumLevel: Exclude<Level, 0>;
+  /** `attestd://<fleet>/<host>`, compared exactly; absent: every host under the roots. */
+  readonly hosts?: readonly string[];
+  readonly pcrs: readonly PcrProfile[];
+  readonly acceptHostTime: boolean;
+  readonly crls: readonly Crl[];
+  readonly revocation: 'required' | 'if-present';
+  /** Seconds that a seal may be old when it is verified; absent: any age. */
+  readonly maxAge?: number;
+}
+
+/** Reads a trust file. @throws MALFORMED naming the field by JSON pointer, TOO_LARGE */
+export function parseTrust(bytes: Uint8Array): Trust {
+  if (bytes.length > MAX_TRUST) throw invalid('', `more than ${MAX_TRUST} bytes`);
+  const required = ['schema', 'roots', 'minimumLevel', 'pcrs', 'acceptHostTime', 'crls', 'revocation'];
+  const o = objectOf(parseJson(bytes), '', required, ['hosts', 'maxAge']);
+  oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
+  const roots = arrayOf(o.roots, '/roots', 256, readRoot);
+  if (roots.length === 0) throw invalid('/roots', 'there is no root to trust');
+  const trust: Trust = {
+    roots,
+    minimumLevel: oneOf(o.minimumLevel, '/minimumLevel', [1, 2, 3, 4] as const),
+    pcrs: arrayOf(o.pcrs, '/pcrs', 1024, readProfile),
+    acceptHostTime: oneOf(o.acceptHostTime, '/acceptHostTime', [true, false]),
+    crls: arrayOf(o.crls, '/crls', 256, readCrl),
+    revocation: oneOf(o.revocation, '/revocation', ['required', 'if-present'] as const),
+    ...(o.hosts === undefined ? {} : { hosts: arrayOf(o.hosts, '/hosts', 65_536, readHost) }),
+    ...(o.maxAge === undefined ? {} : { maxAge: readAge(o.maxAge) }),
+  };
+  if (trust.minimumLevel >= 3 && trust.pcrs.length === 0) {
+    throw invalid('/pcrs', `level ${trust.minimumLevel} needs at least one accepted state`);
+  }
+  return trust;
+}
+
+function readRoot(v: Json, field: string): TrustRoot {
+  const o = objectOf(v, field, ['certificate', 'kind'], ['name']);
+  const at = `${field}/certificate`;
+  const certificate = decoded(at, () => parseCertificate(fromBase64(textOf(o.certificate, at, 32_768))));
+  const kind = oneOf(o.kind, `${field}/kind`, ['hardware', 'software'] as const);
+  return o.name === undefined
+    ? { certificate, kind }
+    : { certificate, kind, name: textOf(o.name, `${field}/name`, 256) };
+}
+
+function readCrl(v: Json, field: string): Crl {
+  return decoded(field, () => parseCrl(fromBase64(textOf(v, field, 2_000_000))));
+}
+
+function readHost(v: Json, field: string): string {
+  const host = textOf(v, field, 600);
+  if (!/^attestd:\/\/[a-z0-9.-]+\/[a-z0-9.-]+$/.test(host)) throw invalid(field, 'not attestd://fleet/host');
+  return host;
+}
+
+function readAge(v: Json): number {
+  if (typeof v !== 'number' || !Number.isSafeInteger(v) || v < 1) throw invalid('/maxAge', 'not seconds');
+  return v;
+}
+
+function readProfile(v: Json, field: string): PcrProfile {
+  const o = objectOf(v, field, ['name', 'sha256']);
+  const at = `${field}/sha256`;
+  const indices = Array.from({ length: 24 }, (_, i) => String(i));
+  const bank = objectOf(o.sha256, at, [], indices);
+  const sha256 = new Map<number, readonly string[]>();
+  for (const [index, list] of Object.entries(bank)) {
+    const values = arrayOf(list, `${at}/${index}`, 1024, readValue);
+    if (values.length === 0) throw invalid(`${at}/${index}`, 'no value is allowed at all');
+    sha256.set(Number(index), values);
+  }
+  if (sha256.size === 0) throw invalid(at, 'a state that names no PCR accepts everything');
+  return { name: textOf(o.name, `${field}/name`, 256), sha256 };
+}
+
+function readValue(v: Json, field: string): string {
+  const value = textOf(v, field);
+  if (!/^[0-9a-f]{64}$/.test(value)) throw invalid(field, 'not 32 bytes in lower-case hexadecimal');
+  return value;
+}

@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import { utf8 } from '../../src/core/bytes.ts';
+import { judge } from '../../src/verify/judge.ts';
+import { broken, got } from '../../src/verify/outcome.ts';
+import { exitStatus, type Report } from '../../src/verify/report.ts';
+import { CHECKS } from '../../src/verify/table.ts';
+import { parseTrust } from '../../src/verify/trust.ts';
+import { forge, type Hooks } from '../kit/forge.ts';
+import { VECTORS } from './vectors.ts';
+
+async function judged(hooks: Hooks, now?: number): Promise<Report> {
+  const { raw, trust } = await forge(hooks);
+  return judge(got(raw), parseTrust(utf8(JSON.stringify(trust))), now === undefined ? {} : { now });
+}
+const ids = (r: Report, status: string) => r.checks.filter((c) => c.status === status).map((c) => c.id);
+
+test('a valid bundle passes every check and reaches level 4', async () => {
+  const report = await judged({});
+  expect(ids(report, 'fail')).toEqual([]);
+  expect(ids(report, 'unknown')).toEqual([]);
+  expect(report).toMatchObject({ verdict: 'verified', level: 4, simulated: false, malformed: false });
+  expect(exitStatus(report)).toBe(0);
+});
+
+describe('each vector breaks one check and no other', () => {
+  test.each(VECTORS.map((v) => [`${v.id}: ${v.name}`, v] as const))('%s', async (_, v) => {
+    const report = await judged(v.hooks, v.now);
+    const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
+    const failed = v.status === 'unknown' ? [] : [v.id];
+    expect(ids(report, 'fail'), sentences.join('\n')).toEqual(failed);
+    const unknown = [...(v.blocked ?? []), ...(v.status === 'unknown' ? [v.id] : [])].sort();
+    expect(ids(report, 'unknown').sort(), sentences.join('\n')).toEqual(unknown);
+    expect(report.verdict).toBe(v.status === 'unknown' ? 'indeterminate' : 'rejected');
+    expect(exitStatus(report)).toBe(v.status === 'unknown' ? 4 : 1);
+  });
+});
+
+test('every check has a vector', () => {
+  const covered = new Set([...VECTORS.map((v) => v.id), 'bundle-format']);
+  expect(CHECKS.map((c) => c.id).filter((id) => !covered.has(id))).toEqual([]);
+  expect([...covered].filter((id) => !CHECKS.some((c) => c.id === id))).toEqual([]);
+  expect(new Set(CHECKS.map((c) => c.id)).size).toBe(CHECKS.length);
+});
+
+test('what is no bundle fails that check alone, and is called malformed', async () => {
+  const { trust } = await forge();
+  const report = await judge(broken('not JSON'), parseTrust(utf8(JSON.stringify(trust))));
+  expect(ids(report, 'fail')).toEqual(['bundle-format']);
+  expect(ids(report, 'pass')).toEqual([]);
+  expect(report).toMatchObject({ verdict: 'rejected', malformed: true, level: 0 });
+  expect(exitStatus(report)).toBe(3);
+});
