@@ -3,9 +3,8 @@
  * their contents. Tile (level, n) holds the roots of up to 256 perfect subtrees of 256^level entries each.
  */
 import { AttestdError } from '../core/errors.ts';
-import { HASH_SIZE, nodeHash } from './merkle.ts';
-import { checkSize, MAX_SIZE, parseDecimal } from './position.ts';
-import type { NodeSource } from './source.ts';
+import { HASH_SIZE } from './merkle.ts';
+import { checkSize, parseDecimal } from './position.ts';
 
 /** Hashes in a full tile, and entries in a full bundle. */
 export const TILE_WIDTH = 256;
@@ -100,48 +99,4 @@ export function tileHash(tile: Uint8Array, i: number): Uint8Array {
   const hash = tile.subarray(i * HASH_SIZE, (i + 1) * HASH_SIZE);
   if (hash.length !== HASH_SIZE) throw new AttestdError('MALFORMED', `the tile has no hash ${i}`);
   return hash;
-}
-
-/** Gives the bytes of a tile, 32 × width of them. */
-export type TileReader = (tile: Tile) => Uint8Array | Promise<Uint8Array>;
-
-/**
- * A node source over the tiles of a tree of `size`: nodes between the stored levels are hashed up within their
- * tile. @throws MALFORMED from the source when a tile has another length than its width says
- */
-export function tileSource(size: number, read: TileReader): NodeSource {
-  checkSize(size, 'tree size');
-  const inTile = (bytes: Uint8Array, width: number, first: number, count: number): Uint8Array => {
-    if (bytes.length !== width * HASH_SIZE) {
-      throw new AttestdError('MALFORMED', `a tile of width ${width} has ${bytes.length} bytes`);
-    }
-    let row = Array.from({ length: count }, (_, i) => tileHash(bytes, first + i));
-    while (row.length > 1) {
-      const next: Uint8Array[] = [];
-      for (let i = 0; i < row.length; i += 2) {
-        next.push(nodeHash(row[i] as Uint8Array, row[i + 1] as Uint8Array));
-      }
-      row = next;
-    }
-    return row[0] as Uint8Array;
-  };
-  return (level, index) => {
-    const tileLevel = Math.floor(level / 8);
-    const count = 2 ** (level % 8);
-    const at = index * count;
-    if (!Number.isInteger(level) || level < 0 || level > 52 || at > MAX_SIZE) {
-      throw new AttestdError('MALFORMED', `no node ${index} of level ${level}`);
-    }
-    const n = Math.floor(at / TILE_WIDTH);
-    const { full, partial } = levelExtent(tileLevel, size);
-    const width = n < full ? TILE_WIDTH : n === full ? partial : 0;
-    const first = at % TILE_WIDTH;
-    if (first + count > width) {
-      throw new AttestdError('MALFORMED', `no node ${index} of level ${level} in a tree of ${size}`);
-    }
-    const bytes = read({ level: tileLevel, n, width });
-    return bytes instanceof Uint8Array
-      ? inTile(bytes, width, first, count)
-      : bytes.then((b) => inTile(b, width, first, count));
-  };
 }

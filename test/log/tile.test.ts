@@ -12,9 +12,9 @@ import {
   parseTilePath,
   printTilePath,
   type Tile,
-  tileSource,
   tilesBetween,
 } from '../../src/log/tile.ts';
+import { tileSource } from '../../src/log/tilesource.ts';
 
 const anyTile: fc.Arbitrary<Tile> = fc.record({
   level: fc.oneof(fc.constant('entries' as const), fc.integer({ min: 0, max: 63 })),
@@ -170,12 +170,28 @@ describe('a node source over tiles', () => {
     }
   });
 
+  test('a proof reads each tile once, and the next one of the same tiles none', async () => {
+    const reads: string[] = [];
+    const source = tileSource(SIZE, async (tile) => {
+      reads.push(printTilePath(tile));
+      return read(tile);
+    });
+    await inclusionProof(1000, SIZE, source);
+    expect([...reads].sort()).toEqual([...new Set(reads)].sort());
+    const before = reads.length;
+    await inclusionProof(1001, SIZE, source);
+    expect(reads.length).toBe(before);
+  });
+
   test('refuses nodes outside of the tree and tiles of another length', () => {
     const source = tileSource(300, read);
     expect(source(0, 299)).toEqual(D[299]);
     expect(() => source(0, 300)).toThrow(/no node 300 of level 0/);
     expect(() => source(8, 1)).toThrow(/no node 1 of level 8/);
     expect(() => source(60, 0)).toThrow(/no node/);
+    expect(() => source(0.5, 0)).toThrow(/no node/);
+    expect(() => source(0, 0.5)).toThrow(/no node/);
+    expect(() => source(0, Number.NaN)).toThrow(/no node/);
     expect(() => tileSource(300, () => new Uint8Array(31))(0, 0)).toThrow(/has 31 bytes/);
   });
 });

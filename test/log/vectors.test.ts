@@ -12,7 +12,8 @@ import { CompactRange } from '../../src/log/range.ts';
 import { ecdsaFromDer, openNote, verifySignature } from '../../src/log/signature.ts';
 import { rootAt } from '../../src/log/source.ts';
 import { verifySubtreeConsistency, verifySubtreeInclusion } from '../../src/log/subtree.ts';
-import { tileHash, tileSource } from '../../src/log/tile.ts';
+import { tileHash } from '../../src/log/tile.ts';
+import { tileSource } from '../../src/log/tilesource.ts';
 import { b64, readVector, readVectors } from './vectors.ts';
 
 interface Case {

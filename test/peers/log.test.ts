@@ -12,7 +12,8 @@ import { leafHash } from '../../src/log/merkle.ts';
 import { parseNote, printNote } from '../../src/log/note.ts';
 import { printProof } from '../../src/log/proof.ts';
 import { CompactRange } from '../../src/log/range.ts';
-import { printTilePath, type Tile, tileSource, tilesBetween } from '../../src/log/tile.ts';
+import { printTilePath, type Tile, tilesBetween } from '../../src/log/tile.ts';
+import { tileSource } from '../../src/log/tilesource.ts';
 import { runPeer } from '../kit/go.ts';
 import { ecdsaSigner, ed25519Signer, type Signer } from '../log/signer.ts';
 
