@@ -23,12 +23,20 @@ export async function enrolledBundle(): Promise<Made> {
     at('ca'),
     '--ek-roots',
     at('vendor.pem'),
-    '--approve',
     '-o',
     at('challenge.json'),
   );
   await host.ctl('enroll', 'respond', at('challenge.json'), '-o', at('response.json'));
-  await host.ctl('ca', 'issue', at('response.json'), '--dir', at('ca'), '-o', at('certificate.pem'));
+  await host.ctl(
+    'ca',
+    'issue',
+    at('response.json'),
+    '--dir',
+    at('ca'),
+    '--approve',
+    '-o',
+    at('certificate.pem'),
+  );
   await host.ctl('enroll', 'install', at('certificate.pem'));
   await host.start();
   await host.ctl('run', '--id-file', at('id'), '--', 'true');

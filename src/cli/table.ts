@@ -24,7 +24,11 @@ export const TABLE: readonly Command[] = [
         name: 'request',
         summary: 'write the request for the authority',
         examples: ['attestctl enroll request -o request.json'],
-        options: [CONFIG, { ...OUT, required: true }],
+        options: [
+          CONFIG,
+          { flags: '--ek-certificate <file>', help: 'an EK certificate that the TPM does not hold itself' },
+          { ...OUT, required: true },
+        ],
         load: () => import('./commands/enroll-request.ts'),
       },
       {
@@ -59,6 +63,7 @@ export const TABLE: readonly Command[] = [
           { flags: '--software', help: 'a root for software TPMs; every verdict under it says simulated' },
           { flags: '--passphrase-file <file>', help: 'passphrase of the root key' },
           { flags: '--no-passphrase', help: 'leave the root key unencrypted: for demonstrations only' },
+          { flags: '--ek-roots <file...>', help: 'PEM or DER files with TPM vendor roots and intermediates' },
         ],
         load: () => import('./commands/ca-init.ts'),
       },
@@ -69,9 +74,8 @@ export const TABLE: readonly Command[] = [
         arguments: [{ name: '<request>', help: 'request.json of the host' }],
         options: [
           { flags: '--dir <dir>', help: 'directory of the authority', required: true },
-          { flags: '--ek-roots <file...>', help: 'PEM or DER files with TPM vendor roots' },
+          { flags: '--ek-roots <file...>', help: 'vendor roots and intermediates to trust from now on' },
           { flags: '--allow-ek <sha256>', help: 'accept this EK without a certificate' },
-          { flags: '--approve', help: 'approve the name and the EK digest without asking' },
           { ...OUT, required: true },
         ],
         load: () => import('./commands/ca-challenge.ts'),
@@ -84,6 +88,11 @@ export const TABLE: readonly Command[] = [
         options: [
           { flags: '--dir <dir>', help: 'directory of the authority', required: true },
           { flags: '--passphrase-file <file>', help: 'passphrase of the root key' },
+          { flags: '--approve', help: 'approve the name and the EK digest without asking' },
+          {
+            flags: '--replace',
+            help: 'revoke the live certificate of the same EK and name in the same step',
+          },
           { ...OUT, required: true },
         ],
         load: () => import('./commands/ca-issue.ts'),

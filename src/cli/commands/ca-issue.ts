@@ -1,0 +1,29 @@
+/** `attestctl ca issue`: checks a response, asks the operator, and writes the certificate file. */
+import { type Approval, issue } from '../../ca/issue.ts';
+import { chosenAuthority, chosenSigner } from '../authority.ts';
+import { type Input, on, text } from '../command.ts';
+import { readInput, writeOutput } from '../files.ts';
+import { confirm } from '../question.ts';
+
+export async function run(input: Input): Promise<number> {
+  const { io } = input;
+  const authority = await chosenAuthority(input);
+  const response = await readInput(input.args[0] as string, io);
+  const approve = (a: Approval) => {
+    io.note(`host attestd://${a.fleet}/${a.host}`);
+    io.note(`EK ${a.ekDigest}, ${a.certified ? 'certified by its vendor' : 'allowed by you'}`);
+    io.note(`TPM says: ${a.tpm.manufacturer} ${a.tpm.vendor}, firmware ${a.tpm.firmwareVersion}`);
+    for (const serial of a.replaces) io.note(`replaces the certificate ${serial}`);
+    return confirm(io, 'certify this name for this EK?', on(input, 'approve'));
+  };
+  const answer = await issue(authority, response, {
+    signer: await chosenSigner(input, authority),
+    approve,
+    replace: on(input, 'replace'),
+  });
+  await writeOutput(text(input, 'out') as string, answer.certificateFile, io);
+  const { certificateFile: _, ...facts } = answer;
+  if (io.json) io.out(`${JSON.stringify({ schema: 'attestd.dev/issued/v1', ...facts })}\n`);
+  else io.note(`certificate ${answer.serial}, valid until ${answer.notAfter}`);
+  return 0;
+}

@@ -1,0 +1,31 @@
+/** `attestctl trust show`: what a trust file says, in words. */
+import { toHex } from '../../core/bytes.ts';
+import { sha256 } from '../../core/hash.ts';
+import { parseTrust } from '../../verify/trust.ts';
+import type { Input } from '../command.ts';
+import { readInput } from '../files.ts';
+
+export async function run({ args, io }: Input): Promise<number> {
+  const trust = parseTrust(await readInput(args[0] as string, io));
+  const facts = {
+    schema: 'attestd.dev/trust-shown/v1',
+    roots: trust.roots.map((r) => ({ sha256: toHex(sha256(r.certificate.der)), kind: r.kind })),
+    minimumLevel: trust.minimumLevel,
+    hosts: trust.hosts ?? 'any',
+    pcrs: trust.pcrs.map((p) => ({ name: p.name, pcrs: [...p.sha256.keys()] })),
+    acceptHostTime: trust.acceptHostTime,
+    revocation: trust.revocation,
+    crls: trust.crls.length,
+  };
+  if (io.json) {
+    io.out(`${JSON.stringify(facts)}\n`);
+    return 0;
+  }
+  for (const r of facts.roots) io.out(`root      ${r.sha256}  ${r.kind}\n`);
+  io.out(`level     ${facts.minimumLevel} at least\n`);
+  io.out(`hosts     ${trust.hosts?.join(', ') ?? 'any under these roots'}\n`);
+  for (const p of facts.pcrs) io.out(`state     ${p.name}: PCRs ${p.pcrs.join(', ')}\n`);
+  io.out(`time      ${facts.acceptHostTime ? "the host's clock counts" : 'proven time only'}\n`);
+  io.out(`revoked?  ${facts.revocation}, ${facts.crls} list(s) here\n`);
+  return 0;
+}

@@ -1,0 +1,47 @@
+/** `attestctl verify`: the verdict on a bundle or a fresh quote. Offline; loads nothing but the pure verifier. */
+import { fromHex } from '../../core/bytes.ts';
+import { AttestdError } from '../../core/errors.ts';
+import { exitStatus, printReport, type Report } from '../../verify/report.ts';
+import { printText } from '../../verify/text.ts';
+import { parseTrust, type Trust } from '../../verify/trust.ts';
+import { verifyBundle, verifyFresh } from '../../verify/verify.ts';
+import { type Input, text } from '../command.ts';
+import { readInput } from '../files.ts';
+
+export async function run(input: Input): Promise<number> {
+  const { io } = input;
+  const trustFile = text(input, 'trust') ?? io.environment.ATTESTD_TRUST;
+  if (trustFile === undefined) {
+    throw new AttestdError(
+      'USAGE',
+      'whom do you trust? give --trust, or make a file by attestctl trust init',
+    );
+  }
+  const trust = demanded(parseTrust(await readInput(trustFile, io)), text(input, 'minLevel'));
+  const bytes = await readInput(input.args[0] as string, io);
+  const nonce = text(input, 'nonce');
+  const report: Report =
+    nonce === undefined ? await verifyBundle(bytes, trust) : await verifyFresh(bytes, fromHex(nonce), trust);
+  if (io.json) io.out(printReport(report));
+  else {
+    const colour = { pass: 'green', fail: 'red', unknown: 'yellow' } as const;
+    const { record } = report;
+    if (record !== undefined) {
+      io.out(
+        `${io.style('bold', record.id ?? record.digest)}  entry ${record.index} of ${record.log ?? '?'}, ${record.time ?? '?'}\n\n`,
+      );
+    }
+    io.out(printText(report, { details: true, paint: (t, status) => io.style(colour[status], t) }));
+  }
+  return exitStatus(report);
+}
+
+/** A higher level than the trust file demands; a lower one is refused, for the file is the auditor's decision. */
+function demanded(trust: Trust, level: string | undefined): Trust {
+  if (level === undefined) return trust;
+  const wanted = Number(level);
+  if (![1, 2, 3, 4].includes(wanted) || wanted < trust.minimumLevel) {
+    throw new AttestdError('USAGE', `--min-level is ${trust.minimumLevel} to 4 under this trust file`);
+  }
+  return { ...trust, minimumLevel: wanted as Trust['minimumLevel'] };
+}

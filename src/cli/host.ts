@@ -1,0 +1,40 @@
+/** The host that the commands of an operator open: configuration, TPM and keys, while the daemon is not running. */
+import { randomBytes } from 'node:crypto';
+import { type Config, loadConfig } from '../daemon/config.ts';
+import { layoutOf } from '../daemon/layout.ts';
+import { type Identity, loadIdentity } from '../tpm/keys.ts';
+import { openTpm, type Tpm } from '../tpm/tpm.ts';
+import { type Input, text } from './command.ts';
+
+export const DEFAULT_CONFIG = '/etc/attestd/attestd.toml';
+
+/** The configuration of `--config`. @throws CONFIG_INVALID */
+export function chosenConfig(input: Input): Config {
+  return loadConfig(text(input, 'config') ?? DEFAULT_CONFIG);
+}
+
+export const hostRandom = (n: number): Uint8Array => new Uint8Array(randomBytes(n));
+
+/** Opens the TPM of a configuration, runs `work`, closes it. */
+export async function withTpm<T>(config: Config, work: (tpm: Tpm) => Promise<T>): Promise<T> {
+  const tpm = await openTpm({
+    tcti: config.tpm.tcti,
+    deadlineMs: config.tpm.deadline_ms,
+    sessions: config.tpm.sessions,
+  });
+  try {
+    return await work(tpm);
+  } finally {
+    await tpm.close();
+  }
+}
+
+/** The same with the keys of this host loaded. @throws NOT_INITIALISED, TPM_KEY_LOST */
+export function withIdentity<T>(
+  config: Config,
+  work: (tpm: Tpm, identity: Identity) => Promise<T>,
+): Promise<T> {
+  return withTpm(config, async (tpm) =>
+    work(tpm, await loadIdentity(tpm, { dir: layoutOf(config.state_dir).identity })),
+  );
+}

@@ -1,0 +1,246 @@
+/**
+ * The audit of a whole log: every entry in its place, every root, every seal and anchor, the order of clocks and
+ * counters. It is fed entries and seals in the order in which they became durable and holds nothing that grows with
+ * the log. It trusts no tile and no index; whose key the AK is, is the certificate's matter and not the log's.
+ */
+import { fromBase64, fromHex, toBase64, toHex } from '../../core/bytes.ts';
+import { AttestdError } from '../../core/errors.ts';
+import { recordDigest } from '../../evidence/dsse.ts';
+import type { Kind, Predicate } from '../../evidence/statement.ts';
+import { verifySignature } from '../../evidence/x509/signature.ts';
+import { leafHash } from '../../log/merkle.ts';
+import { CompactRange } from '../../log/range.ts';
+import type { GenesisFacts } from '../evidence.ts';
+import { readGenesis } from '../gather.ts';
+import { type AnchorState, anchorClaimFault, firstAnchor, nextAnchor } from './anchors.ts';
+import { type AuditCursor, CURSOR_SCHEMA, restoreSeal, saveSeal } from './cursor.ts';
+import { readEntry } from './entry.ts';
+import { type AuditReport, type Finding, MAX_FINDINGS } from './finding.ts';
+import { RecentHeads } from './heads.ts';
+import { beginRun, goesBack, type Run } from './runs.ts';
+import { NO_SEAL, type SealState, sealFaults } from './seals.ts';
+import { shapeFault } from './shape.ts';
+
+export class Audit {
+  readonly #heads: RecentHeads;
+  readonly #findings: Finding[] = [];
+  readonly #kinds: Record<string, number> = {};
+  readonly #pending: Promise<void>[] = [];
+  /** Boot entries and anchors, oldest first: few, for a run has one boot and an anchor every quarter of an hour. */
+  readonly #runs: Run[] = [];
+  readonly #anchors: AnchorState[] = [];
+  #genesis: GenesisFacts | undefined;
+  #genesisEntry: Uint8Array | undefined;
+  #origin = '';
+  #time = '';
+  #seal: SealState = NO_SEAL;
+  #sealCount = 0;
+  #recovered = 0;
+
+  /** An audit from entry 0; `restore` makes one that goes on. */
+  constructor(heads: RecentHeads = new RecentHeads(new CompactRange())) {
+    this.#heads = heads;
+  }
+
+  get size(): number {
+    return this.#heads.size;
+  }
+
+  /** Takes the next entry. */
+  entry(bytes: Uint8Array): void {
+    const index = this.#heads.size;
+    this.#heads.append(leafHash(bytes));
+    try {
+      const { kind, predicate } = readEntry(bytes);
+      this.#kinds[kind] = (this.#kinds[kind] ?? 0) + 1;
+      const why = shapeFault(kind, predicate);
+      if (why !== undefined) {
+        this.#found('entry-schema', index, why);
+        return;
+      }
+      this.#place(index, bytes, kind as Kind, predicate as Predicate<Kind>);
+    } catch (e) {
+      this.#found('entry-form', index, (e as Error).message);
+    }
+  }
+
+  #place(index: number, bytes: Uint8Array, kind: Kind, predicate: Predicate<Kind>): void {
+    if ((index === 0) !== (kind === 'genesis')) {
+      this.#found('genesis-place', index, 'genesis is entry 0, and only entry 0');
+    }
+    if (predicate.time < this.#time)
+      this.#found('time-order', index, `${predicate.time} after ${this.#time}`);
+    this.#time = predicate.time;
+    if (kind === 'genesis') {
+      this.#begin(bytes, predicate as Predicate<'genesis'>);
+      return;
+    }
+    if (predicate.log !== this.#origin) this.#found('entry-log', index, `it names the log ${predicate.log}`);
+    if (kind === 'boot') {
+      this.#boot(index, bytes, predicate as Predicate<'boot'>);
+      return;
+    }
+    const run = this.#runs.at(-1);
+    if (run === undefined) {
+      this.#found('boot-missing', index, 'no boot entry stands before it');
+      return;
+    }
+    if ((predicate as { boot?: string }).boot !== run.digest) {
+      this.#found('entry-run', index, 'it names another boot entry than that of its run');
+    }
+    if (kind === 'gap') for (const a of this.#anchors.slice(-1)) a.gapSince = true;
+    if (kind === 'anchor') this.#anchor(index, bytes, predicate as Predicate<'anchor'>);
+  }
+
+  #begin(bytes: Uint8Array, predicate: Predicate<'genesis'>): void {
+    this.#origin = predicate.log;
+    const genesis = readGenesis(predicate);
+    this.#genesis = genesis;
+    this.#genesisEntry = bytes;
+    if (!predicate.log.endsWith(`/${predicate.epoch}`)) {
+      this.#found('genesis-epoch', 0, 'the origin does not end in the epoch');
+    }
+    if (genesis.counter === undefined) return;
+    const { state, claim } = firstAnchor(recordDigest(bytes), this.#origin, genesis.counter);
+    this.#anchors.push(state);
+    this.#later(0, 'genesis-anchor', anchorClaimFault(verifySignature, genesis, claim));
+  }
+
+  #boot(index: number, bytes: Uint8Array, predicate: Predicate<'boot'>): void {
+    const run = beginRun(index, toHex(recordDigest(bytes)), predicate);
+    const before = this.#runs.at(-1);
+    const why = before === undefined ? undefined : goesBack(before, run);
+    if (why !== undefined) this.#found('boot-clock', index, why);
+    const { recovered } = predicate;
+    if (recovered !== undefined) {
+      this.#recovered += recovered.size;
+      if (recovered.from + recovered.size > index || recovered.from < this.#seal.size) {
+        this.#found('boot-recovered', index, 'the recovered entries are not those after the last seal');
+      }
+    }
+    this.#runs.push(run);
+  }
+
+  #anchor(index: number, bytes: Uint8Array, predicate: Predicate<'anchor'>): void {
+    const genesis = this.#genesis;
+    const last = this.#anchors.at(-1);
+    if (genesis === undefined || last === undefined) {
+      this.#found('anchor-order', index, 'genesis names no counter');
+      return;
+    }
+    const { state, claim, fault } = nextAnchor(index, recordDigest(bytes), this.#origin, predicate, last);
+    if (fault !== undefined) this.#found('anchor-order', index, fault);
+    const { size, root } = predicate.checkpoint;
+    const actual = size <= index ? this.#heads.rootAt(size) : undefined;
+    if (actual === undefined) this.#found('anchor-head', index, `a head of ${size} entries is out of reach`);
+    else if (toBase64(actual) !== root) this.#found('anchor-head', index, 'it anchors another root');
+    this.#anchors.push(state);
+    this.#later(index, 'anchor-signature', anchorClaimFault(verifySignature, genesis, claim));
+  }
+
+  /** Takes the next seal: a checkpoint note whose entries came before. */
+  async seal(note: Uint8Array): Promise<void> {
+    await this.#settle();
+    this.#sealCount++;
+    const genesis = this.#genesis;
+    if (genesis === undefined) {
+      this.#found('seal-form', 0, 'a seal before genesis');
+      return;
+    }
+    const { state, faults } = await sealFaults(note, {
+      origin: this.#origin,
+      genesis,
+      previous: this.#seal,
+      verify: verifySignature,
+      rootAt: (size) => this.#heads.rootAt(size),
+      runAt: (size) => this.#runs.findLast((r) => r.index < size),
+      anchorAt: (size) => this.#anchors.findLast((a) => a.index < size)?.value ?? 0n,
+    });
+    for (const f of faults) this.#found(f.id, f.at, f.sentence);
+    if (state !== undefined) this.#seal = state;
+  }
+
+  /** Everything needed to go on later, as JSON; about 350 kB at most. Settles what is pending first. */
+  async save(): Promise<AuditCursor> {
+    await this.#settle();
+    return {
+      schema: CURSOR_SCHEMA,
+      genesis: this.#genesisEntry === undefined ? '' : toBase64(this.#genesisEntry),
+      heads: this.#heads.save(),
+      runs: this.#runs.map((r) => ({ ...r, clock: r.clock.toString() })),
+      anchors: this.#anchors.map((a) => ({ ...a, digest: toHex(a.digest), value: a.value.toString() })),
+      seal: saveSeal(this.#seal),
+      sealCount: this.#sealCount,
+      time: this.#time,
+      recovered: this.#recovered,
+      kinds: { ...this.#kinds },
+      findings: [...this.#findings],
+    };
+  }
+
+  /** Goes on from a cursor. @throws MALFORMED when it is not one of this version */
+  static restore(cursor: AuditCursor): Audit {
+    if (cursor.schema !== CURSOR_SCHEMA) throw new AttestdError('MALFORMED', 'not the cursor of an audit');
+    const audit = new Audit(RecentHeads.restore(cursor.heads));
+    if (cursor.genesis !== '') {
+      audit.#genesisEntry = fromBase64(cursor.genesis);
+      const { predicate } = readEntry(audit.#genesisEntry);
+      audit.#origin = predicate.log as string;
+      audit.#genesis = readGenesis(predicate as unknown as Predicate<'genesis'>);
+    }
+    audit.#runs.push(...cursor.runs.map((r) => ({ ...r, clock: BigInt(r.clock) })));
+    audit.#anchors.push(
+      ...cursor.anchors.map((a) => ({ ...a, digest: fromHex(a.digest), value: BigInt(a.value) })),
+    );
+    audit.#seal = restoreSeal(cursor.seal);
+    audit.#sealCount = cursor.sealCount;
+    audit.#time = cursor.time;
+    audit.#recovered = cursor.recovered;
+    Object.assign(audit.#kinds, cursor.kinds);
+    audit.#findings.push(...cursor.findings);
+    return audit;
+  }
+
+  /** Ends the audit. */
+  async finish(): Promise<AuditReport> {
+    await this.#settle();
+    const size = this.#heads.size;
+    if (size === 0) this.#found('genesis-place', 0, 'the log is empty');
+    return {
+      schema: 'attestd.dev/audit/v1',
+      verdict: this.#findings.length > 0 ? 'rejected' : this.#sealCount === 0 ? 'indeterminate' : 'verified',
+      origin: this.#origin,
+      entries: size,
+      root: toBase64(this.#heads.range.root()),
+      seals: this.#sealCount,
+      runs: this.#runs.length,
+      anchors: this.#anchors.length,
+      kinds: this.#kinds,
+      sealed: this.#seal.size,
+      recovered: this.#recovered,
+      findings: this.#findings,
+    };
+  }
+
+  /** SubjectPublicKeyInfo of the AK in genesis, for whoever holds it against a certificate. */
+  get akSpki(): Uint8Array | undefined {
+    return this.#genesis?.ak.spki;
+  }
+
+  #later(at: number, id: string, fault: Promise<string | undefined>): void {
+    this.#pending.push(
+      fault.then(
+        (why) => (why === undefined ? undefined : this.#found(id, at, why)),
+        (e: Error) => this.#found(id, at, e.message),
+      ),
+    );
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#pending.length > 0) await Promise.all(this.#pending.splice(0));
+  }
+
+  #found(id: string, at: number, sentence: string): void {
+    if (this.#findings.length < MAX_FINDINGS) this.#findings.push({ id, at, sentence });
+  }
+}

@@ -1,0 +1,32 @@
+/** What an audit says: what it saw, and each thing that does not hold, with its place. */
+
+export interface Finding {
+  /** Stable id of the rule that does not hold. */
+  readonly id: string;
+  /** Index of the entry, or size of the sealed head. */
+  readonly at: number;
+  readonly sentence: string;
+}
+
+export interface AuditReport {
+  readonly schema: 'attestd.dev/audit/v1';
+  /** `indeterminate`: nothing is wrong, and nothing is sealed. */
+  readonly verdict: 'verified' | 'rejected' | 'indeterminate';
+  readonly origin: string;
+  readonly entries: number;
+  /** Base64 root of all entries. */
+  readonly root: string;
+  readonly seals: number;
+  readonly runs: number;
+  readonly anchors: number;
+  /** Entries by kind. */
+  readonly kinds: Readonly<Record<string, number>>;
+  /** Size under the newest seal; entries from there on are durable and not sealed. */
+  readonly sealed: number;
+  /** Entries that were durable but unsealed when their run ended: their environment is unknown. */
+  readonly recovered: number;
+  readonly findings: readonly Finding[];
+}
+
+/** More findings than this say nothing new. */
+export const MAX_FINDINGS = 100;
