@@ -747,6 +747,7 @@ export const VECTORS: readonly Vector[] = [
   {
     id: 'anchor-step',
     name: 'the counter went up by two',
+    status: 'unknown',
     hooks: {
       anchorValue: (v, which) => (which === 'covering' ? v + 1n : v),
       header: (h) => ({ ...h, anchorCtr: h.anchorCtr + 1n }),

@@ -100,7 +100,7 @@ export const anchorStep: CheckDefinition = {
       return fail('The counter did not go up between the anchors.', `above ${before}`, `${counter}`);
     return counter === before + 1n
       ? pass(`The counter went from ${before} to ${counter}: nothing else was anchored in between.`)
-      : fail('The counter went up by more than one between the anchors.', `${before + 1n}`, `${counter}`);
+      : unknown(`The counter went from ${before} to ${counter}: what was anchored in between is not shown.`);
   },
 };
 
