@@ -41,5 +41,6 @@ export function survives(valid: fc.Arbitrary<Uint8Array>, reprint: (bytes: Uint8
     }
     expect(printed).toEqual(b);
   });
-  fc.assert(property, { numRuns: 1000 });
+  // FUZZ_RUNS asks for a longer run than that of every day.
+  fc.assert(property, { numRuns: Number(process.env.FUZZ_RUNS ?? 1000) });
 }
