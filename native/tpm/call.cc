@@ -71,8 +71,8 @@ Ref Call::optionalSession(const Napi::Object& options, const char* name) const {
 }
 
 // Sessions that authorise come first, in the order of the handles; then the one that only encrypts. The attributes
-// are set anew for every command: a session that asks for encryption where there is nothing to encrypt is refused
-// by the TPM, and so are two that both ask for it (Part 1 §17.6.3, §18).
+// are set anew for every command: the TPM refuses a session that asks for encryption where there is nothing to encrypt,
+// two that both ask for it, and one that neither authorises nor encrypts (Part 1 §17.6.3, §18).
 Slots Call::Sessions::slots(Esys& esys, const Spec& spec) const {
   Slots slots{ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE};
   std::size_t used = 0;
@@ -96,7 +96,7 @@ Slots Call::Sessions::slots(Esys& esys, const Spec& spec) const {
       slots[used++] = ESYS_TR_PASSWORD;
     }
   }
-  if (protect.keep) place(protect);
+  if (protect.keep && !encrypts && (spec.encryptsIn || spec.encryptsOut)) place(protect);
   return slots;
 }
 
@@ -120,6 +120,7 @@ Napi::Value Call::command(const Spec& spec, std::size_t options,
   if (given.IsObject()) {
     const auto o = given.As<Napi::Object>();
     sessions = {optionalSession(o, "auth"), optionalSession(o, "auth2"), optionalSession(o, "protect")};
+    if (sessions.protect.keep && !sessions.protect.keep->encrypts()) misuse(env(), "protect", "is not a salted session");
     const Napi::Value ms = o.Get("deadlineMs");
     if (!ms.IsUndefined()) deadline = Clock::now() + std::chrono::milliseconds(number(ms, "deadlineMs"));
   } else if (!given.IsUndefined()) {

@@ -8,7 +8,7 @@ namespace attestd {
 
 Esys::Esys(const std::string& tcti, Occupancy& occupancy) : occupancy_(occupancy) {
   check(Tss2_TctiLdr_Initialize(tcti.c_str(), &tcti_));
-  const TSS2_RC rc = Esys_Initialize(&esys_, tcti_, nullptr);
+  const TSS2_RC rc = Esys_Initialize(&esys_, guard_.emplace(tcti_).raw(), nullptr);
   if (rc != TSS2_RC_SUCCESS) {
     Tss2_TctiLdr_Finalize(&tcti_);
     check(rc);

@@ -6,7 +6,10 @@
 
 #include <atomic>
 #include <map>
+#include <optional>
 #include <string>
+
+#include "tpm/guard.h"
 
 namespace attestd {
 
@@ -48,6 +51,7 @@ class Esys {
   void count(Kind kind, int by);
 
   TSS2_TCTI_CONTEXT* tcti_ = nullptr;
+  std::optional<GuardedTcti> guard_;
   ESYS_CONTEXT* esys_ = nullptr;
   Occupancy& occupancy_;
   std::map<ESYS_TR, Kind> live_;  // ESYS never gives a number twice in one context
