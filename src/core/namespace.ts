@@ -8,5 +8,7 @@ export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 /** Media type of an evidence bundle. */
 export const BUNDLE_MEDIA_TYPE = 'application/vnd.attestd.bundle+json;version=1';
+/** Media type of the answer to an auditor's nonce. */
+export const FRESH_MEDIA_TYPE = 'application/vnd.attestd.fresh+json;version=1';
 /** Prefix of the first line of everything that the AK signs: `attestd.dev/<tag>\n`. */
 export const TAG_PREFIX = 'attestd.dev/';

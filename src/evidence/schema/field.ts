@@ -23,13 +23,12 @@ export const Ulid = Type.String({ pattern: '^[0-7][0-9A-HJKMNP-TV-Z]{25}$' });
 /** 64 lower-case hexadecimal digits: a SHA-256. */
 export const Hex32 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 
-const SEGMENT = '[a-z0-9.-]{1,128}';
+const SEGMENT = '(?!\\.\\.?/)[a-z0-9.-]{1,253}';
+const EPOCH = '(?:0|[1-9][0-9]{0,19}|[0-9a-f]{32})';
 /** An epoch: the counter's value at genesis in decimal, or 128 random bits in hexadecimal. */
-export const Epoch = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,19}|[0-9a-f]{32})$' });
+export const Epoch = Type.String({ pattern: `^${EPOCH}$` });
 /** Origin of a log: `<fleet>/<host>/<epoch>`. */
-export const Origin = Type.String({
-  pattern: `^${SEGMENT}/${SEGMENT}/(?:0|[1-9][0-9]{0,19}|[0-9a-f]{32})$`,
-});
+export const Origin = Type.String({ maxLength: 255, pattern: `^${SEGMENT}/${SEGMENT}/${EPOCH}$` });
 
 /** UTC with milliseconds. */
 export const Time = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' });

@@ -1,0 +1,62 @@
+/**
+ * The evidence bundle: one file from which an auditor verifies a record offline. Its bytes are exactly the RFC 8785
+ * form of a value that fits a closed schema, so no two files say the same. Reading decides nothing about trust.
+ */
+import { fromBase64, toBase64 } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { BUNDLE_MEDIA_TYPE } from '../core/namespace.ts';
+import { parseFile, printFile } from './jsonfile.ts';
+import { type Bundle, BundleSchema, MAX_BUNDLE, type ProvedEntry } from './schema/bundle.ts';
+
+/** An entry with its proof, in bytes. */
+export interface ProvedBytes {
+  readonly entry: Uint8Array;
+  readonly index: number;
+  /** Siblings, that of the leaf first, 32 bytes each. */
+  readonly hashes: readonly Uint8Array[];
+}
+
+/** Reads a bundle; what is accepted prints back to the same bytes. @throws TOO_LARGE, MALFORMED */
+export function parseBundle(bytes: Uint8Array): Bundle {
+  const bundle = parseFile('bundle', BundleSchema, bytes, MAX_BUNDLE);
+  checkOrder(bundle);
+  return bundle;
+}
+
+/** The bytes of a bundle. @throws MALFORMED when it does not fit its schema, TOO_LARGE */
+export function printBundle(content: Omit<Bundle, 'mediaType'>): Uint8Array {
+  const bundle: Bundle = { ...content, mediaType: BUNDLE_MEDIA_TYPE };
+  checkOrder(bundle);
+  const bytes = printFile('bundle', BundleSchema, bundle);
+  if (bytes.length > MAX_BUNDLE)
+    throw new AttestdError('TOO_LARGE', `the bundle has over ${MAX_BUNDLE} bytes`);
+  return bytes;
+}
+
+/** The bytes of an entry with its proof as JSON carries them. */
+export const printProved = ({ entry, index, hashes }: ProvedBytes): ProvedEntry => ({
+  entry: toBase64(entry),
+  index,
+  hashes: hashes.map(toBase64),
+});
+
+/** An entry with its proof out of a parsed bundle. */
+export const readProved = ({ entry, index, hashes }: ProvedEntry): ProvedBytes => ({
+  entry: fromBase64(entry),
+  index,
+  hashes: hashes.map(fromBase64),
+});
+
+/** Lists have one order, and no entry stands in a list twice. */
+function checkOrder(bundle: Bundle): void {
+  for (const name of ['measurements', 'related'] as const) {
+    let last = -1;
+    for (const { index } of bundle[name] ?? []) {
+      if (index <= last) {
+        const field = `/${name}`;
+        throw new AttestdError('MALFORMED', `bundle, ${field}: the indices do not rise`, { field });
+      }
+      last = index;
+    }
+  }
+}

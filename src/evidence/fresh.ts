@@ -1,0 +1,23 @@
+/**
+ * Fresh evidence: the answer to an auditor's nonce. A quote, and where there is one the counter, certified over the
+ * nonce, the newest seal and its checkpoint; with genesis, boot and newest anchor, so that it stands on its own. Its
+ * bytes are exactly the RFC 8785 form. It is not a seal and cannot pass for one: the tag differs (binding.ts).
+ */
+import { AttestdError } from '../core/errors.ts';
+import { FRESH_MEDIA_TYPE } from '../core/namespace.ts';
+import { parseFile, printFile } from './jsonfile.ts';
+import { type Fresh, FreshSchema, MAX_BUNDLE } from './schema/bundle.ts';
+
+/** Reads fresh evidence; what is accepted prints back to the same bytes. @throws TOO_LARGE, MALFORMED */
+export function parseFresh(bytes: Uint8Array): Fresh {
+  return parseFile('fresh evidence', FreshSchema, bytes, MAX_BUNDLE);
+}
+
+/** The bytes of fresh evidence. @throws MALFORMED when it does not fit its schema, TOO_LARGE */
+export function printFresh(content: Omit<Fresh, 'mediaType'>): Uint8Array {
+  const bytes = printFile('fresh evidence', FreshSchema, { ...content, mediaType: FRESH_MEDIA_TYPE });
+  if (bytes.length > MAX_BUNDLE) {
+    throw new AttestdError('TOO_LARGE', `the fresh evidence has over ${MAX_BUNDLE} bytes`);
+  }
+  return bytes;
+}

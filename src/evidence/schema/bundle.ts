@@ -1,0 +1,82 @@
+/**
+ * The evidence bundle (`.attest.json`) and the fresh-evidence document, as JSON Schema. Neither holds a byte that no
+ * check covers: keys, storage primary and NV public stand in the genesis entry and are not repeated, entries carry no
+ * labels, and the proof has no `extra` line, which nothing would authenticate.
+ */
+import { type Static, Type } from 'typebox';
+import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../../core/namespace.ts';
+import { MAX_ENTRY } from '../dsse.ts';
+import { MAX_ATTEST } from '../tpm/attest.ts';
+import { MAX_SIGNATURE } from '../tpm/signature.ts';
+import { base64, Count, closed, Hash64, list, PcrBank } from './field.ts';
+
+/** Most bytes of a bundle or fresh-evidence document. */
+export const MAX_BUNDLE = 16 * 1024 * 1024;
+/** Most hashes in a proof: a path in a tree below 2^53 entries. */
+const MAX_PATH = 53;
+/** A consistency proof has at most a path and one more. */
+const MAX_CONSISTENCY = MAX_PATH + 1;
+const MAX_CERTIFICATE = 8192;
+const MAX_CRL = 1_048_576;
+
+/** An entry with its inclusion proof under the one checkpoint; hashes leaf sibling first. */
+const proved = { entry: base64(MAX_ENTRY), index: Count, hashes: list(Hash64, MAX_PATH) };
+export const ProvedEntry = closed(proved);
+
+/** An anchor entry, and the consistency proof from the checkpoint that it anchors to the sealed one. */
+export const ProvedAnchor = closed({ ...proved, consistency: list(Hash64, MAX_CONSISTENCY) });
+
+/** AK certificate first, root left out: it comes from the trust file. */
+const Chain = Type.Array(base64(MAX_CERTIFICATE), { minItems: 1, maxItems: 8 });
+const Crls = list(base64(MAX_CRL), 8);
+
+/** A signed note; its own parser is strict, this bounds it. */
+const Note = Type.String({ minLength: 1, maxLength: 65_536 });
+
+export const BundleSchema = closed({
+  mediaType: Type.Literal(BUNDLE_MEDIA_TYPE),
+  /** The record, and the tlog-proof that carries checkpoint and seal. */
+  record: closed({
+    entry: base64(MAX_ENTRY),
+    proof: Type.String({ maxLength: 65_536, pattern: '^c2sp\\.org/tlog-proof@v1\\nindex [0-9]' }),
+  }),
+  genesis: ProvedEntry,
+  boot: ProvedEntry,
+  /** Measurements of the record's run, by rising index. */
+  measurements: list(ProvedEntry, 4096),
+  /** The first anchor whose checkpoint covers the record; the one before it, unless that is the genesis. */
+  anchors: Type.Optional(closed({ covering: ProvedAnchor, previous: Type.Optional(ProvedAnchor) })),
+  /** The attempted entry, and other parents in this log, by rising index. */
+  related: list(ProvedEntry, 256),
+  /** Absent where the PCRs kept racing the quote. */
+  pcrs: Type.Optional(PcrBank),
+  chain: Chain,
+  crls: Crls,
+  disclosures: list(Type.String({ maxLength: 1_048_576, pattern: '^[A-Za-z0-9_-]+$' }), 256),
+});
+
+const Attestation = { attest: base64(MAX_ATTEST), signature: base64(MAX_SIGNATURE) };
+
+export const FreshSchema = closed({
+  mediaType: Type.Literal(FRESH_MEDIA_TYPE),
+  /** The auditor's nonce, 16–64 bytes in hexadecimal. */
+  nonce: Type.String({ pattern: '^(?:[0-9a-f]{2}){16,64}$' }),
+  /** The newest sealed checkpoint note, verbatim. */
+  note: Note,
+  /** Quote over nonce, seal and note. */
+  fresh: closed({ ...Attestation, pcrs: Type.Optional(PcrBank) }),
+  /** Certification of the counter over the same, where there is a counter. */
+  counter: Type.Optional(closed(Attestation)),
+  genesis: ProvedEntry,
+  /** Boot entry of the run that the seal speaks for. */
+  boot: ProvedEntry,
+  /** The newest anchor below the note's size: what the counter is held against; absent when it is the genesis. */
+  anchor: Type.Optional(ProvedAnchor),
+  chain: Chain,
+  crls: Crls,
+});
+
+export type Bundle = Static<typeof BundleSchema>;
+export type Fresh = Static<typeof FreshSchema>;
+export type ProvedEntry = Static<typeof ProvedEntry>;
+export type ProvedAnchor = Static<typeof ProvedAnchor>;
