@@ -1,14 +1,14 @@
 /** The yardstick of the audit: one leaf and one node hash for each entry of a log, and nothing else. `hashes.js STATE` */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { epochs } from '../src/store/layout.ts';
 import { readLog } from '../src/store/reader.ts';
-import { epochs } from '../src/store/store.ts';
 
 const SAMPLE = 100_000;
 
 const state = process.argv[2] as string;
 const dir = epochs(state).at(-1) as string;
-const log = await readLog(join(state, 'log', dir));
+const log = readLog(join(state, 'log', dir));
 const entries: Uint8Array[] = [];
 for await (const { entry } of log.entries(0)) {
   entries.push(entry);

@@ -1,0 +1,84 @@
+/**
+ * Feeds an audit from a running daemon through its admin socket: entry bundles of the tlog-tiles layout, and the seals
+ * beside them. What the daemon answers is judged like any other bytes.
+ */
+import { openTransport, socketPath, type Transport } from '../../client/transport.ts';
+import { fromUtf8, utf8 } from '../../core/bytes.ts';
+import { AttestdError } from '../../core/errors.ts';
+import { parseJson } from '../../core/json.ts';
+import { parseEntries } from '../../log/entries.ts';
+import { parseOrigin } from '../../log/origin.ts';
+import { printTilePath, TILE_WIDTH } from '../../log/tile.ts';
+import { Audit } from '../../verify/audit/audit.ts';
+import { VERSION } from '../version.ts';
+import type { AuditedLog, Watch } from './directory.ts';
+
+interface Page {
+  readonly seals: readonly { readonly size: number; readonly note: string }[];
+  readonly next?: number;
+}
+
+/** Audits the log in use, up to its newest seal. @throws INTERRUPTED, FORBIDDEN on the socket of callers */
+export async function auditSocket(address: string, watch: Watch): Promise<AuditedLog[]> {
+  const transport = openTransport(socketPath(address), `attestctl/${VERSION}`);
+  try {
+    const status = (await getJson(transport, '/v1/status')) as { log?: { origin?: string } };
+    const origin = status.log?.origin;
+    if (origin === undefined) throw new AttestdError('NOT_INITIALISED', 'the daemon has no log in use');
+    const base = `/v1/log/${parseOrigin(origin).epoch}`;
+    const seals = await allSeals(transport, base);
+    const total = seals.at(-1)?.size ?? 0;
+    const audit = new Audit();
+    const bundles = bundleReader(transport, base, total);
+    for (const { size, note } of seals) {
+      while (audit.size < size) {
+        for (const entry of await bundles(audit.size)) {
+          // A bundle may reach past this seal; what is behind it comes with a later one.
+          if (audit.size < size) audit.entry(entry);
+        }
+        watch.progress.update(audit.size, total);
+        if (watch.interrupted()) throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${origin}`);
+      }
+      await audit.seal(utf8(note));
+    }
+    return [await audit.finish()];
+  } finally {
+    transport.close();
+  }
+}
+
+async function allSeals(transport: Transport, base: string): Promise<Page['seals'][number][]> {
+  const seals: Page['seals'][number][] = [];
+  for (let from: number | undefined = 0; from !== undefined; ) {
+    const page: Page = (await getJson(transport, `${base}/seals?from=${from}`)) as unknown as Page;
+    seals.push(...page.seals);
+    if (page.next !== undefined && page.next <= from)
+      throw new AttestdError('MALFORMED', 'the pages of seals do not advance');
+    from = page.next;
+  }
+  return seals;
+}
+
+/** Reads the entries from an index to the end of their bundle; keeps the last bundle, for seals lie close together. */
+function bundleReader(
+  transport: Transport,
+  base: string,
+  total: number,
+): (index: number) => Promise<Uint8Array[]> {
+  let held: { readonly n: number; readonly entries: Uint8Array[] } | undefined;
+  return async (index) => {
+    const n = Math.floor(index / TILE_WIDTH);
+    if (held?.n !== n) {
+      const width = Math.min(TILE_WIDTH, total - n * TILE_WIDTH);
+      const path = `${base}/${printTilePath({ level: 'entries', n, width })}`;
+      const { body } = await transport.call({ method: 'GET', path });
+      held = { n, entries: parseEntries(body, width) };
+    }
+    return held.entries.slice(index - n * TILE_WIDTH);
+  };
+}
+
+async function getJson(transport: Transport, path: string): Promise<Record<string, unknown>> {
+  const { body } = await transport.call({ method: 'GET', path });
+  return parseJson(fromUtf8(body)) as Record<string, unknown>;
+}
