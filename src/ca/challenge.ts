@@ -16,8 +16,9 @@ import {
 import { type AkFacts, examineAk } from './attestation.ts';
 import { type Authority, ekRootsOf } from './authority.ts';
 import { examineBinding } from './binding.ts';
+import { refusal } from './condition.ts';
 import { makeCredential } from './credential.ts';
-import { type EkFacts, ekDigest, examineEk } from './endorsement.ts';
+import { type EkFacts, ekDigest, examineEk, SWTPM_VENDOR } from './endorsement.ts';
 import { withLock } from './folder.ts';
 import { dropExpired, keepPending } from './pending.ts';
 import { appendRegistry, readRegistry } from './registry.ts';
@@ -121,6 +122,9 @@ export async function examineRequest(
     software: authority.kind === 'software',
   };
   const ek = await examineEk(request.ek, trust, authority.deps.clock());
+  if (!trust.software && request.tpm.vendor === SWTPM_VENDOR) {
+    throw refusal('software-tpm', 'the TPM calls itself software; it is enrolled only under a software root');
+  }
   return { request, ek, ak: await examineAk(request) };
 }
 

@@ -87,16 +87,40 @@ async function takeLock(path: string): Promise<void> {
       } catch (e) {
         if ((e as NodeJS.ErrnoException).code !== 'EEXIST') throw e;
       }
-      const there = await readIfThere(path);
-      if (there === undefined) continue;
-      const holder = Number(Buffer.from(there).toString());
-      if (attempt > 0 || isAlive(holder)) {
-        throw new AttestdError('AUTHORITY_LOCKED', `process ${holder} is at work in this authority`);
-      }
-      await rm(path, { force: true });
+      const holder = await holderOf(path);
+      if (holder === undefined) continue;
+      if (attempt > 0 || isAlive(holder)) throw locked(holder);
+      await removeStale(path, `${own}.stale`);
     }
   } finally {
     await rm(own, { force: true });
+  }
+}
+
+const locked = (pid: number) =>
+  new AttestdError('AUTHORITY_LOCKED', `process ${pid} is at work in this authority`);
+
+async function holderOf(path: string): Promise<number | undefined> {
+  const there = await readIfThere(path);
+  return there === undefined ? undefined : Number(Buffer.from(there).toString());
+}
+
+/** Takes a dead lock away by renaming it: if another process was faster and its lock is alive, it is put back. */
+async function removeStale(path: string, aside: string): Promise<void> {
+  try {
+    await rename(path, aside);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw e;
+  }
+  const holder = (await holderOf(aside)) ?? 0;
+  try {
+    if (isAlive(holder)) {
+      await link(aside, path);
+      throw locked(holder);
+    }
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 

@@ -1,0 +1,137 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Authority } from '../../src/ca/authority.ts';
+import { makeChallenge } from '../../src/ca/challenge.ts';
+import { type Condition, conditionOf } from '../../src/ca/condition.ts';
+import { issue } from '../../src/ca/issue.ts';
+import { readRegistry } from '../../src/ca/registry.ts';
+import type { Signer } from '../../src/ca/signer.ts';
+import { approve, type Desk, expectRefused, failure, finish, makeDesks, xorLast } from './desk.ts';
+import { makeHost, type Vendor, type Wishes } from './fakehost.ts';
+
+let desks: Awaited<ReturnType<typeof makeDesks>>;
+let desk: Desk;
+let vendor: Vendor;
+let authority: Authority;
+let signer: Signer;
+
+beforeAll(async () => {
+  desks = await makeDesks();
+  vendor = desks.vendor;
+});
+beforeEach(async () => {
+  desk = await desks.desk();
+  authority = desk.authority;
+  signer = desk.signer;
+});
+afterAll(() => desks.close());
+
+describe('a response is refused when', () => {
+  const rows: [string, Wishes, Condition][] = [
+    ['the secret was not activated', { response: (r) => ({ ...r, mac: xorLast(r.mac) }) }, 'response-mac'],
+    [
+      'it names another request',
+      { response: (r) => ({ ...r, request: xorLast(r.request) }) },
+      'response-request',
+    ],
+    [
+      'it names an unknown challenge',
+      { response: (r) => ({ ...r, challenge: xorLast(r.challenge) }) },
+      'challenge-unknown',
+    ],
+    ['the quote is signed by another key', { forged: 'quote' }, 'quote-signature'],
+    [
+      'the quote is cut short',
+      { response: (r) => ({ ...r, quote: { ...r.quote, attest: r.quote.attest.slice(0, -1) } }) },
+      'quote-malformed',
+    ],
+    ['the quote does not start with the TPM magic', { quote: (a) => ({ ...a, magic: 1 }) }, 'quote-magic'],
+    [
+      'the quote is an NV certification',
+      {
+        quote: (a) => ({
+          ...a,
+          type: 0x8014,
+          attested: { kind: 'nv', indexName: a.qualifiedSigner, offset: 0, contents: new Uint8Array(8) },
+        }),
+      },
+      'quote-type',
+    ],
+    [
+      'the quote is for another challenge',
+      { quote: (a) => ({ ...a, extraData: xorLast(a.extraData) }) },
+      'quote-extra-data',
+    ],
+    [
+      'the quote is by a key under another parent',
+      { quote: (a) => ({ ...a, qualifiedSigner: xorLast(a.qualifiedSigner) }) },
+      'quote-signer',
+    ],
+    [
+      'a PCR value is another',
+      { response: (r) => ({ ...r, pcrs: { sha256: { ...r.pcrs.sha256, '7': '00'.repeat(32) } } }) },
+      'quote-pcrs',
+    ],
+    [
+      'a PCR value is missing',
+      { response: (r) => ({ ...r, pcrs: { sha256: { '0': r.pcrs.sha256['0'] ?? '' } } }) },
+      'quote-pcrs',
+    ],
+    [
+      'a PCR value is not quoted',
+      { response: (r) => ({ ...r, pcrs: { sha256: { ...r.pcrs.sha256, '9': '00'.repeat(32) } } }) },
+      'quote-pcrs',
+    ],
+  ];
+  it.each(rows)('%s', async (_, wishes, condition) => {
+    const host = await makeHost(vendor);
+    if (condition === 'challenge-unknown') {
+      expect(conditionOf(await failure(finish(desk, host, wishes)))).toBe(condition);
+    } else await expectRefused(desk, finish(desk, host, wishes), condition);
+    // The challenge is still open: a wrong answer costs the right one nothing.
+    expect(readdirSync(join(authority.dir, 'challenges')).length).toBe(1);
+  });
+
+  it('its challenge was used already', async () => {
+    const host = await makeHost(vendor);
+    const { challenge } = await makeChallenge(authority, host.request);
+    const response = host.respond(challenge);
+    await issue(authority, response, { signer, approve });
+    const again = await failure(issue(authority, response, { signer, approve, replace: true }));
+    expect(again.code).toBe('CHALLENGE_USED');
+    expect(readdirSync(join(authority.dir, 'challenges'))).toEqual([]);
+  });
+
+  it('its challenge is out of time, swept away or not', async () => {
+    const host = await makeHost(vendor);
+    const { challenge } = await makeChallenge(authority, host.request, { lifeMs: 60_000 });
+    const response = host.respond(challenge);
+    desk.now += 60_001;
+    expect((await failure(issue(authority, response, { signer, approve }))).code).toBe('CHALLENGE_EXPIRED');
+    await makeChallenge(authority, (await makeHost(vendor, { host: 'web-2' })).request);
+    expect((await failure(issue(authority, response, { signer, approve }))).code).toBe('CHALLENGE_EXPIRED');
+  });
+
+  it('the operator says no', async () => {
+    const host = await makeHost(vendor);
+    const { challenge } = await makeChallenge(authority, host.request);
+    const response = host.respond(challenge);
+    await expectRefused(desk, issue(authority, response, { signer, approve: () => false }), 'not-approved');
+    await issue(authority, response, { signer, approve });
+  });
+
+  it('it was burnt while the operator thought about it', async () => {
+    const host = await makeHost(vendor);
+    const { challenge } = await makeChallenge(authority, host.request);
+    const response = host.respond(challenge);
+    const slow = async () => {
+      await issue(authority, response, { signer, approve });
+      return true;
+    };
+    expect((await failure(issue(authority, response, { signer, approve: slow }))).code).toBe(
+      'CHALLENGE_USED',
+    );
+    expect((await readRegistry(authority.dir)).filter((l) => l.event === 'issued').length).toBe(1);
+  });
+});
