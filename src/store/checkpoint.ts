@@ -29,13 +29,14 @@ export class CheckpointFile {
     return this.#failed;
   }
 
-  /** Holds the file against the last seal of the log, and writes it where a crash came before that. @throws STORE_CORRUPT */
-  check(last: Sealed | undefined, size: number, origin: string): void {
+  /**
+   * Holds the file against the last seal of the log.
+   * @returns whether it is to be written again, for a crash came before that
+   * @throws STORE_CORRUPT when the log does not have what it seals
+   */
+  check(last: Sealed | undefined, size: number, origin: string): boolean {
     const there = this.#read(origin);
-    if (there === undefined) {
-      if (last !== undefined) this.put(last.note);
-      return;
-    }
+    if (there === undefined) return last !== undefined;
     if (there.size > size)
       throw new AttestdError(
         'STORE_CORRUPT',
@@ -46,9 +47,9 @@ export class CheckpointFile {
         'STORE_CORRUPT',
         `the checkpoint is seal ${there.seq}, which the log does not have`,
       );
-    if (there.seq < last.seq) this.put(last.note);
-    else if (!equal(there.digest, last.digest))
+    if (there.seq === last.seq && !equal(there.digest, last.digest))
       throw new AttestdError('STORE_CORRUPT', `the checkpoint and the log have different seals ${there.seq}`);
+    return there.seq < last.seq;
   }
 
   #read(origin: string): Sealed | undefined {

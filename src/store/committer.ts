@@ -10,9 +10,9 @@ import { unavailable } from './disk.ts';
 import type { TileVisitor } from './edge.ts';
 import { type FrameType, HEADER, makeFrame } from './frame.ts';
 import { Group, itemBytes } from './group.ts';
-import { markEntry } from './recover.ts';
 import type { Place, Tip } from './segment.ts';
 import { DiskFull, type Segments } from './segments.ts';
+import { markEntry } from './tip.ts';
 
 /** A group takes no more records beyond this. */
 const MAX_GROUP_BYTES = 4 << 20;

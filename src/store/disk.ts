@@ -13,7 +13,7 @@ import { closeSync, openSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AttestdError } from '../core/errors.ts';
-import { loadAddon } from '../native/addon.ts';
+import { type Addon, loadAddon } from '../native/addon.ts';
 
 /** Writes to one file. After the first failure every write is refused. */
 export interface DurableFile {
@@ -62,8 +62,7 @@ export async function renameDurably(from: string, to: string): Promise<void> {
 }
 
 /** The disk, by way of the addon's write thread and locks. @throws NATIVE_MISSING */
-export function nativeDisk(): Disk {
-  const addon = loadAddon();
+export function nativeDisk(addon: Addon = loadAddon()): Disk {
   return {
     async allocate(path, size) {
       const handle = await open(path, 'wx', 0o600);
@@ -80,8 +79,11 @@ export function nativeDisk(): Disk {
       return {
         append: (buffers, offset) => writer.write(buffers, offset),
         async close() {
-          await writer.close();
-          await handle.close();
+          try {
+            await writer.close();
+          } finally {
+            await handle.close();
+          }
         },
       };
     },

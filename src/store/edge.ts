@@ -91,7 +91,7 @@ export class Edge {
   tiles(): Buffer[] {
     const out: Buffer[] = [];
     for (let rest = this.#size; rest > 0; rest = Math.floor(rest / WIDTH))
-      out.push(this.#tiles[out.length]?.bytes() ?? Buffer.alloc(0));
+      out.push(this.#tiles[out.length]?.bytes(rest % WIDTH) ?? Buffer.alloc(0));
     return out;
   }
 

@@ -15,7 +15,7 @@
  * 'd'                                  → u48 number of full tiles written
  * ```
  */
-import { rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, rmSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import type { Place } from './segment.ts';
 
@@ -23,6 +23,8 @@ const RUN_MS = 100;
 const PLACE_EVERY = 64;
 const FLUSH_MS = 100;
 const FLUSH_KEYS = 8192;
+/** What the first meta page of an lmdb file begins with, behind its page header. */
+const LMDB_MAGIC = 0xbeefc0de;
 
 /** How far an index goes. */
 export interface Mark {
@@ -86,6 +88,17 @@ const placeAt = (b: Buffer, at: number): Place => ({
   offset: b.readUInt32BE(at + 4),
 });
 
+/** Whether there is no file yet, or one that begins as an lmdb file does. */
+function isIndex(path: string): boolean {
+  if (!existsSync(path)) return true;
+  const b = Buffer.alloc(28);
+  const fd = openSync(path, 'r');
+  readSync(fd, b, 0, b.length, 0);
+  closeSync(fd);
+  // The page header has 24 bytes in this version of lmdb, 16 in others.
+  return b.readUInt32LE(24) === LMDB_MAGIC || b.readUInt32LE(16) === LMDB_MAGIC;
+}
+
 /** u32 uid and the first half of the key's digest, as text for a Map. */
 function keyText(uid: number, digest: Uint8Array): string {
   const b = Buffer.alloc(20);
@@ -110,8 +123,17 @@ export class Lookup {
     this.#warn = warn;
   }
 
-  /** Opens the index; one that cannot be opened is thrown away and begun anew. */
+  /**
+   * Opens the index. One that is none, or at which an earlier opening died, is thrown away and begun anew: lmdb
+   * trusts its file, and a damaged one can end the process, which must not happen at every start.
+   */
   static open(path: string, warn: (what: string, cause: unknown) => void): Lookup {
+    const opening = `${path}.opening`;
+    if (existsSync(opening) || !isIndex(path)) {
+      warn('the index cannot be used and is made anew', undefined);
+      for (const name of [path, `${path}-lock`]) rmSync(name, { force: true });
+    }
+    closeSync(openSync(opening, 'w', 0o600));
     const options = {
       path,
       noSubdir: true,
@@ -119,14 +141,10 @@ export class Lookup {
       encoding: 'binary',
       maxReaders: 16,
     } as const;
-    try {
-      return new Lookup(open<Buffer, Buffer>(options), warn);
-    } catch (cause) {
-      warn('the index does not open and is made anew', cause);
-      rmSync(path, { force: true });
-      rmSync(`${path}-lock`, { force: true });
-      return new Lookup(open<Buffer, Buffer>(options), warn);
-    }
+    const lookup = new Lookup(open<Buffer, Buffer>(options), warn);
+    lookup.mark();
+    rmSync(opening, { force: true });
+    return lookup;
   }
 
   /** How far the index goes on disk; undefined for an empty one. */

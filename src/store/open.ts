@@ -21,7 +21,8 @@ import { catchUp, indexedItem } from './indexing.ts';
 import { layoutOf, listSegments } from './layout.ts';
 import { Lookup } from './lookup.ts';
 import { Publisher } from './publish.ts';
-import { type Replayed, replay } from './recover.ts';
+import { type Dropped, mend } from './recover.ts';
+import { readTail, type Tail } from './replay.ts';
 import { encodeSegmentHead, segmentName, type Tip } from './segment.ts';
 import { SEGMENT_BYTES, Segments } from './segments.ts';
 import { type Recovered, Store } from './store.ts';
@@ -124,15 +125,14 @@ async function build(
 ): Promise<Store> {
   const { progress, warn = () => undefined } = options;
   const layout = layoutOf(dir);
-  const replayed = await replay(layout, listSegments(layout), disk);
-  const { tip, point } = replayed;
+  const tail = readTail(listSegments(layout));
+  const { tip, point } = tail;
   const { origin, edge } = tip;
 
-  const wal = new Wal(replayed.segments);
+  const wal = new Wal(tail.segments);
   undo.push(() => wal.close());
   const checkpoint = new CheckpointFile(disk, layout.checkpoint, warn);
-  checkpoint.check(tip.lastSeal, edge.size, origin);
-  undo.push(() => checkpoint.close());
+  const stale = checkpoint.check(tip.lastSeal, edge.size, origin);
   const lookup = Lookup.open(layout.index, warn);
   undo.push(() => lookup.close());
   const locate = wal.locate;
@@ -143,13 +143,18 @@ async function build(
   const seal = tip.lastSeal;
   if (seal !== undefined && !equal(tiles.rootAt(seal.size), seal.root))
     throw new AttestdError('STORE_CORRUPT', `the sealed root of ${seal.size} entries is not that of the log`);
+  const dropped = await mend(tail, disk);
+  if (stale && seal !== undefined) checkpoint.put(seal.note);
+  undo.push(() => checkpoint.close());
   const publisher = new Publisher({ tiles, wal, lookup, warn });
   await publisher.run(
     () => edge.size,
     (done, total) => progress?.('tiles', done, total),
   );
 
-  const recovered = describe(replayed);
+  const recovered = describe(tail, dropped);
+  // A quote is never taken again for an earlier run's intent (design §4), so none waits for one any more.
+  tip.intents = tip.intents.filter((i) => i.kind !== 'seal');
   const segments = new Segments({ disk, layout, segmentBytes, wal, tip, point });
   undo.push(() => segments.close());
   const committer = new Committer({
@@ -176,11 +181,11 @@ async function build(
     checkpoint,
     release,
   });
-  for (const index of replayed.forgets) await store.forget(index);
+  for (const index of tail.forgets) await store.forget(index);
   return store;
 }
 
-function describe({ tip, dropped }: Replayed): Recovered {
+function describe({ tip }: Tail, dropped: Dropped | undefined): Recovered {
   const { edge, lastSeal, lastBoot, lastAnchor, intents } = tip;
   const from = lastSeal?.size ?? 0;
   return {

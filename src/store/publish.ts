@@ -44,15 +44,19 @@ export class Publisher {
   /** Begins writing up to `size` in the background unless it is going on. */
   follow(size: () => number): void {
     if (this.#running !== undefined || this.#stopped || this.behind(size()) <= 0) return;
-    this.#running = this.run(size)
-      .catch((cause) => this.#o.warn('tiles are not written', cause))
-      .finally(() => {
-        this.#running = undefined;
-      });
+    this.run(size).catch((cause) => this.#o.warn('tiles are not written', cause));
   }
 
-  /** Writes what is missing up to the present size. */
+  /** Writes what is missing up to the present size, after what is being written already. @throws the system's error */
   async run(size: () => number, progress?: (done: number, total: number) => void): Promise<void> {
+    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+    this.#running = this.#run(size, progress).finally(() => {
+      this.#running = undefined;
+    });
+    await this.#running;
+  }
+
+  async #run(size: () => number, progress?: (done: number, total: number) => void): Promise<void> {
     const { lookup } = this.#o;
     while (!this.#stopped && this.behind(size()) > 0) {
       await this.#write(this.#done);
@@ -67,7 +71,7 @@ export class Publisher {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#running;
+    await this.#running?.catch(() => undefined);
   }
 
   /** Bundle and tile `n`, and each tile above that it completes. */

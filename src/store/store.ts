@@ -12,7 +12,7 @@ import { consistencyProof } from '../log/consistency.ts';
 import { inclusionProof } from '../log/inclusion.ts';
 import { checkIndex, checkSize } from '../log/position.ts';
 import { levelExtent, type Tile } from '../log/tile.ts';
-import { type Item, putUlid } from './batch.ts';
+import { ERASED, type Item, putUlid } from './batch.ts';
 import type { CheckpointFile } from './checkpoint.ts';
 import type { Committer } from './committer.ts';
 import { WIDTH } from './edge.ts';
@@ -20,11 +20,12 @@ import { TYPE } from './frame.ts';
 import { encodeForget, encodeIntent, type Intent } from './intent.ts';
 import type { Lookup } from './lookup.ts';
 import type { Publisher } from './publish.ts';
-import { type Dropped, erasure, openIntent, takeSeal } from './recover.ts';
+import type { Dropped } from './recover.ts';
 import { brokenHistory, readSealed, type Sealed } from './seal.ts';
 import type { Marked, Tip } from './segment.ts';
 import type { Segments } from './segments.ts';
 import type { Tiles } from './tiles.ts';
+import { openIntent, takeSeal } from './tip.ts';
 import type { Wal } from './wal.ts';
 
 /** What the log was when it was opened. */
@@ -278,7 +279,9 @@ export class Store {
       this.#reach();
       const { at, length } = meta.opening;
       const offset = place.offset + batch.frame.bytes - batch.frame.erasable.length + at;
-      await committer.guard(() => segments.overwrite({ ordinal: place.ordinal, offset }, erasure(length)));
+      await committer.guard(() =>
+        segments.overwrite({ ordinal: place.ordinal, offset }, Buffer.alloc(length, ERASED)),
+      );
       wal.drop(place);
     });
   }
@@ -297,13 +300,16 @@ export class Store {
 
   async #close(): Promise<void> {
     const { committer, publisher, checkpoint, segments, lookup, wal, release } = this.#p;
-    await committer.close();
-    await checkpoint.close();
-    await publisher.stop();
-    await segments.close();
-    await lookup.close();
-    wal.close();
-    release();
+    try {
+      await committer.close();
+      await checkpoint.close();
+      await publisher.stop();
+      await segments.close();
+    } finally {
+      await lookup.close();
+      wal.close();
+      release();
+    }
   }
 
   #meta(index: number) {
