@@ -29,6 +29,7 @@
         "native/tpm/job.cc",
         "native/tpm/nv.cc",
         "native/tpm/object.cc",
+        "native/tpm/orphan.cc",
         "native/tpm/pcr.cc",
         "native/tpm/policy.cc",
         "native/tpm/rc.cc",

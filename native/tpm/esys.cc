@@ -3,10 +3,11 @@
 #include <tss2/tss2_tctildr.h>
 
 #include "tpm/fault.h"
+#include "tpm/orphan.h"
 
 namespace attestd {
 
-Esys::Esys(const std::string& tcti, Occupancy& occupancy) : occupancy_(occupancy) {
+Esys::Esys(const std::string& tcti, Occupancy& occupancy) : config_(tcti), occupancy_(occupancy) {
   check(Tss2_TctiLdr_Initialize(tcti.c_str(), &tcti_));
   const TSS2_RC rc = Esys_Initialize(&esys_, guard_.emplace(tcti_).raw(), nullptr);
   if (rc != TSS2_RC_SUCCESS) {
@@ -19,6 +20,8 @@ Esys::~Esys() {
   while (!live_.empty()) release(live_.begin()->first);
   Esys_Finalize(&esys_);
   Tss2_TctiLdr_Finalize(&tcti_);
+  if (const auto unseen = guard_->orphan()) orphans_.push_back(*unseen);
+  flushOrphans(config_, orphans_);
 }
 
 void Esys::adopt(ESYS_TR tr, Kind kind) {
@@ -36,9 +39,14 @@ TSS2_RC Esys::release(ESYS_TR tr) {
   const Kind kind = at->second;
   forget(tr);
   if (kind == Kind::Persistent || kind == Kind::Nv) return Esys_TR_Close(esys_, &tr);
+  TPM2_HANDLE handle = 0;
+  const bool named = Esys_TR_GetTpmHandle(esys_, tr, &handle) == TSS2_RC_SUCCESS;
   const TSS2_RC rc = Esys_FlushContext(esys_, tr);
-  // After a TPM reset the slot is gone already, but ESYS keeps its own record until it is told.
-  if (rc != TSS2_RC_SUCCESS) Esys_TR_Close(esys_, &tr);
+  if (rc == TSS2_RC_SUCCESS) return rc;
+  // A refusal of the TPM: the slot is gone already, as after a reset, but ESYS keeps its own record until it is told.
+  // A refusal of ESYS: nothing was sent.
+  if (named && (rc & TSS2_RC_LAYER_MASK) == TSS2_ESAPI_RC_LAYER) orphans_.push_back(handle);
+  Esys_TR_Close(esys_, &tr);
   return rc;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tpm/guard.h"
 
@@ -50,11 +51,13 @@ class Esys {
  private:
   void count(Kind kind, int by);
 
+  const std::string config_;
   TSS2_TCTI_CONTEXT* tcti_ = nullptr;
   std::optional<GuardedTcti> guard_;
   ESYS_CONTEXT* esys_ = nullptr;
   Occupancy& occupancy_;
   std::map<ESYS_TR, Kind> live_;  // ESYS never gives a number twice in one context
+  std::vector<TPM2_HANDLE> orphans_;  // could not be flushed because the context is poisoned
 };
 
 }  // namespace attestd

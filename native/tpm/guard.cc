@@ -25,7 +25,10 @@ TSS2_RC GuardedTcti::receive(TSS2_TCTI_CONTEXT* self, std::size_t* size, std::ui
   auto* face = reinterpret_cast<Face*>(self);
   const TSS2_RC rc = Tss2_Tcti_Receive(face->inner, size, response, timeout);
   if (rc != TSS2_RC_SUCCESS || response == nullptr) return rc;
-  return wholeResponse(face->code, {response, *size}) ? rc : TSS2_TCTI_RC_MALFORMED_RESPONSE;
+  const std::span<const std::uint8_t> bytes(response, *size);
+  if (wholeResponse(face->code, bytes)) return rc;
+  face->orphan = madeHandle(face->code, bytes);
+  return TSS2_TCTI_RC_MALFORMED_RESPONSE;
 }
 
 }  // namespace attestd

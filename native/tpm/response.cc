@@ -181,4 +181,15 @@ bool wholeResponse(std::uint32_t code, std::span<const std::uint8_t> response) {
   return walk.ok();
 }
 
+std::optional<std::uint32_t> madeHandle(std::uint32_t code, std::span<const std::uint8_t> response) {
+  const Shape* shape = shapeOf(code);
+  if (shape == nullptr || !shape->handle) return std::nullopt;
+  Walker walk(response);
+  walk.skip(6);
+  const auto rc = walk.number(4);
+  const auto handle = walk.number(4);
+  if (!walk.ok() || rc != TPM2_RC_SUCCESS) return std::nullopt;
+  return handle;
+}
+
 }  // namespace attestd

@@ -4,11 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace attestd {
 
 // `code`: the command it answers. A response with an error code is a header and nothing else.
 bool wholeResponse(std::uint32_t code, std::span<const std::uint8_t> response);
+
+// The handle in a response that may be broken behind it, where the command makes one and succeeded.
+std::optional<std::uint32_t> madeHandle(std::uint32_t code, std::span<const std::uint8_t> response);
 
 }  // namespace attestd
