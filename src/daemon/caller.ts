@@ -27,24 +27,26 @@ export interface Callers {
 }
 
 export function createCallers(
-  native: Pick<Addon, 'peerCredentials' | 'closeFd'>,
+  native: Pick<Addon, 'peerCredentials' | 'pidOfPidfd' | 'closeFd'>,
   executables: ExecutableReader,
 ): Callers {
   const known = new WeakMap<Socket, Caller | Promise<Caller>>();
   return {
     accept(socket, admin) {
       const peer = native.peerCredentials(descriptor(socket));
-      const caller = observeCaller(peer, executables)
+      const { pid, uid, gid, pidfd } = peer;
+      const alive = pidfd === undefined ? undefined : () => native.pidOfPidfd(pidfd) === pid;
+      const caller = observeCaller({ pid, uid, gid, alive }, executables)
         .then((observed) => {
-          const c: Caller = { uid: peer.uid, admin, observed, observedJcs: jcs(observed) };
+          const c: Caller = { uid, admin, observed, observedJcs: jcs(observed) };
           known.set(socket, c);
           return c;
         })
         .finally(() => {
-          if (peer.pidfd !== undefined) native.closeFd(peer.pidfd);
+          if (pidfd !== undefined) native.closeFd(pidfd);
         });
       known.set(socket, caller);
-      return peer.uid;
+      return uid;
     },
     of(socket) {
       const caller = known.get(socket);

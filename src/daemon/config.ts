@@ -8,6 +8,7 @@ import { parse as parseToml } from 'smol-toml';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AttestdError } from '../core/errors.ts';
+import { MAX_REQUEST } from '../evidence/schema/request.ts';
 
 const closed = <T extends Record<string, TSchema>>(properties: T) =>
   Type.Object(properties, { additionalProperties: false });
@@ -52,7 +53,7 @@ export const ConfigFile = closed({
   anchor: Type.Optional(closed({ interval_s: integer(1, 86_400) })),
   limits: Type.Optional(
     closed({
-      body_bytes: integer(1024, 1_048_576),
+      body_bytes: integer(1024, MAX_REQUEST),
       connections: integer(1, 65_536),
       connections_per_caller: integer(1, 65_536),
       in_flight: integer(1, 65_536),
@@ -81,13 +82,13 @@ export const DEFAULTS = {
     sessions: 'salted',
     pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14],
     counter: 'nv',
-    counter_index: 0x0180_a77e,
+    counter_index: 0x0180_0200,
     firmware_log: '/sys/kernel/security/tpm0/binary_bios_measurements',
   },
   seal: { min_gap_ms: 10, max_age_ms: 1000, idle_ms: 600_000, published_ms: 10_000 },
   anchor: { interval_s: 900 },
   limits: {
-    body_bytes: 65_536,
+    body_bytes: MAX_REQUEST,
     connections: 1024,
     connections_per_caller: 256,
     in_flight: 8192,

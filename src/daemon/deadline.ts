@@ -6,6 +6,8 @@ import type { IncomingMessage } from 'node:http';
 import { AttestdError } from '../core/errors.ts';
 
 export interface BodyReader {
+  /** Largest body in bytes. */
+  readonly maxBytes: number;
   /** Calls back with the body's bytes. Fails with TOO_LARGE, or MALFORMED when the peer went away half-way. */
   read(request: IncomingMessage, done: (e: Error | null, body: Buffer) => void): void;
   close(): void;
@@ -27,6 +29,7 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
   );
   timer.unref();
   return {
+    maxBytes,
     read(request, done) {
       const announced = Number(request.headers['content-length'] ?? 0);
       if (announced > maxBytes) {

@@ -4,6 +4,8 @@
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Type } from 'typebox';
+import { Check } from 'typebox/value';
 import { utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
@@ -51,13 +53,47 @@ export function writeDurably(path: string, content: Uint8Array | string, mode = 
   }
 }
 
-/** Names the log in use. */
-export function writeCurrent(layout: Layout, origin: string): void {
-  writeDurably(layout.current, `${JSON.stringify({ v: 1, origin })}\n`);
+/** What a recovery lost, to be recorded in the first run of the new epoch. */
+export interface Gap {
+  readonly reason: string;
+  readonly from?: number;
+  readonly to?: number;
+  readonly detail: string;
 }
 
-/** Origin of the log in use. @throws NOT_INITIALISED where there is none, STORE_CORRUPT where it is unreadable */
-export function readCurrent(layout: Layout): string {
+const Current = Type.Object(
+  {
+    v: Type.Literal(1),
+    origin: Type.String({ pattern: '^[a-z0-9.-]+/[a-z0-9.-]+/[a-z0-9.-]+$', maxLength: 255 }),
+    gap: Type.Optional(
+      Type.Object(
+        {
+          reason: Type.String(),
+          from: Type.Optional(Type.Integer({ minimum: 0 })),
+          to: Type.Optional(Type.Integer({ minimum: 0 })),
+          detail: Type.String(),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** Which log is in use, and what was lost when it was begun. */
+export interface CurrentLog {
+  readonly origin: string;
+  readonly gap?: Gap;
+}
+
+/** Names the log in use. */
+export function writeCurrent(layout: Layout, { origin, gap }: CurrentLog): void {
+  const content = { v: 1, origin, ...(gap === undefined ? {} : { gap }) };
+  writeDurably(layout.current, `${JSON.stringify(content)}\n`);
+}
+
+/** The log in use. @throws NOT_INITIALISED where there is none, STORE_CORRUPT where the file is not ours */
+export function readCurrent(layout: Layout): CurrentLog {
   let text: string;
   try {
     text = readFileSync(layout.current, 'utf8');
@@ -68,12 +104,8 @@ export function readCurrent(layout: Layout): string {
     throw new AttestdError('STORAGE_UNAVAILABLE', `current.json: ${(e as Error).message}`, { cause: e });
   }
   const value = parseJson(text);
-  const origin =
-    value !== null && typeof value === 'object' && !Array.isArray(value) ? value.origin : undefined;
-  if (typeof origin !== 'string' || !/^[a-z0-9.-]+\/[a-z0-9.-]+\/[a-z0-9.-]+$/.test(origin)) {
-    throw new AttestdError('STORE_CORRUPT', 'current.json does not name a log');
-  }
-  return origin;
+  if (!Check(Current, value)) throw new AttestdError('STORE_CORRUPT', 'current.json does not name a log');
+  return value;
 }
 
 /** Last segment of an origin `<fleet>/<host>/<epoch>`. */

@@ -1,40 +1,14 @@
 /**
  * From whatever was thrown to RFC 9457 problem details. One table (core/errors) knows code, status and sentence;
- * this file knows how fastify and its validator name their faults, and that the field that is wrong must be named.
+ * this file knows how fastify and the native layers name their faults.
  */
 import type { FastifyReply } from 'fastify';
 import { AttestdError, ERRORS, isAttestdError, toProblem } from '../core/errors.ts';
 
-/** What Ajv says about one fault, as fastify hands it on. */
-interface Fault {
-  readonly keyword?: string;
-  readonly instancePath?: string;
-  readonly message?: string;
-  readonly params?: Readonly<Record<string, unknown>>;
-}
-
-/** The JSON pointer of the member that a validator's fault is about. */
-function pointer(fault: Fault): string {
-  const p = fault.params ?? {};
-  const member = p.additionalProperty ?? p.missingProperty ?? p.propertyName ?? p.unevaluatedProperty;
-  const base = fault.instancePath ?? '';
-  if (typeof member !== 'string') return base;
-  return `${base}/${member.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`;
-}
-
-function fromFault(fault: Fault): AttestdError {
-  const field = pointer(fault);
-  const what =
-    fault.keyword === 'additionalProperties' ? 'is not a known field' : (fault.message ?? 'is not valid');
-  return new AttestdError('INVALID_REQUEST', `${field || 'the body'} ${what}`, { field });
-}
-
 /** Our error for anything that a handler, a parser or fastify itself threw. */
 export function asAttestdError(e: unknown): AttestdError {
   if (isAttestdError(e)) return e;
-  const x = e as { code?: unknown; validation?: Fault[]; statusCode?: number; message?: string };
-  const first = x.validation?.[0];
-  if (first !== undefined) return fromFault(first);
+  const x = e as { code?: unknown; statusCode?: number; message?: string };
   switch (x.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new AttestdError('TOO_LARGE', 'the body is larger than allowed');

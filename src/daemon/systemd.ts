@@ -26,7 +26,8 @@ export function openSystemd(
 ): Systemd {
   const address = env.NOTIFY_SOCKET;
   const watchdog = Number(env.WATCHDOG_USEC);
-  const watched = Number.isInteger(watchdog) && watchdog > 0 && [undefined, String(pid)].includes(env.WATCHDOG_PID);
+  const watched =
+    Number.isInteger(watchdog) && watchdog > 0 && [undefined, String(pid)].includes(env.WATCHDOG_PID);
   const sockets = inherited(env, native, pid);
   for (const name of [
     'NOTIFY_SOCKET',

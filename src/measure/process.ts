@@ -13,8 +13,8 @@ export interface PeerCredentials {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
-  /** File descriptor from SO_PEERPIDFD, owned by whoever asked for it. */
-  readonly pidfd?: number | undefined;
+  /** Where the kernel gave a pidfd (SO_PEERPIDFD): whether it still names this pid. */
+  readonly alive?: (() => boolean) | undefined;
 }
 
 /** `caller.observed` of a record. */
@@ -57,7 +57,7 @@ export async function observeCaller(
   const exe = await executables.read(`${dir}/exe`);
   const cgroup = readCgroup(dir);
   // Another process may have the pid by now; then nothing that was read is about the caller.
-  const same = before !== undefined && readStart(dir) === before && stillThere(peer, proc);
+  const same = before !== undefined && readStart(dir) === before && (peer.alive?.() ?? true);
   const path = same ? cgroup : undefined;
   const unit = path === undefined ? undefined : systemdUnit(path);
   return {
@@ -69,7 +69,7 @@ export async function observeCaller(
     exeMethod: '/proc/pid/exe',
     cgroup: path ?? 'unreadable',
     ...(unit === undefined ? {} : { unit }),
-    method: peer.pidfd === undefined ? 'SO_PEERCRED' : 'SO_PEERCRED+SO_PEERPIDFD',
+    method: peer.alive === undefined ? 'SO_PEERCRED' : 'SO_PEERCRED+SO_PEERPIDFD',
   };
 }
 
@@ -91,11 +91,4 @@ function readCgroup(dir: string): string | undefined {
   if (text === undefined || text.includes('\ufffd')) return undefined;
   const path = cgroupPath(text);
   return path === undefined || path.length > MAX_PATH ? undefined : path;
-}
-
-/** Whether the pidfd still names the same live pid; a process that ended shows as -1. Without a pidfd: nothing to ask. */
-function stillThere(peer: PeerCredentials, proc: string): boolean {
-  if (peer.pidfd === undefined) return true;
-  const info = readText(`${proc}/self/fdinfo/${peer.pidfd}`);
-  return info !== undefined && new RegExp(`^Pid:\\s+${peer.pid}$`, 'm').test(info);
 }

@@ -81,7 +81,7 @@ describe('an observed caller', () => {
   });
 
   it('is not believed when the pidfd no longer names the pid', async () => {
-    const seen = await observeCaller({ ...self, pidfd: 999_999 }, createExecutableReader());
+    const seen = await observeCaller({ ...self, alive: () => false }, createExecutableReader());
     expect([seen.startTicks, seen.method]).toEqual(['unreadable', 'SO_PEERCRED+SO_PEERPIDFD']);
   });
 });

@@ -1,0 +1,146 @@
+/**
+ * The HTTP application before any route: who asks, what a body may be, and how every refusal looks. A request is
+ * never rewritten: no coercion, no defaults, nothing dropped, and JSON with a name twice is refused, because what is
+ * recorded must be what was sent (ecosystem: fastify's own defaults change bodies).
+ */
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
+import { AttestdError, type ErrorCode } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
+import type { Caller, Callers } from './caller.ts';
+import type { BodyReader } from './deadline.ts';
+import type { Limits } from './limits.ts';
+import { asAttestdError, sendProblem } from './problem.ts';
+import { compileSchema } from './request.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who is at the other end; set before any handler runs. */
+    caller: Caller;
+    /** The body's bytes as they came; null where none was read. */
+    rawBody: Buffer | null;
+  }
+}
+
+export interface AppInput {
+  readonly callers: Callers;
+  readonly limits: Limits;
+  readonly bodies: BodyReader;
+  /** A request was refused: counts. */
+  readonly onRefusal: (code: ErrorCode) => void;
+  /** An internal fault, for the journal. */
+  readonly onFault: (e: unknown, request: string) => void;
+}
+
+/** `attestd-client: name/version`. A browser or URL fetcher that was tricked onto the socket cannot set it. */
+const CLIENT = /^[A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
+/** Paths that exist, with the methods they take. */
+const PATHS: readonly (readonly [RegExp, string])[] = [
+  [/^\/v1\/records$/, 'POST'],
+  [/^\/v1\/quotes$/, 'POST'],
+  [/^\/v1\/records\/[^/]+(?:\/bundle)?$/, 'GET'],
+  [/^\/v1\/log\/[^/]+\/(?:checkpoint|tile\/.+)$/, 'GET'],
+  [/^\/v1\/(?:status|health)$/, 'GET'],
+];
+
+/** Makes the application; routes are added by others. */
+export function createApp(input: AppInput): FastifyInstance {
+  const { callers, limits, bodies } = input;
+  let requests = 0;
+  const app = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    genReqId: () => `r${(++requests).toString(36)}`,
+    frameworkErrors: (e, request, reply) => {
+      void refuse(e, request as FastifyRequest, reply as FastifyReply);
+    },
+  });
+
+  function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const e = asAttestdError(thrown);
+    if (e.code === 'INTERNAL') input.onFault(thrown, request.id);
+    input.onRefusal(e.code);
+    // What is left of a body is not read to its end.
+    if (e.code === 'TOO_LARGE' || !request.raw.complete) reply.header('connection', 'close');
+    return sendProblem(reply, e, request.id);
+  }
+  app.setErrorHandler((e, request, reply) => refuse(e, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] as string;
+    const known = PATHS.find(([form]) => form.test(path));
+    if (known === undefined) {
+      return refuse(new AttestdError('NOT_FOUND', 'there is no such path'), request, reply);
+    }
+    reply.header('allow', known[1]);
+    return refuse(new AttestdError('METHOD_NOT_ALLOWED', `this path takes ${known[1]} only`), request, reply);
+  });
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    // Bodies are checked by their handlers, lines of a stream and single ones alike; headers by the hook below.
+    if (httpPart === 'body' || httpPart === 'headers') return () => true;
+    const check = compileSchema(schema);
+    return (value) => {
+      const fault = check(value);
+      return fault === undefined ? { value } : { error: fault };
+    };
+  });
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+
+  app.decorateRequest('caller', null as unknown as Caller);
+  app.decorateRequest('rawBody', null);
+  app.addHook('onRequest', (request, reply, done) => {
+    const client = request.headers['attestd-client'];
+    if (typeof client !== 'string' || !CLIENT.test(client)) {
+      done(
+        new AttestdError('CLIENT_HEADER_MISSING', 'send attestd-client: name/version', {
+          field: 'attestd-client',
+        }),
+      );
+      return;
+    }
+    const ready = (caller: Caller): void => {
+      request.caller = caller;
+      try {
+        if (request.method === 'POST') share(request, reply, caller.uid);
+        done();
+      } catch (e) {
+        done(e as Error);
+      }
+    };
+    try {
+      const caller = callers.of(request.raw.socket);
+      if (caller instanceof Promise) caller.then(ready, done);
+      else ready(caller);
+    } catch (e) {
+      done(e as Error);
+    }
+  });
+
+  /** Takes what a body may cost before a byte of it is kept, and gives it back when the answer is out. */
+  function share(request: FastifyRequest, reply: FastifyReply, uid: number): void {
+    if (request.headers['content-type']?.startsWith('application/x-ndjson') === true) return;
+    const announced = Number(request.headers['content-length'] ?? bodies.maxBytes);
+    const bytes = Math.min(announced, bodies.maxBytes);
+    limits.take(uid, bytes);
+    reply.raw.once('close', () => limits.give(uid, bytes));
+  }
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', (request, _payload, done) => {
+    bodies.read(request.raw, (e, body) => {
+      if (e !== null) {
+        done(e);
+        return;
+      }
+      try {
+        request.rawBody = body;
+        done(null, parseJson(body));
+      } catch (cause) {
+        done(cause as Error);
+      }
+    });
+  });
+  // A stream is read line by line by its handler.
+  app.addContentTypeParser('application/x-ndjson', (_request, _payload, done) => done(null, undefined));
+  return app;
+}

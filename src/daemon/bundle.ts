@@ -1,0 +1,126 @@
+/**
+ * Takes a record out of the log as one file for an auditor (design §4, Bundle): under one seal of the record's own run
+ * stand the record, genesis, boot, the anchors around it and the parents that its reader may see. Nothing is signed
+ * for it: everything was sealed before.
+ */
+import { fromUtf8, toBase64 } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { type ProvedBytes, printBundle, printProved } from '../evidence/bundle.ts';
+import type { ProvedAnchor, ProvedEntry } from '../evidence/schema/bundle.ts';
+import { parseSeal } from '../evidence/seal.ts';
+import { type Predicate, readStatement } from '../evidence/statement.ts';
+import { parseAttest } from '../evidence/tpm/attest.ts';
+import type { PcrValues } from '../evidence/tpm/pcr.ts';
+import { parseNote } from '../log/note.ts';
+import { printProof } from '../log/proof.ts';
+import type { Sealed } from '../store/seal.ts';
+import type { HostCertificate } from './certificate.ts';
+import type { PcrFiles } from './pcrfile.ts';
+import type { LogReader } from './reader.ts';
+import { coveringAnchor, type FoundAnchor, findAnchor, findParents } from './search.ts';
+
+export interface BundleInput {
+  readonly log: LogReader;
+  readonly certificate: HostCertificate;
+  readonly pcrs: PcrFiles;
+  readonly index: number;
+  /** Whose records may be in it: this uid's, or everybody's. */
+  readonly reader: { readonly uid: number; readonly admin: boolean };
+}
+
+/** Most entries beside the record. */
+const MAX_RELATED = 64;
+
+/**
+ * The bytes of the bundle.
+ * @throws SEAL_PENDING when no seal covers the record yet
+ */
+export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
+  const { log, certificate, pcrs, index } = input;
+  const statement = readStatement(log.entry(index));
+  const first = log.sealCovering(index);
+  if (first === undefined) throw new AttestdError('SEAL_PENDING', 'no seal covers the record yet');
+  const covering = coveringAnchor(log, index);
+  const seal = chooseSeal(log, index, first, covering);
+  const anchors = covering !== undefined && covering.index < seal.size ? covering : undefined;
+  const bootIndex = seal.bootIndex;
+  const related = await relatedTo(input, statement.predicate);
+  return printBundle({
+    record: {
+      entry: toBase64(log.entry(index)),
+      proof: fromUtf8(
+        printProof({ index, hashes: await log.inclusionProof(index, seal.size), note: seal.note }),
+      ),
+    },
+    genesis: await proved(log, 0, seal),
+    boot: await proved(log, bootIndex, seal),
+    measurements: [],
+    ...(anchors === undefined ? {} : { anchors: await anchorPair(log, anchors, seal) }),
+    related: await Promise.all(related.filter((i) => i < seal.size).map((i) => proved(log, i, seal))),
+    ...pcrMember(pcrs, seal),
+    chain: certificate.chain.map(toBase64),
+    crls: [toBase64(certificate.crl)],
+    disclosures: disclosuresOf(log, index),
+  });
+}
+
+/** A seal of the record's own run that covers its anchor too, or else the oldest seal of that run. */
+function chooseSeal(log: LogReader, index: number, first: Sealed, anchor: FoundAnchor | undefined): Sealed {
+  if (anchor === undefined || anchor.index < first.size) return first;
+  return log.sealCovering(index, { minSize: anchor.index + 1, bootIndex: first.bootIndex }) ?? first;
+}
+
+/** An entry with its proof under the seal. */
+export async function proved(log: LogReader, index: number, seal: Sealed): Promise<ProvedEntry> {
+  const bytes: ProvedBytes = {
+    entry: log.entry(index),
+    index,
+    hashes: await log.inclusionProof(index, seal.size),
+  };
+  return printProved(bytes);
+}
+
+/** An anchor with its proofs: that it is in the sealed log, and that the log which it anchors is the beginning of it. */
+export async function provedAnchor(log: LogReader, anchor: FoundAnchor, seal: Sealed): Promise<ProvedAnchor> {
+  const { size } = anchor.predicate.checkpoint;
+  const consistency = size === 0 ? [] : await log.consistencyProof(size, seal.size);
+  return { ...(await proved(log, anchor.index, seal)), consistency: consistency.map(toBase64) };
+}
+
+async function anchorPair(log: LogReader, anchor: FoundAnchor, seal: Sealed) {
+  const before = findAnchor(log, BigInt(anchor.predicate.counter) - 1n);
+  return {
+    covering: await provedAnchor(log, anchor, seal),
+    ...(before === undefined ? {} : { previous: await provedAnchor(log, before, seal) }),
+  };
+}
+
+/** The PCR values that the seal speaks of, where they are kept. */
+export function pcrMember(pcrs: PcrFiles, seal: Sealed): { pcrs?: { sha256: Record<string, string> } } {
+  const line = parseNote(seal.note).signatures.find((s) => s.signature[0] === 1);
+  const attest = line === undefined ? undefined : parseAttest(parseSeal(line.signature).attest);
+  if (attest?.attested.kind !== 'quote') return {};
+  return bank(pcrs.find(attest.attested.pcrDigest));
+}
+
+/** The SHA-256 bank of PCR values as evidence carries it. */
+export function bank(values: PcrValues | undefined): { pcrs?: { sha256: Record<string, string> } } {
+  return values?.sha256 === undefined ? {} : { pcrs: { sha256: { ...values.sha256 } } };
+}
+
+/** Indices of the parents in this log that the reader may see. */
+async function relatedTo(input: BundleInput, predicate: unknown): Promise<number[]> {
+  const { log, index, reader } = input;
+  const parents = (predicate as Partial<Predicate<'execution'>>).parents ?? [];
+  const digests = parents.filter((p) => p.log === undefined || p.log === log.origin).map((p) => p.digest);
+  const found = digests.length === 0 ? [] : await findParents(log, index, digests);
+  return found
+    .filter((i) => i !== 0 && (reader.admin || log.owner(i).uid === reader.uid))
+    .slice(0, MAX_RELATED);
+}
+
+/** The disclosures of a record that are still there. */
+export function disclosuresOf(log: LogReader, index: number): string[] {
+  const openings = log.openings(index);
+  return openings === undefined || openings === 'erased' ? [] : fromUtf8(openings).split('~');
+}

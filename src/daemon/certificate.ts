@@ -1,0 +1,42 @@
+/** The host's certificate as enrolment left it: the AK's chain and its issuer's CRL. */
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { equal } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { type CertificateFile, parseCertificateFile } from '../evidence/certfile.ts';
+import { parseCertificate } from '../evidence/x509/certificate.ts';
+import type { Layout } from './layout.ts';
+
+export interface HostCertificate {
+  /** DER, AK first, without the root: that one comes from the auditor. */
+  readonly chain: readonly Uint8Array[];
+  readonly crl: Uint8Array;
+}
+
+export interface Certificates {
+  /** What is installed now. @throws NOT_ENROLLED where there is none */
+  read(): HostCertificate;
+}
+
+/** Reads `certificate.pem` again only when it was replaced. */
+export function createCertificates(layout: Pick<Layout, 'identity'>): Certificates {
+  const path = join(layout.identity, 'certificate.pem');
+  let kept: { readonly stamp: string; readonly value: HostCertificate } | undefined;
+  return {
+    read() {
+      const s = statSync(path, { throwIfNoEntry: false });
+      if (s === undefined) throw new AttestdError('NOT_ENROLLED', 'this host has no certificate yet');
+      const stamp = `${s.ino} ${s.size} ${s.mtimeMs}`;
+      if (kept?.stamp !== stamp) {
+        kept = { stamp, value: withoutRoot(parseCertificateFile(new Uint8Array(readFileSync(path)))) };
+      }
+      return kept.value;
+    },
+  };
+}
+
+function withoutRoot({ chain, crl }: CertificateFile): HostCertificate {
+  const last = chain.at(-1) as Uint8Array;
+  const { issuer, subject } = parseCertificate(last);
+  return { chain: equal(issuer, subject) ? chain.slice(0, -1) : chain, crl };
+}

@@ -1,0 +1,121 @@
+/**
+ * The daemon put together: sockets first, so that callers wait or are told why they cannot be served; then log and
+ * TPM. Everything that reads a clock, random bytes or the environment gets it from here.
+ */
+import type { ErrorCode } from '../core/errors.ts';
+import { AttestdError } from '../core/errors.ts';
+import { createExecutableReader } from '../measure/executable.ts';
+import type { Addon } from '../native/addon.ts';
+import { createApp } from './app.ts';
+import { createCallers } from './caller.ts';
+import { createCertificates } from './certificate.ts';
+import type { Config } from './config.ts';
+import { createBodyReader } from './deadline.ts';
+import { createGate, type Gate } from './gate.ts';
+import type { Journal } from './journal.ts';
+import { layoutOf } from './layout.ts';
+import { createLimits } from './limits.ts';
+import { addPosting } from './posting.ts';
+import { addReading } from './reading.ts';
+import { type Listen, startServer } from './server.ts';
+import { createService, type Service } from './service.ts';
+import { addStatus, type Health, healthOf, type StatusInput, sentenceOf } from './status.ts';
+
+export interface DaemonInput {
+  readonly config: Config;
+  readonly native: Addon;
+  readonly journal: Journal;
+  /** Descriptors from systemd; the configured paths where there are none. */
+  readonly sockets: { readonly client?: number; readonly admin?: number };
+  readonly wall: () => number;
+  readonly random: (n: number) => Uint8Array;
+  /** Only a restart of the process helps. */
+  readonly onFatal: (e: AttestdError) => void;
+}
+
+export interface Daemon {
+  readonly gate: Gate;
+  readonly service: Service;
+  /** Resolves when the first start has come to an end, whichever. */
+  readonly started: Promise<void>;
+  health(): Health;
+  /** One sentence for people. */
+  sentence(): string;
+  /** Lets requests under way end, writes the final anchor and seal, closes everything. */
+  stop(): Promise<void>;
+}
+
+/** How long a request waits while the daemon starts for the first time. */
+const PATIENCE_MS = 3000;
+/** How long requests under way may take once a stop has begun. */
+const GRACE_MS = 2000;
+
+/** Opens the sockets and starts. @throws when a socket cannot be opened */
+export async function startDaemon(input: DaemonInput): Promise<Daemon> {
+  const { config, native, journal, wall } = input;
+  const layout = layoutOf(config.state_dir);
+  const gate = createGate(PATIENCE_MS);
+  const service = createService({ ...input, layout, gate });
+  const limits = createLimits(config.limits, () => performance.now());
+  const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
+  const callers = createCallers(native, createExecutableReader());
+  const certificates = createCertificates(layout);
+  const refusals = new Map<ErrorCode, number>();
+  const status: StatusInput = {
+    gate,
+    limits,
+    certificates,
+    store: () => service.store,
+    tpm: () => service.tpm,
+    refusals,
+    assurance: config.tpm.assurance,
+  };
+
+  const app = createApp({
+    callers,
+    limits,
+    bodies,
+    onRefusal: (code) => refusals.set(code, (refusals.get(code) ?? 0) + 1),
+    onFault: (error, request) => journal.error('a request could not be served', { error, request }),
+  });
+  addPosting(app, { gate, limits, settings: config.limits });
+  addReading(app, {
+    gate,
+    limits,
+    certificates,
+    store() {
+      if (service.store === undefined) throw new AttestdError('STORAGE_UNAVAILABLE', 'the log is not open');
+      return service.store;
+    },
+  });
+  addStatus(app, status, wall);
+  await app.ready();
+
+  const listen = (fd: number | undefined, s: Config['socket']): Listen => (fd === undefined ? s : { fd });
+  const shared = {
+    handler: app.routing,
+    callers,
+    limits,
+    settings: config.limits,
+    onCut: (why: string) => journal.warn(why),
+  };
+  const servers = [
+    await startServer({ ...shared, admin: false, listen: listen(input.sockets.client, config.socket) }),
+    await startServer({ ...shared, admin: true, listen: listen(input.sockets.admin, config.admin_socket) }),
+  ];
+  const started = service.start();
+
+  return {
+    gate,
+    service,
+    started,
+    health: () => healthOf(status),
+    sentence: () => sentenceOf(status, wall()),
+    async stop() {
+      await Promise.all(servers.map((s) => s.close(GRACE_MS)));
+      await service.stop();
+      bodies.close();
+      await app.close();
+    },
+  };
+}

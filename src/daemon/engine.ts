@@ -1,0 +1,216 @@
+/**
+ * What takes records: made only when the log is open, the TPM holds its keys, the counter rule has passed, the boot
+ * entry is durable and the boot anchor stands behind it (design §4, §6). Nothing is appended before.
+ */
+import { join } from 'node:path';
+import { isAttestdError } from '../core/errors.ts';
+import { buildEntry, newFrame } from '../evidence/record.ts';
+import type { Predicate } from '../evidence/statement.ts';
+import type { Store } from '../store/store.ts';
+import { type Counter, loadCounter } from '../tpm/counter.ts';
+import { type Identity, loadIdentity } from '../tpm/keys.ts';
+import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
+import type { Tpm } from '../tpm/tpm.ts';
+import { type Anchors, createAnchors } from './anchors.ts';
+import { readChronicle } from './chronicle.ts';
+import { createMonotoneClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { type Continuity, checkContinuity } from './continuity.ts';
+import type { Journal } from './journal.ts';
+import { type Gap, type Layout, readCurrent } from './layout.ts';
+import { createPcrFiles, type PcrFiles } from './pcrfile.ts';
+import { createPublished, type Published } from './published.ts';
+import { createRecorder, type Recorder } from './recorder.ts';
+import { OWN_UID, type Run, readPlatform } from './run.ts';
+import { createRuns } from './runs.ts';
+import { createSealer, type Sealer } from './sealer.ts';
+import { selectionOf } from './selection.ts';
+import { createSequencer } from './sequencer.ts';
+
+export interface Engine {
+  readonly origin: string;
+  readonly genesis: Predicate<'genesis'>;
+  readonly identity: Identity;
+  readonly quoter: Quoter;
+  readonly recorder: Recorder;
+  readonly sealer: Sealer;
+  readonly published: Published;
+  readonly pcrs: PcrFiles;
+  readonly counter: Counter | undefined;
+  readonly anchors: Anchors | undefined;
+  readonly run: () => Run | undefined;
+  /** Why the last attempt to seal failed; undefined when it did not. */
+  readonly trouble: () => Error | undefined;
+  /** Final anchor, final seal; leaves store and TPM open. */
+  stop(): Promise<void>;
+}
+
+export interface EngineInput {
+  readonly config: Config;
+  readonly layout: Layout;
+  readonly store: Store;
+  readonly tpm: Tpm;
+  readonly wall: () => number;
+  readonly random: (n: number) => Uint8Array;
+  readonly journal: Journal;
+  /** Nothing can be recorded or sealed any more. */
+  readonly onFailure: (e: Error) => void;
+}
+
+/** Passes the counter rule, begins a run and anchors it. @throws what stands in the way */
+export async function startEngine(input: EngineInput): Promise<Engine> {
+  const { config, layout, store, tpm, random, journal } = input;
+  const origin = store.origin;
+  const identity = await loadIdentity(tpm, { dir: layout.identity });
+  const { ak } = identity;
+  const chronicle = readChronicle(store, ak);
+  const counter = chronicle.anchor === undefined ? undefined : await loadCounter(tpm, layout.identity);
+  const clock = createMonotoneClock(input.wall);
+  clock.atLeast(Math.max(chronicle.newest, store.lastSeal()?.timeMs ?? 0));
+  const now = () => clock.now();
+  const selection = selectionOf(config.tpm.pcrs);
+  const quoter = createQuoter(tpm, ak, selection);
+  const pcrs = createPcrFiles(layout.pcrs);
+  const onFailure = (e: Error): void => {
+    if (store.failed !== undefined || !isAttestdError(e, 'STORAGE_UNAVAILABLE')) input.onFailure(e);
+    else journal.warn('the disk is full', { error: e });
+  };
+
+  const sequencer = createSequencer({ store, size: store.size, onDurable: () => sealer.wake(), onFailure });
+  const found: { continuity: Continuity } = { continuity: { kind: 'continues' } };
+  const runs = createRuns({
+    origin,
+    random,
+    now,
+    sequencer,
+    journal,
+    sealedSize: () => store.lastSeal()?.size ?? 0,
+    async examine() {
+      const value = await counter?.read();
+      if (value !== undefined) found.continuity = checkContinuity(announced(), value);
+      return { platform: await readPlatform(tpm, selection, config.tpm.firmware_log), counter: value };
+    },
+  });
+  const anchors =
+    counter === undefined || chronicle.anchor === undefined
+      ? undefined
+      : createAnchors({
+          origin,
+          counter,
+          ak,
+          clock,
+          random,
+          head: () => store.head(),
+          run: () => runs.writing,
+          sequencer,
+          intend: (intent) => store.appendIntent(intent),
+          last: chronicle.anchor,
+          announced: chronicle.announced,
+        });
+  const announced = () => ({ last: anchors?.last.counter ?? 0n, intents: anchors?.announced ?? [] });
+
+  async function anchor(reason: 'boot' | 'interval' | 'stop'): Promise<void> {
+    await anchors?.write(reason);
+  }
+  function afterTrouble(e: Error): void {
+    if (isAttestdError(e, 'AUDIT_CONTINUITY_LOST') || isAttestdError(e, 'TPM_KEY_LOST')) onFailure(e);
+    else journal.warn('an anchor was not written', { error: e });
+  }
+
+  const published = createPublished({
+    tpm,
+    recordKey: identity.recordKey,
+    origin,
+    path: join(layout.log(origin.slice(origin.lastIndexOf('/') + 1)), 'published'),
+    intervalMs: config.seal.published_ms,
+    onTrouble: (e) => journal.warn('a checkpoint was not published', { error: e }),
+  });
+  let trouble: Error | undefined;
+  const sealer = createSealer({
+    origin,
+    akSpki: ak.spki,
+    quoter,
+    settings: config.seal,
+    now,
+    head: () => store.head(),
+    lastSeal: () => store.lastSeal(),
+    anchorBelow: (size) => anchors?.below(size) ?? 0n,
+    run: () => runs.sealing,
+    async keep(note, quote: Quote) {
+      const { attested } = quote.parsed;
+      if (attested.kind === 'quote' && quote.pcrs !== undefined) pcrs.keep(attested.pcrDigest, quote.pcrs);
+      return store.appendSeal(note);
+    },
+    async newRun() {
+      journal.warn('the TPM lives another life: a new run begins');
+      await runs.begin();
+      anchor('boot').catch(afterTrouble);
+    },
+    onTrouble(e) {
+      trouble = e;
+      journal.warn('a seal was not made', { error: e });
+    },
+    onFailure,
+    onSeal(seal) {
+      trouble = undefined;
+      published.offer(seal);
+    },
+  });
+
+  try {
+    await runs.begin();
+    const { gap } = readCurrent(layout);
+    if (gap !== undefined && store.recovered.lastBoot === undefined) await writeGap(gap);
+    const { continuity } = found;
+    if (continuity.kind === 'interrupted') await writeGap(interruption(continuity.counter));
+    await anchor('boot');
+  } catch (e) {
+    await sequencer.stop();
+    await sealer.stop();
+    throw e;
+  }
+  sealer.wake();
+
+  async function writeGap(gap: Gap): Promise<void> {
+    const frame = newFrame({ log: origin, boot: runs.writing.boot }, clock.now(), random);
+    const built = buildEntry('gap', gap, frame);
+    await sequencer.appendOne({ entry: built.entry, id: built.id, uid: OWN_UID });
+    journal.warn('a gap was recorded', { reason: gap.reason });
+  }
+
+  const interval = setInterval(() => {
+    if (anchors !== undefined && store.size > anchors.last.index + 1) anchor('interval').catch(afterTrouble);
+  }, config.anchor.interval_s * 1000);
+  interval.unref();
+
+  return {
+    origin,
+    genesis: chronicle.genesis,
+    identity,
+    quoter,
+    recorder: createRecorder({ origin, run: () => runs.writing, clock, sequencer, sealer, store }),
+    sealer,
+    published,
+    pcrs,
+    counter,
+    anchors,
+    run: () => runs.sealing,
+    trouble: () => trouble,
+    async stop() {
+      clearInterval(interval);
+      await anchor('stop').catch((e: Error) =>
+        journal.warn('the final anchor was not written', { error: e }),
+      );
+      await sealer.stop();
+      await published.stop();
+      await sequencer.stop();
+    },
+  };
+}
+
+function interruption(counter: bigint): Gap {
+  return {
+    reason: 'counter-interrupted',
+    detail: `the counter was brought to ${counter} and the run ended before its anchor was written`,
+  };
+}

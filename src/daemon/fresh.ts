@@ -1,0 +1,51 @@
+/**
+ * The answer to an auditor's nonce: a quote, and the counter, over the nonce and the newest seal. Nothing newer than
+ * that seal has been sealed, and with the counter nothing newer has been anchored. Seals go first: both commands wait
+ * behind every quote of the sealer.
+ */
+import { fromUtf8, toBase64, toHex } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { freshCounterExtraData, freshExtraData } from '../evidence/binding.ts';
+import { printFresh } from '../evidence/fresh.ts';
+import { parseNote } from '../log/note.ts';
+import { bank, proved, provedAnchor } from './bundle.ts';
+import type { HostCertificate } from './certificate.ts';
+import type { Engine } from './engine.ts';
+import type { LogReader } from './reader.ts';
+import { findAnchor } from './search.ts';
+
+/** @param nonce 16 to 64 bytes @throws SEAL_PENDING before the first seal, and what the TPM throws */
+export async function makeFresh(
+  engine: Pick<Engine, 'quoter' | 'counter' | 'identity'>,
+  log: LogReader,
+  certificate: HostCertificate,
+  nonce: Uint8Array,
+): Promise<Uint8Array> {
+  const seal = log.lastSeal();
+  if (seal === undefined) throw new AttestdError('SEAL_PENDING', 'nothing is sealed yet');
+  const { text } = parseNote(seal.note);
+  const quote = await engine.quoter.take(freshExtraData(nonce, seal.digest, text), { urgency: 'sign' });
+  const counter = await engine.counter?.certify(
+    engine.identity.ak,
+    freshCounterExtraData(nonce, seal.digest, text),
+    { urgency: 'sign' },
+  );
+  const anchor = findAnchor(log, seal.anchorCtr);
+  return printFresh({
+    nonce: toHex(nonce),
+    note: fromUtf8(seal.note),
+    fresh: {
+      attest: toBase64(quote.attest),
+      signature: toBase64(quote.signature),
+      ...bank(quote.pcrs),
+    },
+    ...(counter === undefined
+      ? {}
+      : { counter: { attest: toBase64(counter.attest), signature: toBase64(counter.signature) } }),
+    genesis: await proved(log, 0, seal),
+    boot: await proved(log, seal.bootIndex, seal),
+    ...(anchor === undefined ? {} : { anchor: await provedAnchor(log, anchor, seal) }),
+    chain: certificate.chain.map(toBase64),
+    crls: [toBase64(certificate.crl)],
+  });
+}

@@ -1,0 +1,31 @@
+/** Bundles from a state directory whose daemon is stopped: the log holds all that evidence needs. */
+import { AttestdError } from '../core/errors.ts';
+import { openStore } from '../store/open.ts';
+import { makeBundle } from './bundle.ts';
+import { createCertificates } from './certificate.ts';
+import { epochOf, layoutOf, readCurrent } from './layout.ts';
+import { createPcrFiles } from './pcrfile.ts';
+
+/**
+ * The bundle of a record.
+ * @throws NOT_INITIALISED, NOT_FOUND, NOT_ENROLLED, SEAL_PENDING; STORE_LOCKED while the daemon runs
+ */
+export async function bundleFromState(stateDir: string, id: string): Promise<Uint8Array> {
+  const layout = layoutOf(stateDir);
+  const certificate = createCertificates(layout).read();
+  const log = await openStore(layout.log(epochOf(readCurrent(layout).origin)));
+  try {
+    const found = log.lookup(id);
+    if (found === undefined) throw new AttestdError('NOT_FOUND', `there is no record ${id} in ${log.origin}`);
+    const reader = { uid: found.uid, admin: true };
+    return await makeBundle({
+      log,
+      certificate,
+      pcrs: createPcrFiles(layout.pcrs),
+      index: found.index,
+      reader,
+    });
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * What the routes say of themselves. Requests are checked by the same schemas; from all of it the generator script
+ * makes openapi.json, and a test holds that file against it.
+ */
+import { Type } from 'typebox';
+import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
+import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
+import { Count, Hex32, Origin, oneOf, Ulid } from '../evidence/schema/field.ts';
+import { RecordRequest } from '../evidence/schema/request.ts';
+import { LogPath, QuoteBody, RecordPath, RecordQuery, TilePath } from './request.ts';
+
+const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'urn:attestd:error:CODE' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    hint: Type.Optional(Type.String()),
+    field: Type.Optional(Type.String({ description: 'JSON pointer of the field that is wrong' })),
+    tpm: Type.Optional(Type.String({ description: "the TPM's own name of a response code" })),
+    instance: Type.Optional(Type.String()),
+  },
+  { description: 'RFC 9457' },
+);
+const problem = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: Problem } },
+});
+const REFUSALS = {
+  400: problem('the request is malformed or does not fit its schema'),
+  403: problem('the attestd-client header is missing, or the caller may not'),
+  404: problem('not there, or not yours'),
+  429: problem('this caller has used up its share; see Retry-After'),
+  503: problem('the TPM, the log or the daemon is not ready; see Retry-After'),
+};
+const Headers = Type.Object({
+  'attestd-client': Type.String({ description: 'name/version of the program that calls; required' }),
+});
+
+const Receipt = Type.Object({
+  id: Ulid,
+  digest: Hex32,
+  index: Count,
+  log: Origin,
+  strength: oneOf('durable', 'sealed'),
+  recovered: Type.Optional(
+    Type.Literal(true, { description: 'its run ended before it was sealed: environment unknown' }),
+  ),
+  proof: Type.Optional(Type.String({ description: 'c2sp.org/tlog-proof@v1, when sealed' })),
+});
+const Line = Type.Union([
+  Type.Object({ line: Type.Integer({ minimum: 1 }), ...Receipt.properties }),
+  Type.Object({ line: Type.Integer({ minimum: 1 }), error: Problem }),
+]);
+const json = (description: string, schema: unknown) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+
+export const POST_RECORDS = {
+  operationId: 'record',
+  summary: 'Record one execution, or a stream of them with one answer line for each line, in order',
+  headers: Type.Object({
+    ...Headers.properties,
+    'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+  }),
+  querystring: RecordQuery,
+  body: {
+    content: {
+      'application/json': { schema: RecordRequest },
+      'application/x-ndjson': { schema: RecordRequest },
+    },
+  },
+  response: {
+    200: {
+      description: 'an earlier record under this Idempotency-Key; or the answers to a stream',
+      content: { 'application/json': { schema: Receipt }, 'application/x-ndjson': { schema: Line } },
+    },
+    201: json('recorded', Receipt),
+    ...REFUSALS,
+    409: problem('the Idempotency-Key came with another body before'),
+    413: problem('the body, or the record that it makes, is too large'),
+    415: problem('neither application/json nor application/x-ndjson'),
+  },
+};
+
+export const GET_RECORD = {
+  operationId: 'getRecord',
+  summary: 'One record of your own; any record on the admin socket',
+  headers: Headers,
+  params: RecordPath,
+  response: {
+    200: json(
+      'the record',
+      Type.Object({
+        ...Receipt.properties,
+        entry: Type.String({ description: 'base64 of the entry: what is hashed' }),
+        statement: Type.Object({}, { additionalProperties: true, description: 'in-toto Statement v1' }),
+        disclosures: Type.Array(Type.String({ description: 'RFC 9901' })),
+      }),
+    ),
+    ...REFUSALS,
+  },
+};
+
+export const GET_BUNDLE = {
+  operationId: 'getBundle',
+  summary: 'The evidence bundle of a record: one file for an auditor',
+  headers: Headers,
+  params: RecordPath,
+  response: {
+    200: { description: 'the bundle', content: { [BUNDLE_MEDIA_TYPE]: { schema: BundleSchema } } },
+    ...REFUSALS,
+    409: problem('this host has no certificate yet'),
+  },
+};
+
+export const POST_QUOTES = {
+  operationId: 'quote',
+  summary: "Have the TPM quote the newest seal over an auditor's nonce",
+  headers: Headers,
+  body: { content: { 'application/json': { schema: QuoteBody } } },
+  response: {
+    200: { description: 'fresh evidence', content: { [FRESH_MEDIA_TYPE]: { schema: FreshSchema } } },
+    ...REFUSALS,
+    409: problem('this host has no certificate yet'),
+  },
+};
+
+const Bytes = (media: string) => ({ content: { [media]: { schema: Type.String({ format: 'binary' }) } } });
+
+export const GET_CHECKPOINT = {
+  operationId: 'getCheckpoint',
+  summary: 'The newest published checkpoint (C2SP tlog-tiles)',
+  headers: Headers,
+  params: LogPath,
+  response: { 200: { description: 'a signed note', ...Bytes('text/plain') }, ...REFUSALS },
+};
+
+export const GET_TILE = {
+  operationId: 'getTile',
+  summary: 'A tile <L>/<N>[.p/<W>], or an entry bundle entries/<N>[.p/<W>] on the admin socket',
+  headers: Headers,
+  params: TilePath,
+  response: { 200: { description: 'hashes or entries', ...Bytes('application/octet-stream') }, ...REFUSALS },
+};
+
+const Open = Type.Object({}, { additionalProperties: true });
+export const GET_STATUS = {
+  operationId: 'getStatus',
+  summary: 'What the daemon is doing',
+  headers: Headers,
+  response: { 200: json('status', Open), 403: REFUSALS[403] },
+};
+export const GET_HEALTH = {
+  operationId: 'getHealth',
+  summary: 'Alive, can record, can seal, can be trusted: each by itself',
+  headers: Headers,
+  response: {
+    200: json(
+      'health',
+      Type.Object({
+        alive: Type.Literal(true),
+        canRecord: Type.Boolean(),
+        canSeal: Type.Boolean(),
+        canBeTrusted: Type.Boolean(),
+        reasons: Type.Array(Type.String()),
+      }),
+    ),
+    403: REFUSALS[403],
+  },
+};

@@ -1,0 +1,107 @@
+/** POST /v1/records: one record as JSON, or a stream of them as NDJSON. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { AttestdError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
+import { RecordRequest } from '../evidence/schema/request.ts';
+import type { Config } from './config.ts';
+import type { Engine } from './engine.ts';
+import type { Gate } from './gate.ts';
+import type { Limits } from './limits.ts';
+import { POST_RECORDS } from './openapi.ts';
+import { asAttestdError } from './problem.ts';
+import { idempotencyOf, type Wait } from './recorder.ts';
+import { compileSchema, type RecordQuery } from './request.ts';
+import { serveStream } from './stream.ts';
+
+export interface PostingInput {
+  readonly gate: Gate;
+  readonly limits: Limits;
+  readonly settings: Config['limits'];
+}
+
+const check = compileSchema(RecordRequest);
+const KEY = /^[\x21-\x7e]{1,255}$/;
+
+export function addPosting(app: FastifyInstance, input: PostingInput): void {
+  const { gate } = input;
+  app.post('/v1/records', { schema: POST_RECORDS }, (request, reply) => {
+    const entered = gate.enter();
+    if (entered instanceof Promise) {
+      entered.then(
+        (engine) => post(input, engine, request, reply),
+        (e: Error) => reply.send(e),
+      );
+    } else post(input, entered, request, reply);
+    return reply;
+  });
+}
+
+function post(input: PostingInput, engine: Engine, request: FastifyRequest, reply: FastifyReply): void {
+  try {
+    const wait: Wait = (request.query as RecordQuery).wait === 'durable' ? 'durable' : 'sealed';
+    const key = request.headers['idempotency-key'];
+    if (key !== undefined && (typeof key !== 'string' || !KEY.test(key)))
+      throw badKey('is not 1 to 255 visible characters');
+    if (request.mediaType === 'application/x-ndjson') {
+      if (key !== undefined) throw badKey('is for single records, not for streams');
+      stream(input, engine, request, reply, wait);
+      return;
+    }
+    if (request.rawBody === null) throw new AttestdError('MALFORMED', 'the request has no body');
+    const fault = check(request.body);
+    if (fault !== undefined) throw fault;
+    const idempotency = key === undefined ? undefined : idempotencyOf(key, request.rawBody);
+    engine.recorder.record(
+      request.caller,
+      request.body as RecordRequest,
+      wait,
+      idempotency,
+      (e, receipt, replayed) => {
+        if (e !== null) reply.send(e);
+        else
+          reply
+            .code(replayed ? 200 : 201)
+            .header('content-type', 'application/json')
+            .send(receipt);
+      },
+    );
+  } catch (e) {
+    reply.send(e);
+  }
+}
+
+const badKey = (why: string) =>
+  new AttestdError('INVALID_REQUEST', `the Idempotency-Key ${why}`, { field: 'idempotency-key' });
+
+function stream(
+  { limits, settings, gate }: PostingInput,
+  engine: Engine,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  wait: Wait,
+): void {
+  const { caller } = request;
+  reply.hijack();
+  serveStream({
+    request: request.raw,
+    response: reply.raw,
+    uid: caller.uid,
+    limits,
+    maxLineBytes: settings.body_bytes,
+    instance: request.id,
+    record(bytes, done) {
+      try {
+        const body = parseJson(bytes);
+        const fault = check(body);
+        if (fault !== undefined) throw fault;
+        // The engine may have been shut while the stream went on.
+        const now = gate.engine === engine ? engine : (gate.enter() as Engine);
+        now.recorder.record(caller, body as RecordRequest, wait, undefined, (e, receipt) => {
+          done(e === null ? null : asAttestdError(e), receipt);
+        });
+      } catch (e) {
+        done(asAttestdError(e), '');
+      }
+    },
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * What can be read: records and their bundles, each by its owner, everything by the admin socket; an auditor's fresh
+ * quote; and the log itself in the C2SP layout. Entry bundles hold other callers' records, so they are for the admin
+ * socket alone; checkpoints and hashes are for all.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { fromBase64Url, fromUtf8, toBase64, toHex } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
+import { parseEntry, recordDigest } from '../evidence/dsse.ts';
+import { printProof } from '../log/proof.ts';
+import { parseTilePath } from '../log/tile.ts';
+import type { Store } from '../store/store.ts';
+import { disclosuresOf, makeBundle } from './bundle.ts';
+import type { Certificates } from './certificate.ts';
+import { makeFresh } from './fresh.ts';
+import type { Gate } from './gate.ts';
+import { epochOf } from './layout.ts';
+import type { Limits } from './limits.ts';
+import { GET_BUNDLE, GET_CHECKPOINT, GET_RECORD, GET_TILE, POST_QUOTES } from './openapi.ts';
+import { compileSchema, QuoteBody, type RecordPath } from './request.ts';
+
+export interface ReadingInput {
+  readonly gate: Gate;
+  readonly limits: Limits;
+  readonly certificates: Certificates;
+  /** The open log; the gate is passed before it is asked for. */
+  readonly store: () => Store;
+}
+
+export function addReading(app: FastifyInstance, input: ReadingInput): void {
+  const { gate, certificates, limits } = input;
+  const checkQuote = compileSchema(QuoteBody);
+
+  /** The record that this caller may see. @throws NOT_FOUND alike for what is not there and what is another's */
+  function find(request: FastifyRequest, log: Store): { index: number; uid: number } {
+    const { id } = request.params as RecordPath;
+    const found = log.lookup(id);
+    if (found === undefined || !(request.caller.admin || found.uid === request.caller.uid)) {
+      throw new AttestdError('NOT_FOUND', `there is no record ${id} of yours`);
+    }
+    return found;
+  }
+
+  app.get('/v1/records/:id', { schema: GET_RECORD }, async (request, reply) => {
+    await gate.enter();
+    const log = input.store();
+    const { index } = find(request, log);
+    const entry = log.entry(index);
+    const seal = log.sealCovering(index);
+    const own = seal !== undefined && seal.bootIndex <= index;
+    const answer = {
+      id: (request.params as RecordPath).id,
+      digest: toHex(recordDigest(entry)),
+      index,
+      log: log.origin,
+      strength: own ? 'sealed' : 'durable',
+      ...(seal !== undefined && !own ? { recovered: true } : {}),
+      entry: toBase64(entry),
+      statement: parseEntry(entry).json,
+      disclosures: disclosuresOf(log, index),
+      ...(seal === undefined || !own
+        ? {}
+        : {
+            proof: fromUtf8(
+              printProof({ index, hashes: await log.inclusionProof(index, seal.size), note: seal.note }),
+            ),
+          }),
+    };
+    return reply.header('content-type', 'application/json').send(JSON.stringify(answer));
+  });
+
+  app.get('/v1/records/:id/bundle', { schema: GET_BUNDLE }, async (request, reply) => {
+    const engine = await gate.enter();
+    const log = input.store();
+    const { index } = find(request, log);
+    const { uid, admin } = request.caller;
+    const certificate = certificates.read();
+    const bytes = await makeBundle({ log, certificate, pcrs: engine.pcrs, index, reader: { uid, admin } });
+    return reply.header('content-type', BUNDLE_MEDIA_TYPE).send(Buffer.from(bytes));
+  });
+
+  app.post('/v1/quotes', { schema: POST_QUOTES }, async (request, reply) => {
+    const engine = await gate.enter();
+    const fault = checkQuote(request.body);
+    if (fault !== undefined) throw fault;
+    const nonce = nonceOf((request.body as QuoteBody).nonce);
+    const certificate = certificates.read();
+    limits.takeQuote(request.caller.uid);
+    const bytes = await makeFresh(engine, input.store(), certificate, nonce);
+    return reply.header('content-type', FRESH_MEDIA_TYPE).send(Buffer.from(bytes));
+  });
+
+  app.get('/v1/log/:epoch/checkpoint', { schema: GET_CHECKPOINT }, async (request, reply) => {
+    const engine = await gate.enter();
+    checkEpoch(request, engine.origin);
+    const { note } = engine.published;
+    if (note === undefined)
+      throw new AttestdError('NOT_FOUND', 'no checkpoint is published yet', { retryAfter: 1 });
+    return reply.header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(note));
+  });
+
+  app.get('/v1/log/:epoch/tile/*', { schema: GET_TILE }, async (request, reply) => {
+    const engine = await gate.enter();
+    checkEpoch(request, engine.origin);
+    const path = (request.params as { '*': string })['*'];
+    const tile = tileOf(path);
+    if (tile.level === 'entries' && !request.caller.admin) {
+      throw new AttestdError('FORBIDDEN', "entry bundles hold other callers' records");
+    }
+    const bytes = input.store().tile(tile);
+    return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
+  });
+}
+
+function nonceOf(text: string): Uint8Array {
+  const bad = () =>
+    new AttestdError('INVALID_REQUEST', '/nonce is not base64url of 16 to 64 bytes', { field: '/nonce' });
+  let nonce: Uint8Array;
+  try {
+    nonce = fromBase64Url(text);
+  } catch {
+    throw bad();
+  }
+  if (nonce.length < 16 || nonce.length > 64) throw bad();
+  return nonce;
+}
+
+function tileOf(path: string) {
+  try {
+    return parseTilePath(`tile/${path}`);
+  } catch {
+    throw new AttestdError('NOT_FOUND', 'this is no path of a tile');
+  }
+}
+
+function checkEpoch(request: FastifyRequest, origin: string): void {
+  if ((request.params as { epoch: string }).epoch !== epochOf(origin)) {
+    throw new AttestdError('NOT_FOUND', `the log in use is ${origin}`);
+  }
+}

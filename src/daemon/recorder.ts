@@ -1,0 +1,190 @@
+/**
+ * A record's way through the daemon: request → entry → durable → sealed → receipt (design §3). One-shot requests and
+ * the lines of a stream come through here alike.
+ */
+import { createHash } from 'node:crypto';
+import { toHex, utf8 } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { recordDigest } from '../evidence/dsse.ts';
+import type { RecordRequest } from '../evidence/schema/request.ts';
+import type { Sealed } from '../store/seal.ts';
+import type { Caller } from './caller.ts';
+import type { MonotoneClock } from './clock.ts';
+import { durableReceipt, type Place, recoveredReceipt, sealedReceipt } from './receipt.ts';
+import type { Run } from './run.ts';
+import type { Sealer } from './sealer.ts';
+import type { Sequencer } from './sequencer.ts';
+
+export type Wait = 'durable' | 'sealed';
+
+/** SHA-256 of a caller's idempotency key, and of the body that came with it. */
+export interface Idempotency {
+  readonly key: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+/** Given the receipt as JSON text, or why there is none; `replayed` when the record was there before. */
+export type Recorded = (e: Error | null, receipt: string, replayed: boolean) => void;
+
+/** What the recorder asks of the store. */
+export interface RecordStore {
+  /** An earlier record of this uid under this key. */
+  idempotent(uid: number, key: Uint8Array): { readonly index: number; readonly body: Uint8Array } | undefined;
+  entry(index: number): Uint8Array;
+  owner(index: number): { readonly id?: string };
+  /** Oldest seal that covers entry `index`. */
+  sealCovering(index: number): Sealed | undefined;
+  inclusionProof(index: number, size: number): Promise<readonly Uint8Array[]>;
+}
+
+export interface Recorder {
+  /** Records what fits the request schema. `done` is called once, never before this returns. */
+  record(
+    caller: Caller,
+    request: RecordRequest,
+    wait: Wait,
+    idempotency: Idempotency | undefined,
+    done: Recorded,
+  ): void;
+}
+
+export interface RecorderInput {
+  readonly origin: string;
+  readonly run: () => Run;
+  readonly clock: MonotoneClock;
+  readonly sequencer: Sequencer;
+  readonly sealer: Sealer;
+  readonly store: RecordStore;
+}
+
+/** @returns the digests that the store keeps of an Idempotency-Key and a body */
+export function idempotencyOf(key: string, body: Uint8Array): Idempotency {
+  return {
+    key: createHash('sha256').update(`attestd.dev/idempotency/v1\n${key}`).digest(),
+    body: createHash('sha256').update(body).digest(),
+  };
+}
+
+interface Underway {
+  readonly body: Uint8Array;
+  readonly followers: ((e: Error | null, place: Place) => void)[];
+}
+
+const NOWHERE: Place = { id: '', digest: '', index: -1, log: '' };
+
+export function createRecorder(input: RecorderInput): Recorder {
+  const { origin, clock, sequencer, sealer, store } = input;
+  /** Keys whose first record is not durable yet. */
+  const underway = new Map<string, Underway>();
+
+  function sealed(place: Place, seal: Sealed, replayed: boolean, done: Recorded): void {
+    if (seal.bootIndex > place.index) {
+      done(null, recoveredReceipt(place), replayed);
+      return;
+    }
+    store.inclusionProof(place.index, seal.size).then(
+      (hashes) => done(null, sealedReceipt(place, seal, hashes), replayed),
+      (e: Error) => done(e, '', replayed),
+    );
+  }
+
+  function answer(place: Place, wait: Wait, replayed: boolean, done: Recorded): void {
+    if (wait === 'durable') {
+      done(null, durableReceipt(place), replayed);
+      return;
+    }
+    const covering = replayed ? store.sealCovering(place.index) : undefined;
+    if (covering !== undefined) {
+      sealed(place, covering, replayed, done);
+      return;
+    }
+    sealer.wait(place.index, (seal) => {
+      if (seal !== undefined) sealed(place, seal, replayed, done);
+      else {
+        const detail = `record ${place.id} is entry ${place.index} and waits for its seal`;
+        done(new AttestdError('SEAL_PENDING', detail), '', replayed);
+      }
+    });
+  }
+
+  function append(
+    caller: Caller,
+    request: RecordRequest,
+    idempotency: Idempotency | undefined,
+    durable: (e: Error | null, place: Place) => void,
+  ): void {
+    const built = input.run().write(request, caller.observedJcs, clock.now());
+    const digest = toHex(built.recordDigest);
+    const item = {
+      entry: built.entry,
+      id: built.id,
+      uid: caller.uid,
+      // Disclosures are base64url, so nothing in them is mistaken for the separator (RFC 9901 uses it too).
+      ...(built.disclosures.length === 0 ? {} : { opening: utf8(built.disclosures.join('~')) }),
+      ...(idempotency === undefined ? {} : { idempotency }),
+    };
+    sequencer.append(item, (e, index) => {
+      durable(e, e === null ? { id: built.id, digest, index, log: origin } : NOWHERE);
+    });
+  }
+
+  function recordOnce(
+    caller: Caller,
+    request: RecordRequest,
+    wait: Wait,
+    idempotency: Idempotency,
+    done: Recorded,
+  ): void {
+    const earlier = store.idempotent(caller.uid, idempotency.key);
+    if (earlier !== undefined) {
+      sameBody(earlier.body, idempotency.body);
+      const { index } = earlier;
+      const { id = '' } = store.owner(index);
+      const place = { id, digest: toHex(recordDigest(store.entry(index))), index, log: origin };
+      queueMicrotask(() => answer(place, wait, true, done));
+      return;
+    }
+    const name = `${caller.uid} ${toHex(idempotency.key)}`;
+    const first = underway.get(name);
+    if (first !== undefined) {
+      sameBody(first.body, idempotency.body);
+      first.followers.push((e, place) => {
+        if (e === null) answer(place, wait, true, done);
+        else done(e, '', true);
+      });
+      return;
+    }
+    const mine: Underway = { body: idempotency.body, followers: [] };
+    append(caller, request, idempotency, (e, place) => {
+      underway.delete(name);
+      if (e === null) answer(place, wait, false, done);
+      else done(e, '', false);
+      for (const f of mine.followers) f(e, place);
+    });
+    underway.set(name, mine);
+  }
+
+  return {
+    record(caller, request, wait, idempotency, done) {
+      try {
+        if (idempotency !== undefined) recordOnce(caller, request, wait, idempotency, done);
+        else {
+          append(caller, request, undefined, (e, place) => {
+            if (e === null) answer(place, wait, false, done);
+            else done(e, '', false);
+          });
+        }
+      } catch (e) {
+        queueMicrotask(() => done(e as Error, '', false));
+      }
+    },
+  };
+}
+
+function sameBody(a: Uint8Array, b: Uint8Array): void {
+  if (Buffer.compare(a, b) !== 0) {
+    throw new AttestdError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key came with another body before', {
+      field: 'idempotency-key',
+    });
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * A run: the life of the daemon between two boot entries. A seal speaks for the records of its own run only, so what
+ * belongs to a run stands together here: where it begins, what the TPM counted then, and the writer of its records.
+ */
+import { toHex } from '../core/bytes.ts';
+import { createExecutionWriter, type ExecutionWriter } from '../evidence/execution.ts';
+import { buildEntry, newFrame } from '../evidence/record.ts';
+import type { PcrValues } from '../evidence/tpm/pcr.ts';
+import { readEnvironment } from '../measure/environment.ts';
+import { type FirmwareLog, readFirmwareLog } from '../measure/firmware.ts';
+import type { ClockInfo } from '../tpm/epoch.ts';
+import { pcrRead } from '../tpm/pcr.ts';
+import { readProperties } from '../tpm/property.ts';
+import type { Tpm } from '../tpm/tpm.ts';
+import type { Selection } from './selection.ts';
+import { VERSION } from './version.ts';
+
+/** Owner of the entries that the daemon writes about itself: (uid_t)-1, which no caller can have. */
+export const OWN_UID = 0xffffffff;
+
+/** What the TPM counts: a change of either means another life of the TPM. */
+export interface TpmLife {
+  readonly resetCount: number;
+  readonly restartCount: number;
+}
+
+export interface Run extends TpmLife {
+  /** Index of its boot entry. */
+  readonly bootIndex: number;
+  /** Record digest of its boot entry, in hex. */
+  readonly boot: string;
+  readonly write: ExecutionWriter;
+}
+
+/** A boot entry that is built and not yet in the log. */
+export interface BuiltBoot extends TpmLife {
+  readonly entry: Uint8Array;
+  readonly id: string;
+  readonly boot: string;
+  readonly write: ExecutionWriter;
+}
+
+export interface BootInput {
+  readonly origin: string;
+  readonly timeMs: number;
+  readonly random: (n: number) => Uint8Array;
+  readonly platform: Platform;
+  /** Value of the NV counter before this run's increment; undefined where there is no counter. */
+  readonly counter: bigint | undefined;
+  /** Entries that were durable and unsealed when the previous run ended: from, to (exclusive). */
+  readonly recovered: { readonly from: number; readonly size: number } | undefined;
+}
+
+/** What the platform is at one moment of one life of the TPM. */
+export interface Platform {
+  readonly clock: ClockInfo;
+  readonly pcrs: PcrValues;
+  readonly selection: Selection;
+  readonly firmwareVersion: string;
+  readonly firmwareLog: FirmwareLog;
+}
+
+/** Reads it; again when the TPM was reset in between. @throws what the TPM throws */
+export async function readPlatform(
+  tpm: Tpm,
+  selection: Selection,
+  firmwareLogFile: string,
+): Promise<Platform> {
+  const firmwareLog = await readFirmwareLog(firmwareLogFile);
+  for (;;) {
+    const before = await tpm.readClock();
+    const { firmwareVersion } = await readProperties(tpm);
+    const pcrs = await pcrRead(tpm, selection);
+    const clock = await tpm.readClock();
+    if (before.resetCount === clock.resetCount && before.restartCount === clock.restartCount) {
+      return { clock, pcrs, selection, firmwareVersion, firmwareLog };
+    }
+  }
+}
+
+/** Builds the first entry of a run. */
+export function buildBoot(input: BootInput): BuiltBoot {
+  const { origin, random, counter, recovered, platform } = input;
+  const { clock, pcrs, selection, firmwareVersion, firmwareLog } = platform;
+  const environment = readEnvironment();
+  const built = buildEntry(
+    'boot',
+    {
+      bootId: environment.bootId,
+      reset: {
+        resetCount: clock.resetCount,
+        restartCount: clock.restartCount,
+        clock: clock.clock.toString(),
+        safe: clock.safe,
+      },
+      firmwareVersion,
+      pcrs: { sha256: { ...pcrs.sha256 } },
+      selection: [...selection[0].pcrs],
+      ...(counter === undefined ? {} : { counter: counter.toString() }),
+      firmwareLog,
+      ...(recovered === undefined ? {} : { recovered }),
+      daemon: { version: VERSION, node: environment.node },
+    },
+    newFrame({ log: origin }, input.timeMs, random),
+  );
+  const boot = toHex(built.recordDigest);
+  return {
+    entry: built.entry,
+    id: built.id,
+    boot,
+    write: createExecutionWriter({ log: origin, boot, random }),
+    resetCount: clock.resetCount,
+    restartCount: clock.restartCount,
+  };
+}

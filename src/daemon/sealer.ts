@@ -1,0 +1,197 @@
+/**
+ * The sealer: one quote in flight, always over the newest durable tree head, so that one signature covers however many
+ * records came meanwhile (design §3). A seal is checked by us before anybody sees it (signature, extraData, the TPM's
+ * counts) and leaves the process only after its frame is fsynced. A quote whose counts are not those of the boot entry
+ * is thrown away: the TPM lives another life, and that needs a boot entry first.
+ */
+import { verify as verifySignature } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { utf8, ZERO32 } from '../core/bytes.ts';
+import { AttestdError, isAttestdError } from '../core/errors.ts';
+import { sealExtraData } from '../evidence/binding.ts';
+import { encodeSeal, type SealHeader, sealKeyId } from '../evidence/seal.ts';
+import { ecdsaP1363, parseSignature } from '../evidence/tpm/signature.ts';
+import { printCheckpoint } from '../log/checkpoint.ts';
+import { printNote } from '../log/note.ts';
+import type { Sealed } from '../store/seal.ts';
+import type { Quote, Quoter } from '../tpm/quote.ts';
+import type { Config } from './config.ts';
+import type { Run } from './run.ts';
+import { createWaiters, type OnSealed } from './waiters.ts';
+
+/** A durable tree head. */
+export interface Head {
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+export interface SealerInput {
+  readonly origin: string;
+  /** DER SubjectPublicKeyInfo of the AK. */
+  readonly akSpki: Uint8Array;
+  readonly quoter: Quoter;
+  readonly settings: Config['seal'];
+  /** Milliseconds, never going back. */
+  readonly now: () => number;
+  /** Newest durable head. */
+  readonly head: () => Head;
+  readonly lastSeal: () => Sealed | undefined;
+  /** Value of the newest anchor with index below `size`; 0 where there is none. */
+  readonly anchorBelow: (size: number) => bigint;
+  /** The run that holds now; undefined while there is none. */
+  readonly run: () => Run | undefined;
+  /** Makes PCR values, then the note, durable. */
+  readonly keep: (note: Uint8Array, quote: Quote) => Promise<Sealed>;
+  /** The TPM lives another life than the run's boot entry says: makes a new run, then resolves. */
+  readonly newRun: () => Promise<void>;
+  /** A seal failed; the sealer tries again. */
+  readonly onTrouble: (e: Error) => void;
+  /** The store or the identity failed: nothing can be sealed any more. */
+  readonly onFailure: (e: Error) => void;
+  readonly onSeal: (seal: Sealed) => void;
+}
+
+export interface Sealer {
+  /** Calls back with the seal that covers entry `index`, or undefined when it takes too long. */
+  wait(index: number, done: OnSealed): void;
+  /** Something became durable. */
+  wake(): void;
+  readonly waiting: number;
+  /** Seals what is there and stops. */
+  stop(): Promise<void>;
+}
+
+/** How long a caller waits for a seal before it is told to ask later. */
+const LONGEST_WAIT_MS = 60_000;
+const RETRY_MS = 250;
+
+export function createSealer(input: SealerInput): Sealer {
+  const { settings, now } = input;
+  const waiters = createWaiters();
+  let working: Promise<void> | undefined;
+  let stopped = false;
+  let lastEnd = 0;
+  let unsealedSince: number | undefined;
+  const keyId = sealKeyId(input.origin, input.akSpki);
+  const akKey = {
+    key: Buffer.from(input.akSpki),
+    format: 'der',
+    type: 'spki',
+    dsaEncoding: 'ieee-p1363',
+  } as const;
+
+  const unsealed = () => input.head().size > (input.lastSeal()?.size ?? 0);
+  function due(): boolean {
+    if (input.run() === undefined) return false;
+    if (unsealed()) {
+      unsealedSince ??= now();
+      return waiters.size > 0 || stopped || now() - unsealedSince >= settings.max_age_ms;
+    }
+    unsealedSince = undefined;
+    return now() - lastEnd >= settings.idle_ms;
+  }
+
+  function wake(): void {
+    if (working !== undefined || !due()) return;
+    working = work().finally(() => {
+      working = undefined;
+      if (!stopped) wake();
+    });
+  }
+
+  async function work(): Promise<void> {
+    const gap = lastEnd + settings.min_gap_ms - now();
+    if (gap > 0) await sleep(gap);
+    try {
+      const seal = await sealOnce();
+      lastEnd = now();
+      unsealedSince = undefined;
+      if (seal === undefined) return;
+      waiters.resolve(seal);
+      input.onSeal(seal);
+    } catch (e) {
+      lastEnd = now();
+      const error = e as Error;
+      if (isFatal(error)) {
+        stopped = true;
+        input.onFailure(error);
+        return;
+      }
+      input.onTrouble(error);
+      if (!stopped) await sleep(RETRY_MS);
+    }
+  }
+
+  async function sealOnce(): Promise<Sealed | undefined> {
+    const run = input.run();
+    if (run === undefined) return undefined;
+    const { size, root } = input.head();
+    const last = input.lastSeal();
+    const header: SealHeader = {
+      timeMs: Math.max(now(), last?.timeMs ?? 0),
+      seq: (last?.seq ?? 0) + 1,
+      bootIndex: run.bootIndex,
+      anchorCtr: input.anchorBelow(size),
+      prevSeal: last?.digest ?? ZERO32,
+    };
+    const text = printCheckpoint({ origin: input.origin, size, root });
+    const quote = await input.quoter.take(sealExtraData(header, text));
+    const { clockInfo } = quote.parsed;
+    if (clockInfo.resetCount !== run.resetCount || clockInfo.restartCount !== run.restartCount) {
+      await input.newRun();
+      return undefined;
+    }
+    const p1363 = ecdsaP1363(parseSignature(quote.signature), 32);
+    if (!verifySignature('sha256', quote.attest, akKey, p1363)) {
+      throw new AttestdError('TPM_ERROR', 'the TPM gave a quote whose signature does not verify');
+    }
+    const signature = encodeSeal(header, quote.attest, quote.signature);
+    const note = printNote({ text, signatures: [{ name: input.origin, keyId, signature }] });
+    return input.keep(utf8(note), quote);
+  }
+
+  const tick = setInterval(
+    () => {
+      waiters.expire(now() - LONGEST_WAIT_MS);
+      wake();
+    },
+    Math.min(250, settings.max_age_ms),
+  );
+  tick.unref();
+
+  return {
+    wait(index, done) {
+      const last = input.lastSeal();
+      if (last !== undefined && index < last.size) {
+        queueMicrotask(() => done(last));
+        return;
+      }
+      waiters.add(index, now(), done);
+      wake();
+    },
+    wake,
+    get waiting() {
+      return waiters.size;
+    },
+    async stop() {
+      clearInterval(tick);
+      await working;
+      stopped = true;
+      if (unsealed()) {
+        wake();
+        await working;
+      }
+      waiters.expire(Number.POSITIVE_INFINITY);
+    },
+  };
+}
+
+/** Faults that no further try mends. */
+function isFatal(e: Error): boolean {
+  return (
+    isAttestdError(e, 'STORAGE_UNAVAILABLE') ||
+    isAttestdError(e, 'STORE_CORRUPT') ||
+    isAttestdError(e, 'TPM_KEY_LOST') ||
+    isAttestdError(e, 'AUDIT_CONTINUITY_LOST')
+  );
+}

@@ -1,0 +1,109 @@
+/**
+ * The order of the log. Whatever is to become an entry comes through here, one after the other, and what came within
+ * one turn of the event loop goes to the store as one group: one frame, one fdatasync, however many callers wait.
+ * Order of calls is order in the log; that is why a boot entry appended here divides the runs exactly.
+ */
+import { AttestdError } from '../core/errors.ts';
+import type { Item } from '../store/batch.ts';
+
+/** What the store does for it. */
+export interface Committer {
+  /** Makes all items durable next to each other, or none. @returns index of the first */
+  commit(items: readonly Item[]): Promise<number>;
+}
+
+/** Told of the index when the item is durable, or of why it will not be. */
+export type Durable = (e: Error | null, index: number) => void;
+
+export interface Sequencer {
+  /** Queues an item. `done` is called once, never before this returns. */
+  append(item: Item, done: Durable): void;
+  /** The same as a promise, for the few entries that the daemon writes about itself. */
+  appendOne(item: Item): Promise<number>;
+  /** Index that the next item gets, if nothing queued is refused. */
+  readonly next: number;
+  /** Takes no more; resolves when everything queued is durable or refused. */
+  stop(): Promise<void>;
+}
+
+export interface SequencerInput {
+  readonly store: Committer;
+  /** Entries in the log now. */
+  readonly size: number;
+  /** Something became durable: the log has at least this many entries. */
+  readonly onDurable: (size: number) => void;
+  /** A group was refused: the disk is full, or the store has failed for good. */
+  readonly onFailure: (e: Error) => void;
+}
+
+/** What goes to the store in one piece, at most. */
+const MAX_ITEMS = 1024;
+const MAX_BYTES = 1 << 20;
+
+export function createSequencer({ store, size, onDurable, onFailure }: SequencerInput): Sequencer {
+  let items: Item[] = [];
+  let waiting: Durable[] = [];
+  let bytes = 0;
+  let next = size;
+  let scheduled = false;
+  let stopped = false;
+  const underway = new Set<Promise<void>>();
+
+  function flush(): void {
+    scheduled = false;
+    if (items.length > 0) send();
+  }
+
+  function send(): void {
+    const group = items;
+    const done = waiting;
+    items = [];
+    waiting = [];
+    bytes = 0;
+    const work = store.commit(group).then(
+      (first) => {
+        for (let i = 0; i < done.length; i++) (done[i] as Durable)(null, first + i);
+        onDurable(first + done.length);
+      },
+      (e: unknown) => {
+        const error = e instanceof Error ? e : new AttestdError('STORAGE_UNAVAILABLE', String(e));
+        next -= done.length;
+        for (const d of done) d(error, -1);
+        onFailure(error);
+      },
+    );
+    underway.add(work);
+    void work.finally(() => underway.delete(work));
+  }
+
+  const sequencer: Sequencer = {
+    append(item, done) {
+      if (stopped) {
+        queueMicrotask(() => done(new AttestdError('SHUTTING_DOWN', 'the daemon is stopping'), -1));
+        return;
+      }
+      items.push(item);
+      waiting.push(done);
+      next++;
+      bytes += item.entry.length + (item.opening?.length ?? 0);
+      if (items.length >= MAX_ITEMS || bytes >= MAX_BYTES) send();
+      else if (!scheduled) {
+        scheduled = true;
+        setImmediate(flush);
+      }
+    },
+    appendOne: (item) =>
+      new Promise((resolve, reject) => {
+        sequencer.append(item, (e, index) => (e === null ? resolve(index) : reject(e)));
+      }),
+    get next() {
+      return next;
+    },
+    async stop() {
+      stopped = true;
+      if (scheduled) flush();
+      while (underway.size > 0) await Promise.all(underway);
+    },
+  };
+  return sequencer;
+}

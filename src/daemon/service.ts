@@ -1,0 +1,125 @@
+/**
+ * The way from nothing to an engine and back: open the log (lock, recovery), open the TPM, start the engine; try
+ * again while the TPM is away, stand still after a fault that only an operator mends, and end the process after one
+ * that only a restart mends.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AttestdError, isAttestdError } from '../core/errors.ts';
+import { openStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
+import { openTpm, type Tpm } from '../tpm/tpm.ts';
+import type { Config } from './config.ts';
+import { startEngine } from './engine.ts';
+import type { Gate } from './gate.ts';
+import type { Journal } from './journal.ts';
+import { epochOf, type Layout, readCurrent } from './layout.ts';
+import { asAttestdError } from './problem.ts';
+
+export interface Service {
+  readonly store: Store | undefined;
+  readonly tpm: Tpm | undefined;
+  /** Tries until there is an engine, a fault for the operator, or a stop. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface ServiceInput {
+  readonly config: Config;
+  readonly layout: Layout;
+  readonly gate: Gate;
+  readonly journal: Journal;
+  readonly wall: () => number;
+  readonly random: (n: number) => Uint8Array;
+  /** Only a restart of the process helps. */
+  readonly onFatal: (e: AttestdError) => void;
+}
+
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5000;
+
+/** Faults that pass by themselves. */
+const passing = (e: AttestdError): boolean =>
+  ['TPM_UNAVAILABLE', 'TPM_TIMEOUT', 'TPM_ERROR', 'OVERLOADED'].includes(e.code);
+/** Faults after which the process ends: one is mended by a restart, with the other there is nothing to serve. */
+const fatal = (e: AttestdError): boolean =>
+  ['STORAGE_UNAVAILABLE', 'STORE_LOCKED', 'NATIVE_MISSING', 'CONFIG_INVALID', 'INTERNAL'].includes(e.code);
+
+export function createService(input: ServiceInput): Service {
+  const { config, layout, gate, journal } = input;
+  let store: Store | undefined;
+  let tpm: Tpm | undefined;
+  let stopping = false;
+  let started: Promise<void> | undefined;
+
+  /** Something failed while the engine ran. */
+  function onFailure(e: Error): void {
+    const error = asAttestdError(e);
+    journal.error('the daemon can go on no more', { error: e });
+    gate.shut('failed', error);
+    if (store?.failed !== undefined || fatal(error)) input.onFatal(error);
+  }
+
+  async function attempt(): Promise<void> {
+    store ??= await openStore(layout.log(epochOf(readCurrent(layout).origin)), {
+      warn: (what, cause) => journal.warn(what, { cause: String(cause) }),
+      progress: (what, done, total) => journal.info('the log is being indexed', { what, done, total }),
+    });
+    if (store.recovered.dropped !== undefined) {
+      journal.warn('an unfinished write was dropped', { ...store.recovered.dropped });
+    }
+    const { tcti, deadline_ms, sessions } = config.tpm;
+    tpm ??= await openTpm({ tcti, deadlineMs: deadline_ms, sessions });
+    const engine = await startEngine({ ...input, store, tpm, onFailure });
+    if (stopping) await engine.stop();
+    else gate.open(engine);
+  }
+
+  async function start(): Promise<void> {
+    let wait = FIRST_WAIT_MS;
+    while (!stopping) {
+      try {
+        await attempt();
+        journal.info('ready', { log: store?.origin, entries: store?.size });
+        return;
+      } catch (e) {
+        const error = asAttestdError(e);
+        if (stopping) return;
+        if (!passing(error)) {
+          journal.error('the daemon does not start', { error });
+          gate.shut('failed', error);
+          if (fatal(error)) input.onFatal(error);
+          return;
+        }
+        journal.warn('the TPM is away', { error });
+        const away = new AttestdError('TPM_UNAVAILABLE', error.message, { retryAfter: 1, cause: error });
+        gate.shut('absent', away);
+        await sleep(wait);
+        wait = Math.min(LONGEST_WAIT_MS, wait * 2);
+      }
+    }
+  }
+
+  return {
+    get store() {
+      return store;
+    },
+    get tpm() {
+      return tpm;
+    },
+    start() {
+      started ??= start();
+      return started;
+    },
+    async stop() {
+      stopping = true;
+      const { engine } = gate;
+      gate.shut('stopping', new AttestdError('SHUTTING_DOWN', 'the daemon is stopping', { retryAfter: 1 }));
+      await engine?.stop().catch((e: unknown) => journal.warn('the stop was not clean', { error: e }));
+      await tpm?.close();
+      await started;
+      await store?.close().catch((e: unknown) => {
+        if (!isAttestdError(e)) journal.warn('the log was not closed cleanly', { error: e });
+      });
+    },
+  };
+}

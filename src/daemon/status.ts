@@ -1,0 +1,122 @@
+/**
+ * What the daemon says about itself: status for people and tools, health as four separate answers, and the sentence
+ * that systemctl shows. None of it waits for the TPM.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { ErrorCode } from '../core/errors.ts';
+import { formatTime } from '../core/time.ts';
+import type { Store } from '../store/store.ts';
+import type { Tpm } from '../tpm/tpm.ts';
+import type { Certificates } from './certificate.ts';
+import type { Gate } from './gate.ts';
+import type { Limits } from './limits.ts';
+import { GET_HEALTH, GET_STATUS } from './openapi.ts';
+import { VERSION } from './version.ts';
+
+export interface StatusInput {
+  readonly gate: Gate;
+  readonly limits: Limits;
+  readonly certificates: Certificates;
+  readonly store: () => Store | undefined;
+  readonly tpm: () => Tpm | undefined;
+  readonly refusals: ReadonlyMap<ErrorCode, number>;
+  readonly assurance: 'tpm' | 'software';
+}
+
+export interface Health {
+  readonly alive: true;
+  /** A record sent now becomes durable. */
+  readonly canRecord: boolean;
+  /** And is sealed soon. */
+  readonly canSeal: boolean;
+  /** And an auditor can verify it: the counter rule passed and the host has a certificate. */
+  readonly canBeTrusted: boolean;
+  /** What is missing, as sentences. */
+  readonly reasons: readonly string[];
+}
+
+export function healthOf({ gate, certificates, store, tpm }: StatusInput): Health {
+  const reasons: string[] = [];
+  const engine = gate.engine;
+  const log = store();
+  if (engine === undefined)
+    reasons.push(`${gate.phase}: ${gate.reason?.message ?? 'the first start is under way'}`);
+  const broken = log?.failed ?? log?.full;
+  if (broken !== undefined) reasons.push(`log: ${broken.message}`);
+  const canRecord = engine !== undefined && broken === undefined;
+  const hung = tpm()?.hung === true;
+  if (hung) reasons.push('TPM: a command hangs');
+  const trouble = engine?.trouble();
+  if (trouble !== undefined) reasons.push(`seal: ${trouble.message}`);
+  const canSeal = canRecord && !hung && trouble === undefined;
+  let enrolled = false;
+  try {
+    certificates.read();
+    enrolled = true;
+  } catch (e) {
+    reasons.push(`certificate: ${(e as Error).message}`);
+  }
+  return { alive: true, canRecord, canSeal, canBeTrusted: canSeal && enrolled, reasons };
+}
+
+export function statusOf(input: StatusInput, now: number): Record<string, unknown> {
+  const { gate, limits, store, tpm, refusals } = input;
+  const log = store();
+  const seal = log?.lastSeal();
+  const clock = tpm()?.clock;
+  const run = gate.engine?.run();
+  return {
+    schema: 'attestd.dev/status/v1',
+    version: VERSION,
+    phase: gate.phase,
+    ...(gate.reason === undefined ? {} : { reason: { code: gate.reason.code, detail: gate.reason.message } }),
+    assurance: input.assurance,
+    log: log?.origin ?? null,
+    entries: log?.size ?? null,
+    sealed:
+      seal === undefined
+        ? null
+        : {
+            entries: seal.size,
+            seq: seal.seq,
+            time: formatTime(seal.timeMs),
+            ageMs: Math.max(0, now - seal.timeMs),
+          },
+    run: run === undefined ? null : { boot: run.boot, index: run.bootIndex },
+    counter: gate.engine?.anchors?.last.counter.toString() ?? null,
+    tpm:
+      clock === undefined || clock === null
+        ? null
+        : { resetCount: clock.resetCount, restartCount: clock.restartCount, safe: clock.safe },
+    queue: {
+      records: limits.inFlight,
+      bytes: limits.bytes,
+      waitingForSeal: gate.engine?.sealer.waiting ?? 0,
+    },
+    refused: Object.fromEntries(refusals),
+    health: healthOf(input),
+  };
+}
+
+/** One sentence for STATUS=. */
+export function sentenceOf({ gate, store }: StatusInput, now: number): string {
+  if (gate.engine === undefined) {
+    return `${gate.phase}: ${gate.reason?.message ?? 'opening the log and the TPM'}`.slice(0, 200);
+  }
+  const log = store();
+  const seal = log?.lastSeal();
+  const age =
+    seal === undefined
+      ? 'no seal yet'
+      : `last seal ${Math.max(0, Math.round((now - seal.timeMs) / 1000))} s ago`;
+  return `${log?.size ?? 0} entries, ${age}`;
+}
+
+export function addStatus(app: FastifyInstance, input: StatusInput, wall: () => number): void {
+  app.get('/v1/status', { schema: GET_STATUS }, (_request, reply) => {
+    void reply.header('content-type', 'application/json').send(JSON.stringify(statusOf(input, wall())));
+  });
+  app.get('/v1/health', { schema: GET_HEALTH }, (_request, reply) => {
+    void reply.header('content-type', 'application/json').send(JSON.stringify(healthOf(input)));
+  });
+}
