@@ -68,7 +68,8 @@ function isNumberPart(c: number): boolean {
 function checkNumber(token: string): void {
   if (token.length <= 15 && !token.startsWith('-0') && !/[eE]/.test(token)) return;
   const n = Number(token);
-  if (!Number.isFinite(n)) throw malformed(`the number ${token.slice(0, 40)} does not fit a double`);
+  const lost = n === 0 && /[1-9]/.test(token.replace(/[eE].*$/, ''));
+  if (!Number.isFinite(n) || lost) throw malformed(`the number ${token.slice(0, 40)} does not fit a double`);
   if (Object.is(n, -0)) throw malformed('the number -0 has no canonical form');
   if (Number.isInteger(n) && !Number.isSafeInteger(n)) {
     throw malformed(`the integer ${token.slice(0, 40)} is beyond 2^53 - 1; send it as a string`);
@@ -117,7 +118,6 @@ function firstDuplicate(text: string): string {
 
 /** Asserts that a value made in code is I-JSON, because `canonicalize` lets Map, typed arrays and functions pass. */
 export function assertJson(value: unknown, depth = 0): asserts value is Json {
-  if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH}`);
   if (value === null || typeof value === 'boolean') return;
   if (typeof value === 'string') {
     if (!isWellFormed(value)) throw malformed('a string has a lone surrogate');
@@ -129,6 +129,7 @@ export function assertJson(value: unknown, depth = 0): asserts value is Json {
       throw malformed('an integer is beyond 2^53 - 1');
     return;
   }
+  if (typeof value === 'object' && depth >= MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH}`);
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) assertJson(value[i], depth + 1);
     return;
