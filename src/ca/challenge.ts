@@ -34,8 +34,6 @@ export interface ChallengeOptions {
   readonly allowEk?: readonly string[];
   /** Milliseconds; default 24 hours, at most 30 days. */
   readonly lifeMs?: number;
-  /** Let this enrolment replace the live certificate of the same EK and name. */
-  readonly replace?: boolean;
 }
 
 /** What a checked request says. */
@@ -55,6 +53,8 @@ export interface ChallengeAnswer {
   readonly ekDigest: string;
   /** Whether a vendor's certificate vouches for the EK. */
   readonly certified: boolean;
+  /** Serials of live certificates of this EK and name: issuing will need `replace`. */
+  readonly replaces: readonly string[];
 }
 
 /**
@@ -79,7 +79,8 @@ export async function makeChallenge(
     return recordingRefusals(authority, request, async () => {
       const examined = await examineRequest(authority, request, options.allowEk ?? []);
       const { ek, ak } = examined;
-      examineBinding(await readRegistry(dir), identityOf(examined), now, options.replace ?? false);
+      // Whether a live certificate of the same pair may be replaced is decided once, when it is issued.
+      const replaced = examineBinding(await readRegistry(dir), identityOf(examined), now, true);
       const secret = deps.random(ENROLMENT_NONCE_BYTES);
       const digest = enrolmentDigest(file);
       const expiresMs = now + life;
@@ -105,6 +106,7 @@ export async function makeChallenge(
         host: who.host,
         ekDigest: who.ek,
         certified: ek.certificate !== undefined,
+        replaces: replaced.map((r) => r.serial),
       };
     });
   });

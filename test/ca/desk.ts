@@ -61,7 +61,7 @@ export async function finish(
   { authority, signer }: Desk,
   host: FakeHost,
   wishes: Wishes = {},
-  options: ChallengeOptions = {},
+  options: ChallengeOptions & { readonly replace?: boolean } = {},
 ): Promise<IssueAnswer> {
   const { challenge } = await makeChallenge(authority, host.request, options);
   return issue(authority, host.respond(challenge, wishes), {

@@ -133,6 +133,7 @@ describe('peers', () => {
     const seconds = String(NOW / 1000);
     const verified = run(
       ...['verify', '-x509_strict', '-crl_check', '-CRLfile', at('crl.pem'), '-CAfile', at('ca.pem')],
+      ...['-policy_check', '-explicit_policy', '-policy', POLICY_TPM_RESIDENCY],
       ...['-attime', seconds, at('leaf.pem')],
     );
     expect(verified).toMatch(/leaf\.pem: OK/);

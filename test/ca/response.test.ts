@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Authority } from '../../src/ca/authority.ts';
@@ -101,6 +101,19 @@ describe('a response is refused when', () => {
     const again = await failure(issue(authority, response, { signer, approve, replace: true }));
     expect(again.code).toBe('CHALLENGE_USED');
     expect(readdirSync(join(authority.dir, 'challenges'))).toEqual([]);
+  });
+
+  it('its challenge was used and a crash, or a hand, left the open challenge behind', async () => {
+    const host = await makeHost(vendor);
+    const { challenge } = await makeChallenge(authority, host.request);
+    const folder = join(authority.dir, 'challenges');
+    const [name = ''] = readdirSync(folder);
+    const left = readFileSync(join(folder, name));
+    const response = host.respond(challenge);
+    await issue(authority, response, { signer, approve });
+    writeFileSync(join(folder, name), left);
+    const again = await failure(issue(authority, response, { signer, approve, replace: true }));
+    expect(again.code).toBe('CHALLENGE_USED');
   });
 
   it('its challenge is out of time, swept away or not', async () => {
