@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { assertJson, type Json, jcs, jcsBytes, MAX_DEPTH, parseJson } from '../../src/core/json.ts';
+import { runs } from '../evidence/runs.ts';
 
 const DIR = new URL('../vectors/jcs/', import.meta.url);
 const read = (f: string) => new Uint8Array(readFileSync(new URL(f, DIR)));
@@ -207,7 +208,7 @@ describe('canonical form', () => {
         expect(jcs(parseJson(text))).toBe(text);
         expect(parseJson(utf8(text))).toEqual(value);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -222,7 +223,7 @@ describe('canonical form', () => {
         }
         expect(jcs(a) === jcs(b)).toBe(same);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -256,6 +257,6 @@ it('whatever the bytes, parseJson gives I-JSON or MALFORMED', () => {
       }
       expect(parseJson(jcs(value))).toEqual(value);
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });

@@ -10,6 +10,7 @@ import {
   makeDisclosure,
   parseDisclosure,
 } from '../../src/evidence/disclosure.ts';
+import { runs } from './runs.ts';
 import { type Reject, readVectors } from './vectors.ts';
 
 const vectors = readVectors<{
@@ -56,7 +57,7 @@ describe('a disclosure', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

@@ -5,6 +5,7 @@ import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { isAttestdError } from '../../src/core/errors.ts';
 import { jcsBytes } from '../../src/core/json.ts';
 import { MAX_ENTRY, makeEntry, pae, parseEntry, recordDigest } from '../../src/evidence/dsse.ts';
+import { runs } from './runs.ts';
 
 const vectors: {
   pae: { type: string; payload: string; pae: string }[];
@@ -59,7 +60,7 @@ describe('an entry', () => {
         }
         return true;
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

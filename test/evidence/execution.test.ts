@@ -14,6 +14,7 @@ import { type Body, buildEntry } from '../../src/evidence/record.ts';
 import type { ObservedCaller } from '../../src/evidence/schema/execution.ts';
 import { RecordRequest } from '../../src/evidence/schema/request.ts';
 import { checkShape, readStatement, type Subject } from '../../src/evidence/statement.ts';
+import { runs } from './runs.ts';
 
 const LOG = 'example.org/host-1/17';
 const BOOT = 'ab'.repeat(32);
@@ -211,7 +212,7 @@ describe('the execution writer', () => {
         expect(fromUtf8(fast.entry)).toBe(fromUtf8(plain.entry));
         expect(fast).toEqual(plain);
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -245,7 +246,7 @@ describe('the execution writer', () => {
         );
         expect(opened.slice(0, sent.length)).toEqual(sent);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -347,7 +348,7 @@ it('the quick canonical form is that of the library', () => {
     fc.property(json, (value) => {
       expect(canonical(value)).toBe(jcs(value));
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
   const odd = JSON.parse(
     '{"__proto__":{"b":1,"a":2},"toJSON":"x","\\u20ac":"\\u0000\\u001f\\"\\\\","z":[[],{}]}',

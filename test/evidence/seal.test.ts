@@ -13,6 +13,7 @@ import {
   sealDigest,
   sealKeyId,
 } from '../../src/evidence/seal.ts';
+import { runs } from './runs.ts';
 
 interface Accept {
   name: string;
@@ -88,7 +89,7 @@ describe('a seal', () => {
         }
         expect(() => parseSeal(Uint8Array.of(...b, 0))).toThrow(/too many/);
       }),
-      { numRuns: 20 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -105,7 +106,7 @@ describe('a seal', () => {
           expect(isAttestdError(e, 'MALFORMED')).toBe(true);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

@@ -30,6 +30,7 @@ import {
   printSignature,
   type TpmSignature,
 } from '../../src/evidence/tpm/signature.ts';
+import { runs } from './runs.ts';
 
 const bytes = (min: number, max: number) => fc.uint8Array({ minLength: min, maxLength: max });
 const u16s = fc.integer({ min: 0, max: 0xffff });
@@ -175,7 +176,7 @@ describe.each(FORMATS)('$name', ({ values, parse, print }) => {
         for (let n = 0; n < b.length; n++) if (!refused(parse, b.slice(0, n))) return false;
         return refused(parse, concat(b, u8(extra)));
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -193,7 +194,7 @@ describe.each(FORMATS)('$name', ({ values, parse, print }) => {
         expect(toHex(print(parse(b)))).toBe(toHex(b));
         return true;
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

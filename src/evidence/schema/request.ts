@@ -29,7 +29,7 @@ const Members = Type.Record(Type.String({ pattern: MEMBER_NAME }), Type.Unknown(
 export const Artefact = closed({
   name: Type.String({
     description: 'not of the form kind:ULID, which names records',
-    pattern: '^(?![a-z]+:[0-7][0-9A-HJKMNP-TV-Z]{25}$)[^\\u0000-\\u001f\\u007f]{1,256}$',
+    pattern: '^(?![a-z]{1,16}:[0-7][0-9A-HJKMNP-TV-Z]{25}$)[^\\u0000-\\u001f\\u007f]{1,256}$',
   }),
   sha256: Hex32,
   plain: Type.Optional(Type.Boolean()),
