@@ -1,4 +1,6 @@
 // Start, stop, test and capabilities (TPM 2.0 Part 3 §9, §10, §16, §29, §30).
+#include <tss2/tss2_sys.h>
+
 #include <string>
 
 #include "tpm/call.h"
@@ -92,7 +94,19 @@ Napi::Value readClock(const Call& call) {
   });
 }
 
+// Past ESYS, which cannot name what it has not made: slots of a process that was killed, or of a response that was lost.
+Napi::Value flushUnowned(const Call& call) {
+  const auto handle = Call::number(call.arg(0), "tpmHandle");
+  return call.command({"TPM2_FlushContext"}, 1, [handle](Esys& esys, const Slots&) -> Answer {
+    TSS2_SYS_CONTEXT* sys = nullptr;
+    check(Esys_GetSysContext(esys.raw(), &sys));
+    check(Tss2_Sys_FlushContext(sys, handle));
+    return Nothing{};
+  });
+}
+
 constexpr MethodRow kMethods[] = {
+    {"flushUnowned", flushUnowned},
     {"startup", startup},         {"shutdown", shutdown},     {"selfTest", selfTest},
     {"getTestResult", getTestResult}, {"getCapability", getCapability}, {"testParms", testParms},
     {"getRandom", getRandom},     {"readClock", readClock},

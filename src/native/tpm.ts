@@ -124,6 +124,8 @@ export interface TpmContext {
   tpmHandle(handle: Handle): Promise<number>;
   /** Frees the slot in the TPM. Twice is fine; the handle is dead afterwards even when the TPM refuses. */
   flush(handle: Handle): Promise<void>;
+  /** Frees a slot by the TPM's own number: one that no context owns, because a process was killed or a response lost. */
+  flushUnowned(tpmHandle: number, o?: CommandOptions): Promise<void>;
 
   // Sessions and policies
   startSession(input: SessionInput & { readonly type: 'hmac' }, o?: CommandOptions): Promise<HmacSession>;

@@ -8,6 +8,7 @@ import { isTpmError, type TpmNativeError } from '../native/error.ts';
 /**
  * busy: the TPM asks to come back · starting: it has not been started yet · memory: our objects or sessions are in the
  * way · stale: a handle of ours is gone · poisoned: the ESYS context can never be used again · absent: no TPM there ·
+ * stalled: an earlier command is still on its way ·
  * hung: no answer before the deadline · full: our own queue · other: an answer like any other.
  */
 export type Fault =
@@ -17,6 +18,7 @@ export type Fault =
   | 'stale'
   | 'poisoned'
   | 'absent'
+  | 'stalled'
   | 'hung'
   | 'full'
   | 'other';
@@ -66,7 +68,7 @@ export function faultOf(e: TpmNativeError): Fault {
   if (e.code === 'TPM_TIMEOUT') return 'hung';
   if (e.code === 'TPM_UNAVAILABLE') {
     if (e.reason === 'queue') return 'full';
-    return e.reason === 'stalled' ? 'hung' : 'absent';
+    return e.reason === 'stalled' ? 'stalled' : 'absent';
   }
   const rc = responseCode(e);
   if (rc === null) return 'poisoned';
@@ -90,6 +92,7 @@ export function publicError(e: unknown): unknown {
   const detail = e.command === undefined ? said : `${e.command}: ${said}`;
   switch (faultOf(e)) {
     case 'hung':
+    case 'stalled':
       return new AttestdError('TPM_TIMEOUT', detail, facts);
     case 'busy':
       return new AttestdError('TPM_TIMEOUT', `busy until the deadline: ${detail}`, facts);

@@ -6,11 +6,13 @@ import { equal } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import type { CommandOptions, Handle, HmacSession, TpmContext, TpmObject } from '../native/tpm.ts';
 import { isRc, RC } from './fault.ts';
+import { listHandles, RANGE } from './property.ts';
 import { storageTemplate } from './template.ts';
 import type { Resident, Work } from './work.ts';
 
 /** Keys that stay loaded: with the storage primary or an EK beside them they fit the three slots every TPM has. */
 const MAX_RESIDENTS = 2;
+const SWEEP_MS = 5000;
 
 export interface LinkSettings {
   readonly sessions: 'salted' | 'password';
@@ -26,6 +28,8 @@ export interface Link {
   attempt<T>(op: (work: Work) => Promise<T>, end: number): Promise<T>;
   /** Flushes all keys and the session; they are loaded again when needed. Never rejects. */
   flushAll(): Promise<void>;
+  /** Flushes all transient objects and sessions of the TPM, ours or not. Never rejects. */
+  sweep(): Promise<void>;
   /** Ends the context. Never rejects. */
   close(): Promise<void>;
 }
@@ -134,6 +138,14 @@ export function createLink(ctx: TpmContext, settings: LinkSettings): Link {
     },
     attempt,
     flushAll,
+    async sweep() {
+      await flushAll();
+      await attempt(async (w) => {
+        for (const range of [RANGE.transient, RANGE.loadedSession]) {
+          for (const handle of await listHandles(w, range)) await ctx.flushUnowned(handle, w.plain());
+        }
+      }, performance.now() + SWEEP_MS).catch(() => undefined);
+    },
     async close() {
       residents.clear();
       session = null;

@@ -15,6 +15,7 @@ import type { RunOptions, Work } from './work.ts';
 
 const FIRST_WAIT_MS = 5;
 const LONGEST_WAIT_MS = 2000;
+const LEAST_TRY_MS = 250;
 /** A context that is poisoned again and again within one operation is not worth more. */
 const MAX_REBUILDS = 4;
 
@@ -65,6 +66,14 @@ export interface Tpm {
   close(): Promise<void>;
 }
 
+/**
+ * Whether nothing between us and the TPM keeps the slots of its users apart, so that what a killed process or a lost
+ * response left there stays until somebody flushes it. Behind the kernel's /dev/tpmrm0 and tabrmd it does not.
+ */
+function isExclusive(tcti: string): boolean {
+  return /^(?:swtpm|mssim|libtpms)(?::|$)/.test(tcti) || /^device:\/dev\/tpm\d+$/.test(tcti);
+}
+
 /** Opens the TPM and reads its clock. @throws TPM_UNAVAILABLE when it does not answer before the deadline */
 export async function openTpm(options: TpmOptions): Promise<Tpm> {
   const addon = options.addon ?? loadAddon();
@@ -110,9 +119,12 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
     { deadlineMs = options.deadlineMs, urgency = 'control' }: RunOptions = {},
   ): Promise<T> => {
     const end = performance.now() + deadlineMs;
+    // A try that has no time to end would look like a TPM that hangs.
+    const reserve = Math.min(LEAST_TRY_MS, deadlineMs / 4);
     let waits = 0;
     let rebuilds = 0;
     let flushed = false;
+    let swept = false;
 
     /** Mends what can be mended; says how long to wait. @throws the public error when nothing helps */
     const mend = async (e: TpmNativeError): Promise<number> => {
@@ -120,6 +132,7 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
       switch (fault) {
         case 'busy':
         case 'starting':
+        case 'stalled':
           break;
         case 'absent':
           await discard();
@@ -131,7 +144,13 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
         case 'memory':
         case 'stale':
         case 'other':
-          if (flushed || link === null) throw publicError(e);
+          if (link === null) throw publicError(e);
+          if (fault === 'memory' && flushed && !swept && isExclusive(options.tcti)) {
+            swept = true;
+            await link.sweep();
+            return 0;
+          }
+          if (flushed) throw publicError(e);
           if (fault === 'other' && !(link.occupied && (await isReset(link)))) throw publicError(e);
           if (fault === 'stale') await isReset(link);
           flushed = true;
@@ -141,7 +160,7 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
           throw publicError(e);
       }
       const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** waits++) * (0.5 + jitter() / 2);
-      if (performance.now() + wait >= end) throw publicError(e);
+      if (performance.now() + wait + reserve >= end) throw publicError(e);
       return wait;
     };
 

@@ -20,7 +20,10 @@ export interface Fault {
   readonly delayMs?: number;
   /** Answer this response code without asking the TPM. */
   readonly rc?: number;
-  /** The TPM executes; its response is cut to so many bytes, its size field says so. */
+  /**
+   * The TPM executes; its response is cut to so many bytes and its size field says so. Below 10, a response header,
+   * the connection ends with it.
+   */
   readonly truncate?: number;
   /** The connection ends: 'before' the TPM executes the command, or 'after' it, with the response lost. */
   readonly eof?: 'before' | 'after';
@@ -153,7 +156,10 @@ export async function startProxy(path: string, upstream: string): Promise<FaultP
         void inTurn(async () => {
           const response = await answer(client, one);
           if (response === null) client.destroy();
-          else if (!client.destroyed) client.write(response);
+          else if (!client.destroyed) {
+            client.write(response);
+            if (response.length < 10) client.end();
+          }
         });
       }
     });

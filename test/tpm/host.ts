@@ -11,7 +11,7 @@ export const random = (n: number): Uint8Array => new Uint8Array(randomBytes(n));
 
 export interface Host {
   readonly swtpm: Swtpm;
-  readonly tpm: Tpm;
+  tpm: Tpm;
   readonly dir: string;
   /** The fault proxy. @throws when the TPM was started without */
   readonly proxy: NonNullable<Swtpm['proxy']>;
@@ -25,20 +25,21 @@ export async function startHost(
 ): Promise<Host> {
   const swtpm = await startSwtpm(options);
   const dir = mkdtempSync(join(tmpdir(), 'attestd-host-'));
-  const tpm = await openTpm({ tcti: swtpm.tcti, deadlineMs: 20_000, ...tpmOptions });
-  return {
+  const first = await openTpm({ tcti: swtpm.tcti, deadlineMs: 20_000, ...tpmOptions });
+  const host: Host = {
     swtpm,
-    tpm,
+    tpm: first,
     dir,
     get proxy() {
       if (swtpm.proxy === null) throw new Error('started without a proxy');
       return swtpm.proxy;
     },
-    identity: () => createIdentity(tpm, { dir }, random),
+    identity: () => createIdentity(host.tpm, { dir }, random),
     async stop() {
-      await tpm.close();
+      await host.tpm.close();
       await swtpm.stop();
       rmSync(dir, { recursive: true, force: true });
     },
   };
+  return host;
 }
