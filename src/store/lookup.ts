@@ -15,7 +15,8 @@
  * 'd'                                  → u48 number of full tiles written
  * ```
  */
-import { closeSync, existsSync, openSync, readSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, readSync, rmSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { open, type RootDatabase } from 'lmdb';
 import type { Place } from './segment.ts';
 
@@ -23,6 +24,9 @@ const RUN_MS = 100;
 const PLACE_EVERY = 64;
 const FLUSH_MS = 100;
 const FLUSH_KEYS = 8192;
+const RETRY_MS = 1000;
+/** Free bytes without which nothing is written. */
+const MIN_FREE = 32 << 20;
 /** What the first meta page of an lmdb file begins with, behind its page header. */
 const LMDB_MAGIC = 0xbeefc0de;
 
@@ -76,6 +80,13 @@ function key(kind: string, ...numbers: number[]): Buffer {
   return b;
 }
 
+/** A number below 2^48. */
+function u48(n: number): Buffer {
+  const b = Buffer.alloc(6);
+  b.writeUIntBE(n, 0, 6);
+  return b;
+}
+
 function placeBytes({ ordinal, offset }: Place): Buffer {
   const b = Buffer.alloc(8);
   b.writeUInt32BE(ordinal);
@@ -108,6 +119,7 @@ function keyText(uid: number, digest: Uint8Array): string {
 }
 
 export class Lookup {
+  readonly #path: string;
   readonly #db: RootDatabase<Buffer, Buffer>;
   readonly #warn: (what: string, cause: unknown) => void;
   #pending: Pending = nothing();
@@ -116,11 +128,23 @@ export class Lookup {
   #flushing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sincePlace = PLACE_EVERY;
+  #tiles: number;
+  /** A commit failed: nothing is written by this process any more. */
+  #broken = false;
+  /** There was no room at the last attempt. */
+  #short = false;
   #run: TimedRun | undefined;
 
-  private constructor(db: RootDatabase<Buffer, Buffer>, warn: (what: string, cause: unknown) => void) {
+  private constructor(
+    path: string,
+    db: RootDatabase<Buffer, Buffer>,
+    warn: (what: string, cause: unknown) => void,
+  ) {
+    this.#path = path;
     this.#db = db;
     this.#warn = warn;
+    const tiles = db.get(key('d'));
+    this.#tiles = tiles?.length === 6 ? tiles.readUIntBE(0, 6) : 0;
   }
 
   /**
@@ -141,8 +165,9 @@ export class Lookup {
       encoding: 'binary',
       maxReaders: 16,
     } as const;
-    const lookup = new Lookup(open<Buffer, Buffer>(options), warn);
+    const lookup = new Lookup(path, open<Buffer, Buffer>(options), warn);
     lookup.mark();
+    for (const name of [path, `${path}-lock`]) chmodSync(name, 0o600);
     rmSync(opening, { force: true });
     return lookup;
   }
@@ -156,11 +181,11 @@ export class Lookup {
 
   /** Number of full tiles (of level 0) that have been written. */
   get tiles(): number {
-    const b = this.#db.get(key('d'));
-    return b?.length === 6 ? b.readUIntBE(0, 6) : 0;
+    return this.#tiles;
   }
   set tiles(n: number) {
-    this.#db.put(key('d'), key('', n).subarray(1)).catch((e) => this.#warn('the index is not written', e));
+    this.#tiles = n;
+    this.#soon();
   }
 
   /** Takes a frame of entries. */
@@ -255,7 +280,7 @@ export class Lookup {
       for (const s of seals) if (s.size >= from) yield s;
   }
 
-  /** Writes all that is pending. */
+  /** Writes all that is pending, if there is room on the disk. */
   async flush(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing;
     if (this.#timer !== undefined) clearTimeout(this.#timer);
@@ -268,56 +293,76 @@ export class Lookup {
 
   async close(): Promise<void> {
     await this.flush();
-    await this.#db.close();
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    // After a failed commit lmdb never settles what waits for it; the process ends without.
+    if (!this.#broken) await this.#db.close();
   }
 
   #soon(): void {
     if (this.#flushing !== undefined) return;
     if (this.#pending.keys.size >= FLUSH_KEYS) void this.flush();
-    else this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+    else this.#later(FLUSH_MS);
+  }
+
+  #later(ms: number): void {
+    this.#timer ??= setTimeout(() => void this.flush(), ms);
+  }
+
+  /** Whether a commit cannot run out of space half-way, which lmdb does not survive well. */
+  async #hasRoom(): Promise<boolean> {
+    try {
+      const { bavail, bsize } = await statfs(this.#path);
+      return bavail * bsize >= MIN_FREE;
+    } catch {
+      return false;
+    }
   }
 
   async #write(): Promise<void> {
+    if (this.#broken) return;
+    if (!(await this.#hasRoom())) {
+      if (!this.#short) this.#warn('the index waits for room on the disk', undefined);
+      this.#short = true;
+      this.#later(RETRY_MS);
+      return;
+    }
+    this.#short = false;
     const p = this.#pending;
     this.#pending = nothing();
     this.#writing = p;
     // A run does not grow any more once it is written.
     this.#run = undefined;
-    const db = this.#db;
     try {
-      const puts: Promise<boolean>[] = [];
-      for (const [first, place] of p.places) puts.push(db.put(key('f', first), placeBytes(place)));
-      for (const { least, first, count } of p.runs) {
-        const b = Buffer.alloc(4);
-        b.writeUInt32BE(count);
-        puts.push(db.put(key('t', least, first), b));
-      }
-      for (const text of [...p.keys.keys()].sort())
-        puts.push(db.put(Buffer.from(`k${text}`, 'latin1'), key('', p.keys.get(text) as number).subarray(1)));
-      for (const { size, seq, bootIndex, place } of p.seals)
-        puts.push(
-          db.put(key('s', size, seq), Buffer.concat([key('', bootIndex).subarray(1), placeBytes(place)])),
-        );
-      if (p.mark !== undefined) {
-        const { size, place, chain } = p.mark;
-        puts.push(db.put(key('m'), Buffer.concat([key('', size).subarray(1), placeBytes(place), chain])));
-      }
-      await Promise.all(puts);
-    } catch (cause) {
-      // Nothing is lost: the mark stays where it was, and the next start reads the log from there. Until then
-      // what was not written stays in memory.
-      this.#warn('the index is not written', cause);
-      const newer = this.#pending;
-      this.#pending = {
-        places: [...p.places, ...newer.places],
-        runs: [...p.runs, ...newer.runs],
-        keys: new Map([...newer.keys, ...p.keys]),
-        seals: [...p.seals, ...newer.seals],
-        mark: newer.mark ?? p.mark,
-      };
-    } finally {
+      await Promise.all(this.#puts(p));
       this.#writing = nothing();
+    } catch (cause) {
+      // What is in memory stays there, and the next start reads the log from the mark on: nothing is lost.
+      this.#broken = true;
+      (cause as { commitError?: Promise<unknown> }).commitError?.catch(() => undefined);
+      this.#warn('the index is not written any more', cause);
+      return;
     }
-    if (this.#pending.mark !== undefined) this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS);
+    if (this.#pending.mark !== undefined) this.#later(FLUSH_MS);
+  }
+
+  #puts(p: Pending): Promise<boolean>[] {
+    const db = this.#db;
+    const puts: Promise<boolean>[] = [];
+    for (const [first, place] of p.places) puts.push(db.put(key('f', first), placeBytes(place)));
+    for (const { least, first, count } of p.runs) {
+      const b = Buffer.alloc(4);
+      b.writeUInt32BE(count);
+      puts.push(db.put(key('t', least, first), b));
+    }
+    for (const text of [...p.keys.keys()].sort())
+      puts.push(db.put(Buffer.from(`k${text}`, 'latin1'), u48(p.keys.get(text) as number)));
+    for (const { size, seq, bootIndex, place } of p.seals)
+      puts.push(db.put(key('s', size, seq), Buffer.concat([u48(bootIndex), placeBytes(place)])));
+    puts.push(db.put(key('d'), u48(this.#tiles)));
+    if (p.mark !== undefined) {
+      const { size, place, chain } = p.mark;
+      puts.push(db.put(key('m'), Buffer.concat([u48(size), placeBytes(place), chain])));
+    }
+    return puts;
   }
 }

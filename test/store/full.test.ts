@@ -1,0 +1,88 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { nativeDisk } from '../../src/store/disk.ts';
+import { openStore } from '../../src/store/open.ts';
+import { checkLog } from './checklog.ts';
+import { freshDir, itemOf, newLog, SMALL, sealNow } from './kit.ts';
+
+const enospc = () => Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+
+test('a full disk makes the log read-only at the end of the spare segment, still sealable, and passes', async () => {
+  const dir = await newLog();
+  let full = true;
+  const disk = nativeDisk();
+  const allocate = (path: string, size: number) =>
+    full ? Promise.reject(enospc()) : disk.allocate(path, size);
+  const store = await openStore(dir, { ...SMALL, disk: { ...disk, allocate } });
+  const acked: number[] = [];
+  let refused: unknown;
+  for (let i = 1; refused === undefined; i++) {
+    await store.commit([itemOf(i, 9000)]).then(
+      (index) => acked.push(index),
+      (e) => {
+        refused = e;
+      },
+    );
+  }
+  expect(refused).toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+  expect(String(refused)).toMatch(/read-only.*ENOSPC/);
+  expect(store.full).toBeDefined();
+  expect(store.failed).toBeUndefined();
+  // What is durable can still be read and sealed.
+  expect(store.size).toBe(acked.length + 1);
+  expect((await sealNow(store)).size).toBe(store.size);
+  await expect(store.commit([itemOf(500, 9000)])).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+  full = false;
+  expect(await store.commit([itemOf(501, 9000)])).toBe(acked.length + 1);
+  expect(store.full).toBeUndefined();
+  await sealNow(store);
+  await store.close();
+  expect(await checkLog(dir)).toMatchObject({ size: acked.length + 2, seals: 2, torn: 0 });
+});
+
+/** A file system of its own of this size; undefined where we may not mount one. */
+function smallFileSystem(kib: number): string | undefined {
+  const dir = mkdtempSync(join(tmpdir(), 'attestd-full-'));
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'attestd-test', dir]);
+  onTestFinished(() => {
+    spawnSync('umount', ['--lazy', dir]);
+    rmdirSync(dir);
+  });
+  return status === 0 ? dir : undefined;
+}
+
+test('a file system that is really full: everything durable stays readable, sealable and goes on elsewhere', async (context) => {
+  const mounted = smallFileSystem(2048);
+  if (mounted === undefined) return context.skip('may not mount a file system');
+  const dir = join(mounted, 'log');
+  cpSync(await newLog(), dir, { recursive: true });
+  const warnings: string[] = [];
+  let store = await openStore(dir, { ...SMALL, warn: (what) => warnings.push(what) });
+  let acked = 0;
+  for (let refused = false; !refused; ) {
+    refused = await store.commit([itemOf(acked + 1, 3000)]).then(
+      () => false,
+      () => true,
+    );
+    if (!refused) acked++;
+  }
+  expect(acked).toBeGreaterThan(50);
+  expect(store.full).toBeDefined();
+  expect(store.failed).toBeUndefined();
+  await sealNow(store);
+  await store.close();
+  // A start on the full disk works as well: there is nothing that it has to write.
+  store = await openStore(dir, SMALL);
+  expect(store.size).toBe(acked + 1);
+  expect(store.openings(acked)).toBeInstanceOf(Uint8Array);
+  await store.close();
+  const roomy = join(freshDir(), 'log');
+  cpSync(dir, roomy, { recursive: true });
+  store = await openStore(roomy, SMALL);
+  expect(await store.commit([itemOf(900, 3000)])).toBe(acked + 1);
+  await store.close();
+  expect(await checkLog(roomy)).toMatchObject({ size: acked + 2, seals: 1, torn: 0 });
+});
