@@ -15,12 +15,19 @@ export interface AnchorClaim {
   readonly value: bigint;
 }
 
-/** Why the claim does not hold; undefined when it does. The genesis must have a counter. */
-export async function anchorFault(
+export interface CounterClaim {
+  readonly certified: SignedAttest;
+  /** What the certification must commit to. */
+  readonly extraData: Uint8Array;
+  readonly value: bigint;
+}
+
+/** Why the certification of the counter does not hold; undefined when it does. */
+export async function counterFault(
   verify: SignatureVerifier,
   leaf: SigningKey,
   genesis: GenesisFacts,
-  { certified, previous, text, value }: AnchorClaim,
+  { certified, extraData, value }: CounterClaim,
 ): Promise<string | undefined> {
   const { attest, bytes, signature } = certified;
   if (genesis.counter === undefined) return 'genesis names no counter';
@@ -33,7 +40,20 @@ export async function anchorFault(
   if (!equal(contents, u64(value))) return 'the certified value is another than the one stated';
   if (!equal(attest.qualifiedSigner, akQualifiedName(genesis)))
     return 'another key than the attestation key certified it';
-  if (!equal(attest.extraData, anchorExtraData(previous, text)))
-    return 'it commits to another checkpoint or predecessor';
+  if (!equal(attest.extraData, extraData)) return 'it commits to something else, or to another predecessor';
   return attestSigned(verify, leaf, bytes, signature);
+}
+
+/** Why the claim of an anchor does not hold; undefined when it does. */
+export function anchorFault(
+  verify: SignatureVerifier,
+  leaf: SigningKey,
+  genesis: GenesisFacts,
+  { certified, previous, text, value }: AnchorClaim,
+): Promise<string | undefined> {
+  return counterFault(verify, leaf, genesis, {
+    certified,
+    extraData: anchorExtraData(previous, text),
+    value,
+  });
 }

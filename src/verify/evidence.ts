@@ -114,6 +114,7 @@ export interface Evidence {
   readonly genesisFacts: Part<GenesisFacts>;
   readonly boot: Part<EntryFacts>;
   readonly bootFacts: Part<BootFacts>;
+  readonly measurements: readonly EntryFacts[];
   readonly related: readonly EntryFacts[];
   /** The first anchor that covers the record, and the one before it (absent where that is genesis). */
   readonly anchor: Part<AnchorEvidence>;
@@ -140,7 +141,7 @@ export interface Evidence {
 export function entriesOf(e: Evidence): EntryFacts[] {
   const parts = [e.record, e.genesis, e.boot].flatMap((p) => (p.ok ? [p.value] : []));
   const anchors = [e.previousAnchor, e.anchor].flatMap((p) => (p.ok ? [p.value.entry] : []));
-  return [...parts, ...e.related, ...anchors];
+  return [...parts, ...e.measurements, ...e.related, ...anchors];
 }
 
 /** The certificate of the AK. */

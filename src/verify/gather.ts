@@ -3,7 +3,7 @@ import { equal, fromBase64, fromHex } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { parseSeal } from '../evidence/seal.ts';
-import { type Predicate, readStatement } from '../evidence/statement.ts';
+import type { Predicate, Statement } from '../evidence/statement.ts';
 import { parseAttest } from '../evidence/tpm/attest.ts';
 import { nvName, parseNvPublic } from '../evidence/tpm/nv.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
@@ -31,6 +31,13 @@ export interface RawAnchor extends RawEntry {
   readonly consistency: readonly Uint8Array[];
 }
 
+/** The pure functions that cost time, passed in so that an embedder may bring its own and a test may remember. */
+export interface Tools {
+  readonly verify: SignatureVerifier;
+  /** See `readStatement` of the evidence floor. */
+  readonly readStatement: (entry: Uint8Array) => Statement;
+}
+
 /** What a bundle holds, in bytes. */
 export interface RawEvidence {
   /** The checkpoint note, verbatim. */
@@ -38,6 +45,9 @@ export interface RawEvidence {
   readonly record: RawEntry;
   readonly genesis: RawEntry;
   readonly boot: RawEntry;
+  /** Measurements of the record's run. */
+  readonly measurements: readonly RawEntry[];
+  /** Entries that the record names as parents, and theirs. */
   readonly related: readonly RawEntry[];
   readonly anchor?: RawAnchor;
   readonly previousAnchor?: RawAnchor;
@@ -49,11 +59,11 @@ export interface RawEvidence {
 }
 
 /** The evidence in these parts; what was no bundle gives evidence without any. */
-export async function gather(
-  raw: Part<RawEvidence>,
-  trust: Trust,
-  verify: SignatureVerifier,
-): Promise<facts.Evidence> {
+export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools): Promise<facts.Evidence> {
+  const { verify } = tools;
+  const entryFacts = (entry: RawEntry, role: string) => readEntry(entry, role, tools);
+  const list = (pick: (r: RawEvidence) => readonly RawEntry[], what: string) =>
+    raw.ok ? pick(raw.value).map((r) => entryFacts(r, `the ${what} at index ${r.index}`)) : [];
   const genesis = derive(raw, (r) => entryFacts(r.genesis, 'the genesis entry'));
   const genesisFacts = read(genesis, 'genesis', readGenesis);
   const boot = derive(raw, (r) => entryFacts(r.boot, 'the boot entry'));
@@ -73,11 +83,10 @@ export async function gather(
     genesisFacts,
     boot,
     bootFacts: read(boot, 'boot', readBoot),
-    related: raw.ok
-      ? raw.value.related.map((r, i) => entryFacts(r, `entry ${i + 1} given beside the record`))
-      : [],
-    anchor: anchorPart(raw, (r) => r.anchor, 'the anchor'),
-    previousAnchor: anchorPart(raw, (r) => r.previousAnchor, 'the anchor before'),
+    measurements: list((r) => r.measurements, 'measurement'),
+    related: list((r) => r.related, 'related entry'),
+    anchor: anchorPart(raw, (r) => r.anchor, 'the anchor', tools),
+    previousAnchor: anchorPart(raw, (r) => r.previousAnchor, 'the anchor before', tools),
     note,
     checkpoint,
     sealLine,
@@ -98,7 +107,7 @@ function chain<A, B>(part: Part<A>, next: (a: A) => Part<B>): Part<B> {
   return part.ok ? next(part.value) : part;
 }
 
-function entryFacts(raw: RawEntry, role: string): facts.EntryFacts {
+function readEntry(raw: RawEntry, role: string, { readStatement }: Tools): facts.EntryFacts {
   const statement = attempt((): facts.StatementFacts => {
     const { kind, predicate, artefacts } = readStatement(raw.entry);
     return { kind, predicate: predicate as JsonObject, artefacts };
@@ -130,11 +139,12 @@ function anchorPart(
   raw: Part<RawEvidence>,
   pick: (r: RawEvidence) => RawAnchor | undefined,
   role: string,
+  tools: Tools,
 ): Part<facts.AnchorEvidence> {
   return chain(raw, (r) => {
     const found = pick(r);
     if (found === undefined) return absent(`${role} is not given`);
-    const entry = entryFacts(found, role);
+    const entry = readEntry(found, role, tools);
     return got({ entry, facts: read(got(entry), 'anchor', readAnchor), consistency: found.consistency });
   });
 }
@@ -146,10 +156,15 @@ function findSeal(lines: readonly NoteSignature[], genesis: Part<facts.GenesisFa
   return line === undefined ? broken('the note has no line of a seal') : got(line);
 }
 
-const signed = (v: { attest: string; signature: string }): facts.SignedAttest => {
-  const bytes = fromBase64(v.attest);
-  return { bytes, attest: parseAttest(bytes), signature: parseSignature(fromBase64(v.signature)) };
-};
+/** What the AK signed, with its signature. @throws MALFORMED */
+export const signedAttest = (bytes: Uint8Array, signature: Uint8Array): facts.SignedAttest => ({
+  bytes,
+  attest: parseAttest(bytes),
+  signature: parseSignature(signature),
+});
+
+const signed = (v: { attest: string; signature: string }): facts.SignedAttest =>
+  signedAttest(fromBase64(v.attest), fromBase64(v.signature));
 
 function key(v: { public: string }): facts.KeyFacts {
   const bytes = fromBase64(v.public);

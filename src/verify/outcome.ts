@@ -17,14 +17,18 @@ export interface Circumstances {
   readonly now?: number;
 }
 
-/** One check: a stable id, the level that needs it, and what it does. It never throws for what evidence says. */
-export interface CheckDefinition {
+/** A check as the report knows it: a stable id and the level that needs it. */
+export interface CheckFrame {
   readonly id: string;
   readonly level: Exclude<Level, 0>;
   /** Whether it says anything under this trust file; absent: always. Where it does not, it is left out. */
   readonly appliesTo?: (trust: Trust) => boolean;
   /** Whether the level needs it under this trust file; absent: always. */
   readonly requiredBy?: (trust: Trust) => boolean;
+}
+
+/** One check and what it does. It never throws for what evidence says. */
+export interface CheckDefinition extends CheckFrame {
   readonly run: (e: Evidence, trust: Trust, c: Circumstances) => Outcome | Promise<Outcome>;
 }
 

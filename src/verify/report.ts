@@ -7,7 +7,8 @@ import { ERRORS } from '../core/errors.ts';
 import { type JsonObject, jcs } from '../core/json.ts';
 import { formatTime } from '../core/time.ts';
 import type { Evidence } from './evidence.ts';
-import { CHECKS, isRequired, requiredIds } from './table.ts';
+import type { CheckFrame } from './outcome.ts';
+import { isRequired, requiredIds } from './table.ts';
 import type { Trust } from './trust.ts';
 import { type Check, type Level, levelOf, type Verdict, verdictOf } from './verdict.ts';
 
@@ -57,10 +58,19 @@ const NOT_CLAIMED: readonly string[] = [
   'That the machine in front of you is the one whose TPM signed.',
 ];
 
-/** Puts the report together. */
-export function makeReport(e: Evidence, trust: Trust, checks: readonly Check[]): Report {
-  const required = requiredIds(trust);
-  const levels = CHECKS.map((c) => [c.id, isRequired(c, trust) ? c.level : undefined] as const);
+/**
+ * Puts the report together.
+ * @param table the checks that belong to this kind of evidence
+ * @param checks their outcomes
+ */
+export function makeReport(
+  e: Evidence,
+  trust: Trust,
+  table: readonly CheckFrame[],
+  checks: readonly Check[],
+): Report {
+  const required = requiredIds(table, trust);
+  const levels = table.map((c) => [c.id, isRequired(c, trust) ? c.level : undefined] as const);
   const record = recordFacts(e);
   return {
     schema: REPORT_SCHEMA,
@@ -71,7 +81,7 @@ export function makeReport(e: Evidence, trust: Trust, checks: readonly Check[]):
     minimumLevel: trust.minimumLevel,
     ...(record === undefined ? {} : { record }),
     checks: checks.map((c) => {
-      const definition = CHECKS.find((d) => d.id === c.id);
+      const definition = table.find((d) => d.id === c.id);
       return { ...c, level: definition?.level ?? 1, required: required.includes(c.id) };
     }),
     notClaimed: NOT_CLAIMED,

@@ -17,6 +17,7 @@ import { disclosures } from './checks/disclosures.ts';
 import { format } from './checks/format.ts';
 import { genesis } from './checks/genesis.ts';
 import * as inclusion from './checks/inclusion.ts';
+import { lineage, measurements } from './checks/lineage.ts';
 import { noteShape, noteSignature } from './checks/note.ts';
 import { origin } from './checks/origin.ts';
 import { firmwarePcrs, pcrAllowList, sealPcrDigest } from './checks/pcr.ts';
@@ -27,7 +28,7 @@ import { sealSelection } from './checks/selection.ts';
 import { sealSigner } from './checks/signer.ts';
 import { statement } from './checks/statement.ts';
 import { recordTime, sealAge } from './checks/time.ts';
-import type { CheckDefinition } from './outcome.ts';
+import type { CheckDefinition, CheckFrame } from './outcome.ts';
 import type { Trust } from './trust.ts';
 
 export const CHECKS: readonly CheckDefinition[] = [
@@ -40,6 +41,8 @@ export const CHECKS: readonly CheckDefinition[] = [
   inclusion.inclusionRelated,
   genesis,
   bootLink,
+  measurements,
+  lineage,
   recordTime,
   disclosures,
   noteShape,
@@ -75,17 +78,61 @@ export const CHECKS: readonly CheckDefinition[] = [
   anchorConsistency,
 ];
 
+/** Of these, what an answer to a nonce is held to as well: everything about log, seal, certificate and keys. */
+export const FRESH_STATE: readonly CheckDefinition[] = [
+  format,
+  statement,
+  origin,
+  inclusion.inclusionGenesis,
+  inclusion.inclusionBoot,
+  genesis,
+  bootLink,
+  recordTime,
+  noteShape,
+  noteSignature,
+  seal.sealMagic,
+  seal.sealType,
+  seal.sealExtradata,
+  seal.sealSignature,
+  certificateEncoding,
+  certificatePath,
+  certificateValidity,
+  certificateUsage,
+  certificateHost,
+  revocation,
+  akKey,
+  assurance,
+  sealAge,
+  certificatePolicies,
+  akAttributes,
+  sealSigner,
+  recordKey,
+  bootRun,
+  counter,
+  genesisAnchor,
+  inclusion.inclusionAnchors,
+];
+
+/** And those that look at the quote over the nonce, not at the seal. */
+export const FRESH_NOW: readonly CheckDefinition[] = [
+  sealClock,
+  sealSelection,
+  sealPcrDigest,
+  firmwarePcrs,
+  pcrAllowList,
+];
+
 /** Whether this check says anything under this trust file. */
-export function applies(check: CheckDefinition, trust: Trust): boolean {
+export function applies(check: CheckFrame, trust: Trust): boolean {
   return check.appliesTo === undefined || check.appliesTo(trust);
 }
 
 /** Whether a level needs this check under this trust file. */
-export function isRequired(check: CheckDefinition, trust: Trust): boolean {
+export function isRequired(check: CheckFrame, trust: Trust): boolean {
   return applies(check, trust) && (check.requiredBy === undefined || check.requiredBy(trust));
 }
 
-/** The ids that must pass for this trust file to call evidence verified. */
-export function requiredIds(trust: Trust): string[] {
-  return CHECKS.filter((c) => c.level <= trust.minimumLevel && isRequired(c, trust)).map((c) => c.id);
+/** The ids of `checks` that must pass for this trust file to call evidence verified. */
+export function requiredIds(checks: readonly CheckFrame[], trust: Trust): string[] {
+  return checks.filter((c) => c.level <= trust.minimumLevel && isRequired(c, trust)).map((c) => c.id);
 }

@@ -6,10 +6,16 @@
 import { concat, toBase64, toHex, u64, ZERO32 } from '../../src/core/bytes.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { hostUri } from '../../src/evidence/akprofile.ts';
-import { anchorExtraData, keyExtraData, sealExtraData } from '../../src/evidence/binding.ts';
+import {
+  anchorExtraData,
+  freshCounterExtraData,
+  freshExtraData,
+  keyExtraData,
+  sealExtraData,
+} from '../../src/evidence/binding.ts';
 import { disclosureDigest, makeDisclosure } from '../../src/evidence/disclosure.ts';
 import { type Body, buildEntry } from '../../src/evidence/record.ts';
-import { encodeSeal, type SealHeader, sealKeyId } from '../../src/evidence/seal.ts';
+import { encodeSeal, type SealHeader, sealDigest, sealKeyId } from '../../src/evidence/seal.ts';
 import { ALG_AES, ALG_CFB, ALG_ECDSA, ALG_SHA256 } from '../../src/evidence/tpm/algorithm.ts';
 import {
   ATTEST_CERTIFY,
@@ -46,6 +52,7 @@ import { ecdsaKeyId } from '../../src/log/keys.ts';
 import { leafHash, nodeHash } from '../../src/log/merkle.ts';
 import { type NoteSignature, printNote } from '../../src/log/note.ts';
 import { CompactRange } from '../../src/log/range.ts';
+import type { RawFresh } from '../../src/verify/fresh.ts';
 import type { RawAnchor, RawEntry, RawEvidence } from '../../src/verify/gather.ts';
 import { TRUST_SCHEMA } from '../../src/verify/trust.ts';
 import { type Issued, issue, type Keys, keyPair, makeCrl, signRaw, type Wish } from './authority.ts';
@@ -119,12 +126,21 @@ export interface Hooks {
   readonly crls?: (crls: Uint8Array[], w: World) => Uint8Array[] | Promise<Uint8Array[]>;
   readonly trust?: (t: JsonObject, w: World) => JsonObject | Promise<JsonObject>;
   readonly raw?: Alter<RawEvidence>;
+  readonly freshNonce?: Alter<Uint8Array>;
+  readonly freshQuote?: Alter<Attest>;
+  readonly freshCounter?: Alter<Attest>;
+  readonly fresh?: Alter<RawFresh>;
 }
 
 export interface Forged {
   readonly raw: RawEvidence;
   readonly trust: JsonObject;
+  /** The answer to NONCE of the same host. */
+  readonly fresh: RawFresh;
 }
+
+/** The auditor's nonce. */
+export const NONCE = new Uint8Array(32).fill(0x5a);
 
 const same = <T>(v: T): T => v;
 
@@ -335,6 +351,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     },
     inputs: { _sd },
     authorization: 'ungoverned',
+    parents: [{ rel: 'after', digest: toHex(digests[4] as Uint8Array) }],
     outcome: { status: 'succeeded', code: 0, effect: 'confirmed', observedBy: 'caller' },
   };
   add('execution', alter(hooks.execution, execution), boot);
@@ -354,15 +371,13 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     prevSeal: new Uint8Array(32).fill(9),
   });
   const selections = [{ hash: ALG_SHA256, pcrs: PCRS }];
-  const quote = alter(
-    hooks.quote,
-    attestOf(
-      ATTEST_QUOTE,
-      sealExtraData(header, text),
-      { kind: 'quote', selections, pcrDigest: pcrDigest(selections, { sha256: values }, ALG_SHA256) },
-      5000n,
-    ),
-  );
+  const quoted: Attested = {
+    kind: 'quote',
+    selections,
+    pcrDigest: pcrDigest(selections, { sha256: values }, ALG_SHA256),
+  };
+  const newest = EPOCH + 2n;
+  const quote = alter(hooks.quote, attestOf(ATTEST_QUOTE, sealExtraData(header, text), quoted, 5000n));
   const { attest, signature } = await sign(quote, alter(hooks.sealKey, w.ak));
   const seal = encodeSeal(header, attest, printSignature(alter(hooks.sealSignature, signature)));
   const leaf = await issue(
@@ -401,7 +416,8 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     record: await raw(recordAt),
     genesis: await raw(0),
     boot: await raw(1),
-    related: [await raw(3)],
+    measurements: [await raw(3)],
+    related: [await raw(4)],
     ...(covering === undefined ? {} : { anchor: covering }),
     ...(previousAnchor === undefined ? {} : { previousAnchor }),
     pcrs: { sha256: alter(hooks.pcrs, values) },
@@ -426,7 +442,31 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     crls: [],
     revocation: 'required',
   };
-  return { raw: alter(hooks.raw, evidence), trust: await (hooks.trust ?? ((t) => t))(trust, w) };
+  const nonce = alter(hooks.freshNonce, NONCE);
+  const answer = async (a: Attest) => {
+    const made = await sign(a);
+    return { attest: made.attest, signature: printSignature(made.signature) };
+  };
+  const nowQuote = attestOf(ATTEST_QUOTE, freshExtraData(nonce, sealDigest(seal), text), quoted, 6000n);
+  const nowCounter = attestOf(
+    ATTEST_NV,
+    freshCounterExtraData(nonce, sealDigest(seal), text),
+    nv(newest),
+    6001n,
+  );
+  const { previousAnchor: _, pcrs, ...rest } = evidence;
+  const fresh: RawFresh = {
+    nonce,
+    state: { ...rest, record: rest.boot, measurements: [], related: [], disclosures: [] },
+    quote: await answer(alter(hooks.freshQuote, nowQuote)),
+    ...(pcrs === undefined ? {} : { pcrs }),
+    ...(hooks.counterless ? {} : { counter: await answer(alter(hooks.freshCounter, nowCounter)) }),
+  };
+  return {
+    raw: alter(hooks.raw, evidence),
+    trust: await (hooks.trust ?? ((t) => t))(trust, w),
+    fresh: alter(hooks.fresh, fresh),
+  };
 }
 
 interface RawAnchorSeed {

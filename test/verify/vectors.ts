@@ -70,7 +70,7 @@ export const VECTORS: readonly Vector[] = [
     id: 'statement',
     name: 'the record has a member that its schema does not know',
     hooks: { entry: restate(5, (s) => ({ ...s, note: 'trust me' })) },
-    blocked: ['boot-link', 'record-time', 'disclosures'],
+    blocked: ['boot-link', 'lineage', 'record-time', 'disclosures'],
   },
   {
     id: 'origin',
@@ -107,7 +107,7 @@ export const VECTORS: readonly Vector[] = [
   {
     id: 'inclusion-record',
     name: 'the record is given under the index of its neighbour',
-    hooks: { raw: (r) => ({ ...r, record: { ...r.record, index: r.record.index - 1 } }) },
+    hooks: { raw: (r) => ({ ...r, record: { ...r.record, index: r.record.index + 1 } }) },
   },
   {
     id: 'inclusion-related',
@@ -136,9 +136,19 @@ export const VECTORS: readonly Vector[] = [
     hooks: { frame: (_, at) => (at === 5 ? { boot: '4'.repeat(64) } : {}) },
   },
   {
-    id: 'boot-link',
+    id: 'measurements',
     name: 'a measurement is of another run',
     hooks: { frame: (_, at) => (at === 3 ? { boot: '4'.repeat(64) } : {}) },
+  },
+  {
+    id: 'measurements',
+    name: 'what stands among the measurements is none',
+    hooks: { raw: (r) => ({ ...r, measurements: [...r.measurements, ...r.related] }) },
+  },
+  {
+    id: 'lineage',
+    name: 'an entry is given that the record does not name',
+    hooks: { execution: ({ parents: _, ...x }) => x },
   },
   {
     id: 'record-time',

@@ -39,14 +39,15 @@ export const inclusionBoot = single('inclusion-boot', 'The boot entry is', (e) =
 export const inclusionRelated: CheckDefinition = {
   id: 'inclusion-related',
   level: 1,
-  run: (e) =>
-    e.record.ok
-      ? judge(
-          e,
-          e.related,
-          e.related.length === 0 ? 'No other entry is given that would have to be' : 'The other entries are',
-        )
-      : blocked(e.record),
+  run: (e) => {
+    if (!e.record.ok) return blocked(e.record);
+    const others = [...e.measurements, ...e.related];
+    return judge(
+      e,
+      others,
+      others.length === 0 ? 'No other entry is given that would have to be' : 'The other entries are',
+    );
+  },
 };
 
 export const inclusionAnchors: CheckDefinition = {

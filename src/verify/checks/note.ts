@@ -3,10 +3,9 @@
  * line, because no check would cover it. `note-signature`: the line of the record key, where there is one, verifies
  * (C2SP signed-note: a line of a known key that does not verify condemns the note).
  */
-import { equal } from '../../core/bytes.ts';
+import { equal, utf8 } from '../../core/bytes.ts';
 import { sealKeyId } from '../../evidence/seal.ts';
-import { ECDSA, ecdsaKeyId } from '../../log/keys.ts';
-import { verifySignature } from '../../log/signature.ts';
+import { ecdsaKeyId } from '../../log/keys.ts';
 import { leafOf } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
 
@@ -49,7 +48,9 @@ export const noteSignature: CheckDefinition = {
     const id = ecdsaKeyId(key);
     const line = note.signatures.find((s) => equal(s.keyId, id));
     if (line === undefined) return pass('The note has no line of the record key, and needs none.');
-    const good = await verifySignature({ name: line.name, type: ECDSA, key }, note.text, line);
+    const facts = { kind: 'ec', curve: 'P-256' } as const;
+    const algorithm = { kind: 'ecdsa', hash: 'SHA-256' } as const;
+    const good = await e.verify({ spki: key, facts }, algorithm, utf8(note.text), line.signature);
     return good
       ? pass('The record key signed the checkpoint too.')
       : fail('The line of the record key does not verify.');

@@ -29,7 +29,9 @@ export const recordTime: CheckDefinition = {
     if (!parts.ok) return blocked(parts);
     const { genesis, boot, record, seal } = parts.value;
     const anchors = [e.previousAnchor, e.anchor].flatMap((p) => (p.ok ? [p.value.entry] : []));
-    const entries = [genesis, boot, record, ...e.related, ...anchors].sort((a, b) => a.index - b.index);
+    const entries = [genesis, boot, record, ...e.measurements, ...e.related, ...anchors].sort(
+      (a, b) => a.index - b.index,
+    );
     const steps: { what: string; ms: number }[] = [];
     for (const entry of entries) {
       const ms = timeOf(entry);

@@ -1,0 +1,59 @@
+/** Forged evidence as the file that a host would hand out. */
+import { toBase64, toHex } from '../../src/core/bytes.ts';
+import { printBundle, printProved } from '../../src/evidence/bundle.ts';
+import { printFresh } from '../../src/evidence/fresh.ts';
+import { printProof } from '../../src/log/proof.ts';
+import type { RawFresh } from '../../src/verify/fresh.ts';
+import type { RawAnchor, RawEvidence } from '../../src/verify/gather.ts';
+
+const anchor = (a: RawAnchor) => ({ ...printProved(a), consistency: a.consistency.map(toBase64) });
+
+/** The bytes of a bundle with these parts. */
+export function bundleOf(raw: RawEvidence): Uint8Array {
+  const { index, hashes } = raw.record;
+  return printBundle({
+    record: {
+      entry: toBase64(raw.record.entry),
+      proof: new TextDecoder().decode(printProof({ index, hashes, note: raw.note })),
+    },
+    genesis: printProved(raw.genesis),
+    boot: printProved(raw.boot),
+    measurements: raw.measurements.map(printProved),
+    related: raw.related.map(printProved),
+    ...(raw.anchor === undefined
+      ? {}
+      : {
+          anchors: {
+            covering: anchor(raw.anchor),
+            ...(raw.previousAnchor === undefined ? {} : { previous: anchor(raw.previousAnchor) }),
+          },
+        }),
+    ...(raw.pcrs === undefined ? {} : { pcrs: raw.pcrs as { sha256: Record<string, string> } }),
+    chain: raw.chain.map(toBase64),
+    crls: raw.crls.map(toBase64),
+    disclosures: [...raw.disclosures],
+  });
+}
+
+/** The bytes of a fresh-evidence file with these parts. */
+export function freshOf(fresh: RawFresh): Uint8Array {
+  const { state, quote, counter, pcrs } = fresh;
+  const b64 = (v: { attest: Uint8Array; signature: Uint8Array }) => ({
+    attest: toBase64(v.attest),
+    signature: toBase64(v.signature),
+  });
+  return printFresh({
+    nonce: toHex(fresh.nonce),
+    note: new TextDecoder().decode(state.note),
+    fresh: {
+      ...b64(quote),
+      ...(pcrs === undefined ? {} : { pcrs: pcrs as { sha256: Record<string, string> } }),
+    },
+    ...(counter === undefined ? {} : { counter: b64(counter) }),
+    genesis: printProved(state.genesis),
+    boot: printProved(state.boot),
+    ...(state.anchor === undefined ? {} : { anchor: anchor(state.anchor) }),
+    chain: state.chain.map(toBase64),
+    crls: state.crls.map(toBase64),
+  });
+}

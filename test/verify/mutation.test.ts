@@ -1,0 +1,103 @@
+/**
+ * No single-byte change of a bundle is ever verified, and no prefix of one: there is no byte in it that no check
+ * covers. Every byte is changed in two ways that take turns (next of its kind, other case, other digit, flipped bits),
+ * most of them into a byte that could stand there; with ATTESTD_THOROUGH=1 in all of them.
+ */
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { beforeAll, expect, test } from 'vitest';
+import { utf8 } from '../../src/core/bytes.ts';
+import { useSha256 } from '../../src/core/hash.ts';
+import { parseTrust, type Trust } from '../../src/verify/trust.ts';
+import { verifyBundle } from '../../src/verify/verify.ts';
+import { bundleOf } from '../kit/bundled.ts';
+import { forge } from '../kit/forge.ts';
+import { createMemo } from '../kit/memo.ts';
+
+const THOROUGH = process.env.ATTESTD_THOROUGH === '1';
+let bundle: Uint8Array;
+let trust: Trust;
+const tools = createMemo();
+const verify = (bytes: Uint8Array) => verifyBundle(bytes, trust, { tools });
+
+beforeAll(async () => {
+  useSha256((data) => new Uint8Array(createHash('sha256').update(data).digest()));
+  const forged = await forge();
+  bundle = bundleOf(forged.raw);
+  // The lowest level that covers every byte: whatever is in the file must count.
+  trust = parseTrust(utf8(JSON.stringify({ ...forged.trust, minimumLevel: 1 })));
+});
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+/** Bytes that could stand in place of this one: the next of its kind, the other case, a flipped bit. */
+function mutations(b: number): number[] {
+  const c = String.fromCharCode(b);
+  const out = new Set<number>([b ^ 0x01, b ^ 0x10]);
+  const at = ALPHABET.indexOf(c);
+  if (at >= 0) {
+    out.add(ALPHABET.charCodeAt((at + 1) % 64));
+    out.add(ALPHABET.charCodeAt((at + 32) % 64));
+  }
+  if (/[0-9]/.test(c)) out.add(0x30 + ((b - 0x30 + 1) % 10));
+  if (/[0-9a-f]/.test(c)) out.add('0123456789abcdef'.charCodeAt(('0123456789abcdef'.indexOf(c) + 1) % 16));
+  if (/[A-Za-z]/.test(c)) out.add(b ^ 0x20);
+  out.delete(b);
+  return [...out];
+}
+
+test('the bundle itself is verified', async () => {
+  expect(await verify(bundle)).toMatchObject({ verdict: 'verified', level: 4 });
+});
+
+test('no change of one byte is verified', async () => {
+  const survivors: string[] = [];
+  let tried = 0;
+  let readable = 0;
+  for (let i = 0; i < bundle.length; i++) {
+    const original = bundle[i] as number;
+    const all = mutations(original);
+    const some = THOROUGH ? all : [all[i % all.length], all[(i + 1) % all.length]];
+    for (const b of new Set(some)) {
+      if (b === undefined) continue;
+      bundle[i] = b;
+      const report = await verify(bundle);
+      tried++;
+      if (!report.malformed) readable++;
+      if (report.verdict === 'verified') survivors.push(`${i}: ${original} -> ${b}`);
+    }
+    bundle[i] = original;
+  }
+  console.info(`${bundle.length} bytes, ${tried} mutations, ${readable} still a bundle`);
+  expect(survivors).toEqual([]);
+  expect(readable).toBeGreaterThan(bundle.length / 2);
+}, 1_800_000);
+
+test('no proper prefix is a bundle', async () => {
+  for (let n = 0; n < bundle.length; n++) {
+    const report = await verify(bundle.subarray(0, n));
+    if (!report.malformed || report.verdict !== 'rejected') expect.fail(`a prefix of ${n} bytes was read`);
+  }
+});
+
+test('whatever the bytes, there is a report and it is not verified', async () => {
+  const edits = fc.array(
+    fc.tuple(fc.nat(), fc.constantFrom(...new TextEncoder().encode(`${ALPHABET}"{}[]:,=\n`))),
+    {
+      minLength: 1,
+      maxLength: 8,
+    },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 300 }), edits), async (input) => {
+      let bytes: Uint8Array;
+      if (input instanceof Uint8Array) bytes = input;
+      else {
+        bytes = bundle.slice();
+        for (const [at, b] of input) bytes[at % bytes.length] = b;
+        if (bytes.every((b, i) => b === bundle[i])) return;
+      }
+      expect((await verify(bytes)).verdict).not.toBe('verified');
+    }),
+    { numRuns: 2000 },
+  );
+});
