@@ -86,7 +86,7 @@ describe('parseJson refuses', () => {
     ['one level too deep, arrays', nested(MAX_DEPTH + 1), /deeper than 32/],
     [
       'one level too deep, objects',
-      '{"a":'.repeat(MAX_DEPTH + 1) + '1' + '}'.repeat(MAX_DEPTH + 1),
+      `${'{"a":'.repeat(MAX_DEPTH + 1)}1${'}'.repeat(MAX_DEPTH + 1)}`,
       /deeper/,
     ],
     ['a hundred thousand levels', '['.repeat(100_000), /deeper than 32/],
