@@ -1,11 +1,12 @@
 /**
- * Credential activation: proof that AK and EK are in one TPM (TPM 2.0 Part 1 §24). The AK's auth and the answer
- * travel in a session salted to the EK, whose Name was compared with its certificate.
+ * Credential activation: proof that AK and EK are in one TPM (TPM 2.0 Part 1 §24). The endorsement auth, the AK's auth
+ * and the answer travel in one session salted to the EK, whose key was compared with its certificate.
  */
 import { AttestdError } from '../core/errors.ts';
 import { Reader } from '../core/reader.ts';
 import { ALG_SHA256, ALG_SHA384, ALG_SHA512 } from '../evidence/tpm/algorithm.ts';
 import { parsePublic } from '../evidence/tpm/public.ts';
+import type { HmacSession } from '../native/tpm.ts';
 import type { Ek } from './ek.ts';
 import { policyBranches } from './ektemplate.ts';
 import { bytes, type Key } from './key.ts';
@@ -19,12 +20,12 @@ const SESSION_HASH: ReadonlyMap<number, 'sha256' | 'sha384' | 'sha512'> = new Ma
 ]);
 
 /** A policy session that authorises the EK: PolicySecret(endorsement), then PolicyOR for high-range templates. */
-async function authoriseEk(w: Work, ek: Ek) {
+async function authoriseEk(w: Work, ek: Ek, auth: HmacSession) {
   const { nameAlg, attributes } = parsePublic(ek.public);
   const hash = SESSION_HASH.get(nameAlg);
   if (hash === undefined) throw new AttestdError('TPM_ERROR', 'the EK has a Name of an unknown hash');
   const session = w.keep(await w.ctx.startSession({ type: 'policy', hash }, w.plain()));
-  await w.ctx.policySecret({ session, entity: 'endorsement' }, w.plain());
+  await w.ctx.policySecret({ session, entity: 'endorsement' }, { ...w.plain(), auth });
   if (attributes.userWithAuth) await w.ctx.policyOr(session, policyBranches(nameAlg), w.plain());
   return session;
 }
@@ -61,8 +62,8 @@ export async function activateCredential(
       const object = await w.key(ak);
       await w.room();
       const key = await ek.load(w);
-      const auth2 = await authoriseEk(w, ek);
       const auth = await w.salted(key);
+      const auth2 = await authoriseEk(w, ek, auth);
       return bytes(await w.ctx.activateCredential({ object, key, ...input }, { ...w.plain(), auth, auth2 }));
     },
     { deadlineMs: 60_000, ...o },

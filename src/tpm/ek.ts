@@ -81,13 +81,25 @@ export async function ekOfCertificate(tpm: Tpm, file: Uint8Array, o: RunOptions 
   const spki = certificate === undefined ? null : certificateSpki(certificate);
   if (certificate === undefined || spki === null)
     throw new AttestdError('MALFORMED', 'not a DER certificate');
-  for (const place of EK_PLACES) {
+  const kind = kindOfKey(spki);
+  for (const place of EK_PLACES.filter((p) => p.kind === kind)) {
     const template = ekTemplate(place.kind, place.range);
     const key = await tpm.run((w) => match(w, spki, [template]), { deadlineMs: SLOW, ...o });
     if (key !== null) return { nvIndex: null, certificate, ...key };
   }
   throw new AttestdError('ENROL_REFUSED', 'the EK certificate fits no key of this TPM');
 }
+
+/** By the size of the key alone: it only says which templates are worth a try, since making an RSA key is slow. */
+function kindOfKey({ curve, key }: SpkiParts): EkKind | null {
+  if (curve !== null) return POINT_BYTES.get(key.length) ?? null;
+  return key.length < 300 ? 'rsa2048' : key.length < 430 ? 'rsa3072' : 'rsa4096';
+}
+const POINT_BYTES: ReadonlyMap<number, EkKind> = new Map([
+  [65, 'p256'],
+  [97, 'p384'],
+  [133, 'p521'],
+]);
 
 /** Templates to try: the vendor's own where NV has one, then the profile's, with and without the nonce. */
 async function templatesAt(w: Work, place: EkPlace, indices: ReadonlySet<number>): Promise<Uint8Array[]> {

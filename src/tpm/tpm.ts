@@ -219,6 +219,11 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
       await discard();
     },
   };
-  await tpm.readClock();
+  try {
+    await tpm.readClock();
+  } catch (e) {
+    await tpm.close();
+    throw e;
+  }
   return tpm;
 }
