@@ -43,6 +43,7 @@ function exchange(socket, command) {
 const [path, file] = process.argv.slice(2);
 const log = parseTcgLog(new Uint8Array(readFileSync(file)));
 const socket = connect(path);
+socket.setMaxListeners(0);
 let count = 0;
 for (const event of log.events) {
   if (event.type === EV_NO_ACTION) continue;

@@ -35,7 +35,7 @@ export interface RecordRequest {
   readonly outcome?: {
     readonly status: 'succeeded' | 'failed' | 'timedout' | 'cancelled';
     readonly code?: number;
-    readonly effect: 'none' | 'dispatched' | 'confirmed' | 'unknown';
+    readonly effect: 'dispatched' | 'confirmed' | 'unknown';
   };
   readonly artefacts?: readonly {
     readonly name: string;

@@ -68,14 +68,14 @@ function completed(
   action: RecordRequest['action'],
   ended: Ended | { readonly error: string },
 ): RecordRequest {
-  const parents = [{ rel: 'attempt', digest: attempt.digest }];
+  const parents = [{ rel: 'completes', digest: attempt.digest }];
   if ('error' in ended) {
     return {
       phase: 'completed',
       action,
       parents,
       outputs: { error: ended.error },
-      outcome: { status: 'failed', effect: 'none' },
+      outcome: { status: 'failed', effect: 'unknown' },
     };
   }
   return {

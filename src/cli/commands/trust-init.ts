@@ -1,4 +1,5 @@
 /** `attestctl trust init`: the auditor's decisions in one file. */
+import { basename } from 'node:path';
 import { toBase64, toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { jcsBytes } from '../../core/json.ts';
@@ -21,13 +22,13 @@ export async function run(input: Input): Promise<number> {
   const reference = text(input, 'reference');
   if (reference !== undefined) {
     const quoted = parseBundle(await readInput(reference, io)).pcrs?.sha256 ?? {};
-    profiles.push(profile(`reference ${reference}`, pcrs, quoted));
+    profiles.push(profile(`reference ${basename(reference)}`, pcrs, quoted));
   }
   const firmware = text(input, 'firmwareLog');
   if (firmware !== undefined) {
     const values = replayTcgLog(parseTcgLog(await readInput(firmware, io)), 'sha256');
     const hex = Object.fromEntries([...values].map(([pcr, value]) => [String(pcr), toHex(value)]));
-    profiles.push(profile(`firmware log ${firmware}`, pcrs, hex));
+    profiles.push(profile(`firmware log ${basename(firmware)}`, pcrs, hex));
   }
   const level = Number(text(input, 'level') ?? '3');
   if (level >= 3 && profiles.length === 0) {
