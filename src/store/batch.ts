@@ -52,6 +52,13 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const VALUE = new Uint8Array(128);
 for (let i = 0; i < 32; i++) VALUE[ALPHABET.charCodeAt(i)] = i;
 
+/** Milliseconds of a ULID. */
+export function ulidTime(id: string): number {
+  let ms = 0;
+  for (let i = 0; i < 10; i++) ms = ms * 32 + (VALUE[id.charCodeAt(i)] as number);
+  return ms;
+}
+
 /** Writes the 128 bits of a ULID. */
 export function putUlid(b: Buffer, id: string, at: number): void {
   // 26 characters of 5 bits are 130: the first carries 3, so two zero bits stand in front.

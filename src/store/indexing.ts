@@ -1,8 +1,8 @@
 /** Brings the index up to the log: from where it ends, or from the beginning where it is missing. */
 import { AttestdError } from '../core/errors.ts';
-import { Batch, type Item, type Meta } from './batch.ts';
+import { Batch } from './batch.ts';
 import { type Frame, TYPE } from './frame.ts';
-import type { Indexed, Lookup } from './lookup.ts';
+import type { Lookup } from './lookup.ts';
 import { readSealed } from './seal.ts';
 import type { Place, Tip } from './segment.ts';
 import type { WritePoint } from './segments.ts';
@@ -10,30 +10,6 @@ import type { Wal } from './wal.ts';
 
 /** Entries after which the index is written while catching up. */
 const FLUSH_EVERY = 16_384;
-
-const DIGIT = new Map([...'0123456789ABCDEFGHJKMNPQRSTVWXYZ'].map((c, i) => [c, i]));
-
-/** Milliseconds of a ULID. */
-function timeOf(id: string): number {
-  let ms = 0;
-  for (let i = 0; i < 10; i++) ms = ms * 32 + (DIGIT.get(id[i] as string) as number);
-  return ms;
-}
-
-/** What the index wants of an item. */
-export function indexedItem({ id, uid, idempotency }: Item): Indexed {
-  return indexed(id, uid, idempotency?.key);
-}
-
-function indexed(id: string | undefined, uid: number | undefined, key: Uint8Array | undefined): Indexed {
-  return {
-    ...(id === undefined ? {} : { time: timeOf(id) }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(key === undefined ? {} : { key }),
-  };
-}
-
-const indexedMeta = ({ id, uid, key }: Meta): Indexed => indexed(id, uid, key);
 
 /**
  * Adds to the index what it lacks.
@@ -74,8 +50,11 @@ export async function catchUp(
 }
 
 function addFrame(lookup: Lookup, frame: Frame, place: Place, origin: string): void {
-  if (frame.type === TYPE.batch)
-    lookup.addFrame(frame.first, place, new Batch(frame).metas().map(indexedMeta));
+  if (frame.type === TYPE.batch) {
+    lookup.addFrame(frame.first, place);
+    for (const [i, { id, uid, key }] of new Batch(frame).metas().entries())
+      lookup.addEntry(frame.first + i, id, uid, key);
+  }
   if (frame.type === TYPE.seal) {
     const { size, seq, bootIndex } = readSealed(frame.payload, origin);
     lookup.addSeal({ size, seq, bootIndex, place });

@@ -18,6 +18,7 @@
 import { chmodSync, closeSync, existsSync, openSync, readSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { open, type RootDatabase } from 'lmdb';
+import { ulidTime } from './batch.ts';
 import type { Place } from './segment.ts';
 
 const RUN_MS = 100;
@@ -35,14 +36,6 @@ export interface Mark {
   readonly size: number;
   readonly place: Place;
   readonly chain: Buffer;
-}
-
-/** What the index wants of an entry. */
-export interface Indexed {
-  /** Milliseconds of its ULID. */
-  readonly time?: number;
-  readonly uid?: number;
-  readonly key?: Uint8Array;
 }
 
 /** Entries from `first` on. */
@@ -188,24 +181,27 @@ export class Lookup {
     this.#soon();
   }
 
-  /** Takes a frame of entries. */
-  addFrame(first: number, place: Place, entries: Iterable<Indexed>): void {
-    const p = this.#pending;
+  /** Takes the place of a frame of entries. */
+  addFrame(first: number, place: Place): void {
     if (++this.#sincePlace >= PLACE_EVERY) {
       this.#sincePlace = 0;
-      p.places.push([first, place]);
-    }
-    let index = first;
-    for (const { time, uid, key: digest } of entries) {
-      if (time !== undefined) this.#addTime(index, time);
-      if (digest !== undefined && uid !== undefined) {
-        const text = keyText(uid, digest);
-        // The first record under a key is the one that stands.
-        if (!p.keys.has(text) && !this.#writing.keys.has(text)) p.keys.set(text, index);
-      }
-      index++;
+      this.#pending.places.push([first, place]);
     }
     this.#soon();
+  }
+
+  /**
+   * Takes an entry.
+   * @param id ULID
+   * @param digest SHA-256 of its idempotency key, with `uid`
+   */
+  addEntry(index: number, id?: string, uid?: number, digest?: Uint8Array): void {
+    if (id !== undefined) this.#addTime(index, ulidTime(id));
+    if (digest === undefined || uid === undefined) return;
+    const text = keyText(uid, digest);
+    const { keys } = this.#pending;
+    // The first record under a key is the one that stands.
+    if (!keys.has(text) && !this.#writing.keys.has(text)) keys.set(text, index);
   }
 
   #addTime(index: number, time: number): void {

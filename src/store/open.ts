@@ -17,7 +17,7 @@ import { Edge } from './edge.ts';
 import { makeFrame, TYPE } from './frame.ts';
 import { Group } from './group.ts';
 import { sha256Of } from './hash.ts';
-import { catchUp, indexedItem } from './indexing.ts';
+import { catchUp } from './indexing.ts';
 import { layoutOf, listSegments } from './layout.ts';
 import { Lookup } from './lookup.ts';
 import { Publisher } from './publish.ts';
@@ -162,7 +162,11 @@ async function build(
     tip,
     visit: (level, n, tile) => tiles.keep(level, n, tile),
     durable(first, items, place) {
-      lookup.addFrame(first, place, items.map(indexedItem));
+      lookup.addFrame(first, place);
+      for (let i = 0; i < items.length; i++) {
+        const { id, uid, idempotency } = items[i] as Item;
+        lookup.addEntry(first + i, id, uid, idempotency?.key);
+      }
       const { ordinal, offset, chain } = segments.point;
       lookup.reach({ size: first + items.length, place: { ordinal, offset }, chain });
       publisher.follow(() => committer.size);

@@ -94,10 +94,15 @@ export class Publisher {
       if (this.#made.size > 64) this.#made.clear();
       this.#made.add(dir);
     }
-    const there = await readFile(path).catch(() => undefined);
-    if (there?.equals(bytes)) return;
-    if (there !== undefined)
-      this.#o.warn(`${path} was not what follows from the log and is put right`, undefined);
+    try {
+      await writeFile(path, bytes, { mode: 0o600, flag: 'wx' });
+      return;
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== 'EEXIST') throw e;
+    }
+    if ((await readFile(path)).equals(bytes)) return;
+    // Cut off by a crash, or damaged.
+    this.#o.warn(`${path} was not what follows from the log and is put right`, undefined);
     await writeFile(`${path}.tmp`, bytes, { mode: 0o600 });
     await rename(`${path}.tmp`, path);
   }
