@@ -169,6 +169,18 @@ export const VECTORS: readonly Vector[] = [
   },
   {
     id: 'disclosures',
+    name: 'an opening gives a plain member another value',
+    hooks: { execution: (x) => ({ ...x, inputs: { ...(x.inputs as JsonObject), argv: ['true'] } }) },
+  },
+  {
+    id: 'disclosures',
+    name: 'an opening fits a digest that a caller put into a value of its own',
+    hooks: {
+      execution: ({ inputs, ...x }) => ({ ...x, parameters: { _sd: [], mine: inputs as JsonObject } }),
+    },
+  },
+  {
+    id: 'disclosures',
     name: 'an opening is given twice',
     hooks: { raw: (r) => ({ ...r, disclosures: [...r.disclosures, ...r.disclosures.slice(0, 1)] }) },
   },
