@@ -47,5 +47,5 @@ export function sendProblem(reply: FastifyReply, e: AttestdError, instance?: str
   return reply
     .code(ERRORS[e.code].status)
     .header('content-type', 'application/problem+json')
-    .send(JSON.stringify(toProblem(e, instance)));
+    .send(Buffer.from(JSON.stringify(toProblem(e, instance))));
 }
