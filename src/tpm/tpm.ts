@@ -15,6 +15,8 @@ import type { RunOptions, Work } from './work.ts';
 
 const FIRST_WAIT_MS = 5;
 const LONGEST_WAIT_MS = 2000;
+/** A TPM that is away is looked for more often: the next success is to come within a second of its return. */
+const LONGEST_ABSENCE_MS = 200;
 const LEAST_TRY_MS = 250;
 /** A context that is poisoned again and again within one operation is not worth more. */
 const MAX_REBUILDS = 4;
@@ -159,7 +161,8 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
         default:
           throw publicError(e);
       }
-      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** waits++) * (0.5 + jitter() / 2);
+      const longest = fault === 'busy' ? LONGEST_WAIT_MS : LONGEST_ABSENCE_MS;
+      const wait = Math.min(longest, FIRST_WAIT_MS * 2 ** waits++) * (0.5 + jitter() / 2);
       if (performance.now() + wait + reserve >= end) throw publicError(e);
       return wait;
     };
