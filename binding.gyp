@@ -1,8 +1,4 @@
 {
-  "variables": {
-    # Extra flags of every compile and link, for the sanitizer test; empty otherwise.
-    "attestd_sanitize%": "",
-  },
   "targets": [
     {
       "target_name": "attestd",
@@ -48,18 +44,17 @@
         "TSS_VERSION=\"<!(pkg-config --modversion tss2-esys)\"",
       ],
       "cflags": [
-        "<!@(pkg-config --cflags tss2-esys tss2-mu tss2-tctildr)",
+        "<!@(pkg-config --cflags tss2-esys tss2-sys tss2-mu tss2-tctildr)",
         "-Wall",
         "-Wextra",
         "-fvisibility=hidden",
         "-fstack-protector-strong",
-        "<@(attestd_sanitize)",
       ],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-rtti"],
       "cflags_cc": ["-std=c++20", "-fvisibility-inlines-hidden"],
       # nodelete: a thread that hangs in the TPM outlives the environment that loaded this file.
-      "ldflags": ["-Wl,-z,nodelete", "-Wl,-z,now", "-Wl,-z,relro", "<@(attestd_sanitize)"],
-      "libraries": ["<!@(pkg-config --libs tss2-esys tss2-mu tss2-tctildr)"],
+      "ldflags": ["-Wl,-z,nodelete", "-Wl,-z,now", "-Wl,-z,relro"],
+      "libraries": ["<!@(pkg-config --libs tss2-esys tss2-sys tss2-mu tss2-tctildr)"],
     }
   ]
 }

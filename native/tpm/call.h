@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <span>
@@ -74,7 +75,7 @@ class Call {
     const auto in = bytes(value, what);
     auto& array = arrayOf(static_cast<B&>(out));
     if (in.size() > sizeof array) misuse(value.Env(), what, "is too long");
-    std::memcpy(array, in.data(), in.size());
+    std::copy(in.begin(), in.end(), array);  // memcpy takes no null, which an empty array's data is
     out.size = static_cast<UINT16>(in.size());
     return out;
   }

@@ -192,6 +192,9 @@ async function policies(tpm: TpmContext): Promise<void> {
   assert.equal(opened.toString(), 'a secret');
 
   await tpm.policySecret({ session, entity: 'endorsement' });
+  // Somebody frees the slot by its number; ours finds it gone, and the handle is dead either way.
+  await tpm.flushUnowned(await tpm.tpmHandle(session));
+  await assert.rejects(tpm.flush(session), { rcBase: 'TPM_RC_HANDLE' });
   await tpm.flush(session);
   await tpm.flush(guard);
   await tpm.flush(object.handle);
