@@ -1,0 +1,72 @@
+/**
+ * Makes the OpenAPI document from the routes themselves, so that it cannot say anything else than what is checked.
+ * Only the generator script and its test call this; the daemon loads no documentation plugin.
+ */
+import type { FastifyInstance } from 'fastify';
+import { AttestdError } from '../core/errors.ts';
+import { createApp } from './app.ts';
+import { completeConfig } from './config.ts';
+import { createGate } from './gate.ts';
+import { createLimits } from './limits.ts';
+import { addPosting } from './posting.ts';
+import { addReading } from './reading.ts';
+import { addStatus } from './status.ts';
+import { VERSION } from './version.ts';
+
+/** What @fastify/swagger is registered with. */
+export const DOCUMENT = {
+  openapi: {
+    openapi: '3.1.0',
+    info: {
+      title: 'attestd',
+      version: VERSION,
+      description:
+        'HTTP/1.1 on a Unix socket. Every request carries the header attestd-client: name/version. A request is never rewritten: unknown fields, wrong types and duplicate names are refused.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: 'http://localhost', description: 'unix:/run/attestd/attestd.sock' }],
+  },
+};
+
+/**
+ * The application with all routes and nothing behind them.
+ * @param register adds the documentation plugin before the routes
+ */
+export async function documentedApp(
+  register: (app: FastifyInstance) => Promise<void>,
+): Promise<FastifyInstance> {
+  const config = completeConfig({ fleet: 'example', host: 'host-1' });
+  const gate = createGate(0);
+  const limits = createLimits(config.limits, () => 0);
+  const nobody = () => {
+    throw new AttestdError('INTERNAL', 'there is no daemon behind this document');
+  };
+  const certificates = { read: nobody };
+  const app = createApp({
+    callers: { accept: nobody, of: nobody },
+    limits,
+    bodies: { maxBytes: config.limits.body_bytes, read: nobody, close: () => undefined },
+    onRefusal: () => undefined,
+    onFault: () => undefined,
+  });
+  await register(app);
+  app.after(() => {
+    addPosting(app, { gate, limits, settings: config.limits });
+    addReading(app, { gate, limits, certificates, store: nobody });
+    addStatus(
+      app,
+      {
+        gate,
+        limits,
+        certificates,
+        store: () => undefined,
+        tpm: () => undefined,
+        refusals: new Map(),
+        assurance: 'tpm',
+      },
+      () => 0,
+    );
+  });
+  await app.ready();
+  return app;
+}

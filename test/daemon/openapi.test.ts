@@ -1,0 +1,34 @@
+/** The committed OpenAPI document is what the routes give. */
+import { readFileSync } from 'node:fs';
+import swagger from '@fastify/swagger';
+import { describe, expect, it } from 'vitest';
+import { DOCUMENT, documentedApp } from '../../src/daemon/document.ts';
+import { VERSION } from '../../src/daemon/version.ts';
+
+describe('openapi.json', () => {
+  it('is what scripts/openapi.mjs writes', async () => {
+    const app = await documentedApp(async (a) => {
+      await a.register(swagger, DOCUMENT);
+    });
+    const made = JSON.parse(JSON.stringify((app as unknown as { swagger(): unknown }).swagger()));
+    expect(JSON.parse(readFileSync('openapi.json', 'utf8'))).toEqual(made);
+    expect(made.openapi).toBe('3.1.0');
+    const operations = Object.entries(made.paths as Record<string, Record<string, { operationId: string }>>)
+      .flatMap(([path, methods]) => Object.entries(methods).map(([m, o]) => `${m} ${path} ${o.operationId}`))
+      .sort();
+    expect(operations).toEqual([
+      'get /v1/health getHealth',
+      'get /v1/log/{epoch}/checkpoint getCheckpoint',
+      'get /v1/log/{epoch}/tile/{*} getTile',
+      'get /v1/records/{id} getRecord',
+      'get /v1/records/{id}/bundle getBundle',
+      'get /v1/status getStatus',
+      'post /v1/quotes quote',
+      'post /v1/records record',
+    ]);
+  });
+
+  it('carries the version of the package', () => {
+    expect(JSON.parse(readFileSync('package.json', 'utf8')).version).toBe(VERSION);
+  });
+});
