@@ -3,7 +3,7 @@
  * the structures that a TPM would sign are printed and signed here. Everything it makes is valid, and each layer can
  * be altered before the layers above are made, so that a vector breaks one rule and keeps all others.
  */
-import { concat, toBase64, toHex, u64, ZERO32 } from '../../src/core/bytes.ts';
+import { concat, toBase64, toHex, ZERO32 } from '../../src/core/bytes.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { hostUri } from '../../src/evidence/akprofile.ts';
 import {
@@ -14,154 +14,43 @@ import {
   sealExtraData,
 } from '../../src/evidence/binding.ts';
 import { disclosureDigest, makeDisclosure } from '../../src/evidence/disclosure.ts';
-import { type Body, buildEntry } from '../../src/evidence/record.ts';
-import { encodeSeal, type SealHeader, sealDigest, sealKeyId } from '../../src/evidence/seal.ts';
-import { ALG_AES, ALG_CFB, ALG_ECDSA, ALG_SHA256 } from '../../src/evidence/tpm/algorithm.ts';
+import { encodeSeal, sealDigest, sealKeyId } from '../../src/evidence/seal.ts';
+import { ALG_SHA256 } from '../../src/evidence/tpm/algorithm.ts';
 import {
   ATTEST_CERTIFY,
-  ATTEST_MAGIC,
   ATTEST_NV,
   ATTEST_QUOTE,
   type Attest,
   type Attested,
-  printAttest,
 } from '../../src/evidence/tpm/attest.ts';
-import { makeAttributes } from '../../src/evidence/tpm/attributes.ts';
-import { RH_ENDORSEMENT } from '../../src/evidence/tpm/names.ts';
-import {
-  makeNvAttributes,
-  NT_COUNTER,
-  type NvPublic,
-  nvName,
-  printNvPublic,
-} from '../../src/evidence/tpm/nv.ts';
 import { pcrDigest } from '../../src/evidence/tpm/pcr.ts';
-import {
-  CURVE_P256,
-  type EccPublic,
-  printPublic,
-  publicName,
-  qualifiedName,
-} from '../../src/evidence/tpm/public.ts';
-import { printSignature, type TpmSignature } from '../../src/evidence/tpm/signature.ts';
+import { printSignature } from '../../src/evidence/tpm/signature.ts';
 import { ecdsaDer } from '../../src/evidence/x509/signature.ts';
 import { printCheckpoint } from '../../src/log/checkpoint.ts';
-import { consistencyProof } from '../../src/log/consistency.ts';
-import { inclusionProof } from '../../src/log/inclusion.ts';
 import { ecdsaKeyId } from '../../src/log/keys.ts';
-import { leafHash, nodeHash } from '../../src/log/merkle.ts';
 import { type NoteSignature, printNote } from '../../src/log/note.ts';
-import { CompactRange } from '../../src/log/range.ts';
 import type { RawFresh } from '../../src/verify/fresh.ts';
-import type { RawAnchor, RawEntry, RawEvidence } from '../../src/verify/gather.ts';
+import type { RawEvidence } from '../../src/verify/gather.ts';
 import { TRUST_SCHEMA } from '../../src/verify/trust.ts';
-import { type Issued, issue, type Keys, keyPair, makeCrl, signRaw, type Wish } from './authority.ts';
+import { issue, makeCrl, signRaw } from './authority.ts';
 
-const T0 = Date.UTC(2026, 5, 1);
-export const FLEET = 'fleet';
-export const HOST = 'host-1';
-const EPOCH = 7n;
-export const PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];
-export const POLICIES = ['2.23.133.11.1.1', '2.23.133.11.1.2', '2.23.133.11.1.3'];
-
-/** Value of a PCR in the forged machine. */
-export const pcrValue = (i: number): string =>
-  i === 8 || i === 9 ? '0'.repeat(64) : (i + 0x11).toString(16).repeat(32);
-
-/** Keys and authorities, made once: making them is the slow part and no vector changes them. */
-export interface World {
-  readonly ak: Keys;
-  readonly record: Keys;
-  readonly storage: Keys;
-  readonly other: Keys;
-  readonly root: Issued;
-  readonly middle: Issued;
-}
-let made: Promise<World> | undefined;
-export function world(): Promise<World> {
-  made ??= (async () => {
-    const [ak, record, storage, other] = await Promise.all([keyPair(), keyPair(), keyPair(), keyPair()]);
-    const root = await issue({ subject: 'root', ca: {} });
-    const middle = await issue({ issuer: root, subject: 'middle', ca: { pathLength: 0 } });
-    return { ak, record, storage, other, root, middle };
-  })();
-  return made;
-}
-
-type Alter<T> = (value: T, w: World) => T;
-
-/** What a vector may change. Each hook sees the valid value and gives the one that is used. */
-export interface Hooks {
-  readonly origin?: string;
-  readonly akPublic?: Alter<EccPublic>;
-  readonly storagePublic?: Alter<EccPublic>;
-  readonly recordPublic?: Alter<EccPublic>;
-  readonly nvPublic?: Alter<NvPublic>;
-  readonly certify?: Alter<Attest>;
-  readonly genesisCounter?: Alter<Attest>;
-  readonly anchorAttest?: (a: Attest, which: 'previous' | 'covering') => Attest;
-  readonly genesis?: Alter<Body<'genesis'>>;
-  readonly boot?: Alter<Body<'boot'>>;
-  readonly execution?: Alter<JsonObject>;
-  readonly anchor?: (a: JsonObject, which: 'previous' | 'covering') => JsonObject;
-  /** The frame of every predicate; `at` is the index in the log. */
-  readonly frame?: (f: JsonObject, at: number) => JsonObject;
-  /** Whether the counter and its anchors exist. */
-  readonly counterless?: boolean;
-  /** The bytes of every entry, last thing before they go into the tree. */
-  readonly entry?: (entry: Uint8Array, at: number) => Uint8Array;
-  readonly header?: Alter<SealHeader>;
-  readonly quote?: Alter<Attest>;
-  /** Key that signs the seal. */
-  readonly sealKey?: Alter<Keys>;
-  readonly sealSignature?: Alter<TpmSignature>;
-  /** PCR values of the machine: quoted, in the bundle and on the allow-list. */
-  readonly values?: Alter<Record<string, string>>;
-  /** PCR values that the bundle gives. */
-  readonly pcrs?: Alter<Record<string, string>>;
-  readonly anchorValue?: (value: bigint, which: 'previous' | 'covering') => bigint;
-  readonly lines?: (lines: NoteSignature[], w: World) => NoteSignature[];
-  readonly certificate?: Alter<Wish>;
-  readonly chain?: (chain: Uint8Array[], w: World) => Uint8Array[] | Promise<Uint8Array[]>;
-  readonly crls?: (crls: Uint8Array[], w: World) => Uint8Array[] | Promise<Uint8Array[]>;
-  readonly trust?: (t: JsonObject, w: World) => JsonObject | Promise<JsonObject>;
-  readonly raw?: Alter<RawEvidence>;
-  readonly freshNonce?: Alter<Uint8Array>;
-  readonly freshQuote?: Alter<Attest>;
-  readonly freshCounter?: Alter<Attest>;
-  readonly fresh?: Alter<RawFresh>;
-}
-
-export interface Forged {
-  readonly raw: RawEvidence;
-  readonly trust: JsonObject;
-  /** The answer to NONCE of the same host. */
-  readonly fresh: RawFresh;
-}
-
-/** The auditor's nonce. */
-export const NONCE = new Uint8Array(32).fill(0x5a);
-
-const same = <T>(v: T): T => v;
-
-function eccPublic(keys: Keys, attributes: EccPublic['attributes'], over: Partial<EccPublic>): EccPublic {
-  const point = keys.spki.subarray(-64);
-  return {
-    type: 'ecc',
-    nameAlg: ALG_SHA256,
-    attributes,
-    authPolicy: new Uint8Array(),
-    symmetric: null,
-    scheme: null,
-    curve: CURVE_P256,
-    kdf: null,
-    x: point.slice(0, 32),
-    y: point.slice(32),
-    ...over,
-  };
-}
-
-const FLAGS = ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'userWithAuth', 'noDA'] as const;
+import { type AnchorSeed, createForgedLog } from './forgedlog.ts';
+import { createForgedTpm } from './forgedtpm.ts';
+import {
+  type Alter,
+  EPOCH,
+  FLEET,
+  type Forged,
+  HOST,
+  type Hooks,
+  NONCE,
+  PCRS,
+  POLICIES,
+  pcrValue,
+  same,
+  T0,
+  world,
+} from './hooks.ts';
 
 /** A bundle in parts and the trust file that accepts it, with the changes asked for. */
 export async function forge(hooks: Hooks = {}): Promise<Forged> {
@@ -169,97 +58,26 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
   const origin = hooks.origin ?? `${FLEET}/${HOST}/${EPOCH}`;
   const alter = <T>(hook: Alter<T> | undefined, value: T): T => (hook ?? same)(value, w);
 
-  const sha256 = { alg: ALG_ECDSA, hash: ALG_SHA256 };
-  const akPublic = printPublic(
-    alter(
-      hooks.akPublic,
-      eccPublic(w.ak, makeAttributes(...FLAGS, 'restricted', 'sign'), { scheme: sha256 }),
-    ),
-  );
-  const storagePublic = printPublic(
-    alter(
-      hooks.storagePublic,
-      eccPublic(w.storage, makeAttributes(...FLAGS, 'restricted', 'decrypt'), {
-        symmetric: { alg: ALG_AES, keyBits: 128, mode: ALG_CFB },
-      }),
-    ),
-  );
-  const recordPublic = printPublic(
-    alter(hooks.recordPublic, eccPublic(w.record, makeAttributes(...FLAGS, 'sign'), { scheme: sha256 })),
-  );
-  const nvPublic = printNvPublic(
-    alter(hooks.nvPublic, {
-      nvIndex: 0x01_80_00_10,
-      nameAlg: ALG_SHA256,
-      attributes: makeNvAttributes(NT_COUNTER, 'authWrite', 'authRead', 'noDA', 'written'),
-      authPolicy: new Uint8Array(),
-      dataSize: 8,
-    }),
-  );
-  const storageQn = qualifiedName(RH_ENDORSEMENT, publicName(storagePublic));
-  const akQn = qualifiedName(storageQn, publicName(akPublic));
-  const attestOf = (type: number, extraData: Uint8Array, attested: Attested, clock: bigint): Attest => ({
-    magic: ATTEST_MAGIC,
-    type,
-    qualifiedSigner: akQn,
-    extraData,
-    clockInfo: { clock, resetCount: 3, restartCount: 1, safe: true },
-    firmwareVersion: 0x2019_1023n,
-    attested,
-  });
-  const sign = async (
-    a: Attest,
-    keys: Keys = w.ak,
-  ): Promise<{ attest: Uint8Array; signature: TpmSignature }> => {
-    const attest = printAttest(a);
-    const raw = await signRaw(keys, attest);
-    return { attest, signature: { alg: 'ecdsa', hash: ALG_SHA256, r: raw.slice(0, 32), s: raw.slice(32) } };
-  };
-  const certified = async (a: Attest) => {
-    const { attest, signature } = await sign(a);
-    return { attest: toBase64(attest), signature: toBase64(printSignature(signature)) };
-  };
-  const nv = (value: bigint): Attested => ({
-    kind: 'nv',
-    indexName: nvName(nvPublic),
-    offset: 0,
-    contents: u64(value),
-  });
+  const {
+    akPublic,
+    storagePublic,
+    recordPublic,
+    nvPublic,
+    recordName,
+    recordQn,
+    attestOf,
+    sign,
+    certified,
+    nv,
+  } = createForgedTpm(hooks, w);
 
-  // The log, entry by entry.
-  const entries: Uint8Array[] = [];
-  const digests: Uint8Array[] = [];
-  const range = new CompactRange();
-  const nodes = new Map<string, Uint8Array>();
-  const add = (kind: Parameters<typeof buildEntry>[0], body: unknown, boot?: Uint8Array): void => {
-    const at = entries.length;
-    const frame = {
-      log: origin,
-      timeMs: T0 + at * 1000,
-      ...(boot === undefined ? {} : { boot: toHex(boot) }),
-      ...(hooks.frame?.({}, at) as object),
-    };
-    const built = buildEntry(kind as 'gap', body as Body<'gap'>, {
-      id: `01JABCDEFGHJKMNPQRSTVWXY${String(10 + at)}`,
-      salt: new Uint8Array(16).fill(at),
-      ...frame,
-    });
-    const entry = (hooks.entry ?? same)(built.entry, at);
-    entries.push(entry);
-    digests.push(built.recordDigest);
-    range.append(leafHash(entry), (level, index, hash) => nodes.set(`${level}/${index}`, hash));
-  };
-  const node = (level: number, index: number): Uint8Array => {
-    const found = nodes.get(`${level}/${index}`);
-    return found ?? nodeHash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1));
-  };
+  const { add, entries, digests, range, raw, rawAnchor } = createForgedLog(hooks, origin);
 
   const empty = printCheckpoint({ origin, size: 0, root: range.root() });
-  const recordQn = qualifiedName(storageQn, publicName(recordPublic));
   const certify = attestOf(
     ATTEST_CERTIFY,
     keyExtraData(1, origin),
-    { kind: 'certify', name: publicName(recordPublic), qualifiedName: recordQn },
+    { kind: 'certify', name: recordName, qualifiedName: recordQn },
     500n,
   );
   const genesisCounter = attestOf(ATTEST_NV, anchorExtraData(ZERO32, empty), nv(EPOCH), 600n);
@@ -297,7 +115,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
   );
   const boot = digests[1] as Uint8Array;
 
-  const anchors: RawAnchorSeed[] = [];
+  const anchors: AnchorSeed[] = [];
   const anchor = async (which: 'previous' | 'covering', usual: bigint, prev: Uint8Array): Promise<void> => {
     const value = hooks.anchorValue?.(usual, which) ?? usual;
     const checkpoint = { size: range.size, root: range.root() };
@@ -399,15 +217,6 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     printNote({ text, signatures: (hooks.lines ?? ((l) => l))(lines, w) }),
   );
 
-  const raw = async (at: number): Promise<RawEntry> => ({
-    entry: entries[at] as Uint8Array,
-    index: at,
-    hashes: await inclusionProof(at, size, node),
-  });
-  const rawAnchor = async (seed: RawAnchorSeed | undefined): Promise<RawAnchor | undefined> =>
-    seed === undefined
-      ? undefined
-      : { ...(await raw(seed.at)), consistency: await consistencyProof(seed.from, size, node) };
   const [previousAnchor, covering] = [await rawAnchor(anchors[0]), await rawAnchor(anchors[1])];
   const crls = [await makeCrl(w.middle, []), await makeCrl(w.root, [])];
   const chain = [leaf.certificate.der, w.middle.certificate.der];
@@ -467,11 +276,6 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     trust: await (hooks.trust ?? ((t) => t))(trust, w),
     fresh: alter(hooks.fresh, fresh),
   };
-}
-
-interface RawAnchorSeed {
-  readonly at: number;
-  readonly from: number;
 }
 
 /** Flips the lowest bit of one byte. */

@@ -5,8 +5,23 @@ import { broken, got } from '../../src/verify/outcome.ts';
 import { exitStatus, type Report } from '../../src/verify/report.ts';
 import { CHECKS } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
-import { forge, type Hooks } from '../kit/forge.ts';
-import { VECTORS } from './vectors.ts';
+import { forge } from '../kit/forge.ts';
+import type { Hooks } from '../kit/hooks.ts';
+import { ANCHORS_VECTORS } from './vectors/anchors.ts';
+import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
+import { ENTRIES_VECTORS } from './vectors/entries.ts';
+import { KEYS_VECTORS } from './vectors/keys.ts';
+import { MACHINE_VECTORS } from './vectors/machine.ts';
+import { SEAL_VECTORS } from './vectors/seal.ts';
+
+const VECTORS = [
+  ...ENTRIES_VECTORS,
+  ...SEAL_VECTORS,
+  ...CERTIFICATE_VECTORS,
+  ...KEYS_VECTORS,
+  ...MACHINE_VECTORS,
+  ...ANCHORS_VECTORS,
+];
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
   const { raw, trust } = await forge(hooks);

@@ -11,7 +11,8 @@ import { FRESH_NOW, FRESH_STATE } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
 import { verifyBundle, verifyFresh } from '../../src/verify/verify.ts';
 import { freshOf } from '../kit/bundled.ts';
-import { flip, forge, type Hooks, NONCE } from '../kit/forge.ts';
+import { flip, forge } from '../kit/forge.ts';
+import { type Hooks, NONCE } from '../kit/hooks.ts';
 import { createMemo } from '../kit/memo.ts';
 
 async function answered(hooks: Hooks, nonce: Uint8Array = NONCE): Promise<Report> {

@@ -8,7 +8,8 @@ import { got } from '../../src/verify/outcome.ts';
 import { printReport, type Report } from '../../src/verify/report.ts';
 import { printText } from '../../src/verify/text.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
-import { forge, type Hooks } from '../kit/forge.ts';
+import { forge } from '../kit/forge.ts';
+import type { Hooks } from '../kit/hooks.ts';
 
 async function judged(hooks: Hooks, over: JsonObject = {}): Promise<Report> {
   const { raw, trust } = await forge(hooks);

@@ -3,7 +3,8 @@ import { toBase64, utf8 } from '../../src/core/bytes.ts';
 import { AttestdError } from '../../src/core/errors.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
-import { forge, world } from '../kit/forge.ts';
+import { forge } from '../kit/forge.ts';
+import { world } from '../kit/hooks.ts';
 
 let valid: JsonObject;
 beforeAll(async () => {

@@ -1,0 +1,56 @@
+/** The log of a forged host: entries in a real tree, with their proofs under its last size. */
+import { toHex } from '../../src/core/bytes.ts';
+import { type Body, buildEntry } from '../../src/evidence/record.ts';
+import { consistencyProof } from '../../src/log/consistency.ts';
+import { inclusionProof } from '../../src/log/inclusion.ts';
+import { leafHash, nodeHash } from '../../src/log/merkle.ts';
+import { CompactRange } from '../../src/log/range.ts';
+import type { RawAnchor, RawEntry } from '../../src/verify/gather.ts';
+import { type Hooks, same, T0 } from './hooks.ts';
+
+/** Index of an anchor entry, and the size that it anchors. */
+export interface AnchorSeed {
+  readonly at: number;
+  readonly from: number;
+}
+
+/** An empty log; `add` appends a record built the usual way. */
+export function createForgedLog(hooks: Hooks, origin: string) {
+  const entries: Uint8Array[] = [];
+  const digests: Uint8Array[] = [];
+  const range = new CompactRange();
+  const nodes = new Map<string, Uint8Array>();
+  const add = (kind: Parameters<typeof buildEntry>[0], body: unknown, boot?: Uint8Array): void => {
+    const at = entries.length;
+    const frame = {
+      log: origin,
+      timeMs: T0 + at * 1000,
+      ...(boot === undefined ? {} : { boot: toHex(boot) }),
+      ...(hooks.frame?.({}, at) as object),
+    };
+    const built = buildEntry(kind as 'gap', body as Body<'gap'>, {
+      id: `01JABCDEFGHJKMNPQRSTVWXY${String(10 + at)}`,
+      salt: new Uint8Array(16).fill(at),
+      ...frame,
+    });
+    const entry = (hooks.entry ?? same)(built.entry, at);
+    entries.push(entry);
+    digests.push(built.recordDigest);
+    range.append(leafHash(entry), (level, index, hash) => nodes.set(`${level}/${index}`, hash));
+  };
+  const node = (level: number, index: number): Uint8Array => {
+    const found = nodes.get(`${level}/${index}`);
+    return found ?? nodeHash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1));
+  };
+
+  const raw = async (at: number): Promise<RawEntry> => ({
+    entry: entries[at] as Uint8Array,
+    index: at,
+    hashes: await inclusionProof(at, entries.length, node),
+  });
+  const rawAnchor = async (seed: AnchorSeed | undefined): Promise<RawAnchor | undefined> =>
+    seed === undefined
+      ? undefined
+      : { ...(await raw(seed.at)), consistency: await consistencyProof(seed.from, entries.length, node) };
+  return { add, entries, digests, range, raw, rawAnchor };
+}

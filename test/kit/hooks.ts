@@ -1,0 +1,99 @@
+/** What a forged host is made of, and every place where a test may change it before the layers above are made. */
+import type { JsonObject } from '../../src/core/json.ts';
+import type { Body } from '../../src/evidence/record.ts';
+import type { SealHeader } from '../../src/evidence/seal.ts';
+import type { Attest } from '../../src/evidence/tpm/attest.ts';
+import type { NvPublic } from '../../src/evidence/tpm/nv.ts';
+import type { EccPublic } from '../../src/evidence/tpm/public.ts';
+import type { TpmSignature } from '../../src/evidence/tpm/signature.ts';
+import type { NoteSignature } from '../../src/log/note.ts';
+import type { RawFresh } from '../../src/verify/fresh.ts';
+import type { RawEvidence } from '../../src/verify/gather.ts';
+import { type Issued, issue, type Keys, keyPair, type Wish } from './authority.ts';
+
+export const T0 = Date.UTC(2026, 5, 1);
+export const FLEET = 'fleet';
+export const HOST = 'host-1';
+export const EPOCH = 7n;
+export const PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14];
+export const POLICIES = ['2.23.133.11.1.1', '2.23.133.11.1.2', '2.23.133.11.1.3'];
+
+/** Value of a PCR in the forged machine. */
+export const pcrValue = (i: number): string =>
+  i === 8 || i === 9 ? '0'.repeat(64) : (i + 0x11).toString(16).repeat(32);
+
+/** Keys and authorities, made once: making them is the slow part and no vector changes them. */
+export interface World {
+  readonly ak: Keys;
+  readonly record: Keys;
+  readonly storage: Keys;
+  readonly other: Keys;
+  readonly root: Issued;
+  readonly middle: Issued;
+}
+let made: Promise<World> | undefined;
+export function world(): Promise<World> {
+  made ??= (async () => {
+    const [ak, record, storage, other] = await Promise.all([keyPair(), keyPair(), keyPair(), keyPair()]);
+    const root = await issue({ subject: 'root', ca: {} });
+    const middle = await issue({ issuer: root, subject: 'middle', ca: { pathLength: 0 } });
+    return { ak, record, storage, other, root, middle };
+  })();
+  return made;
+}
+
+export type Alter<T> = (value: T, w: World) => T;
+
+/** What a vector may change. Each hook sees the valid value and gives the one that is used. */
+export interface Hooks {
+  readonly origin?: string;
+  readonly akPublic?: Alter<EccPublic>;
+  readonly storagePublic?: Alter<EccPublic>;
+  readonly recordPublic?: Alter<EccPublic>;
+  readonly nvPublic?: Alter<NvPublic>;
+  readonly certify?: Alter<Attest>;
+  readonly genesisCounter?: Alter<Attest>;
+  readonly anchorAttest?: (a: Attest, which: 'previous' | 'covering') => Attest;
+  readonly genesis?: Alter<Body<'genesis'>>;
+  readonly boot?: Alter<Body<'boot'>>;
+  readonly execution?: Alter<JsonObject>;
+  readonly anchor?: (a: JsonObject, which: 'previous' | 'covering') => JsonObject;
+  /** The frame of every predicate; `at` is the index in the log. */
+  readonly frame?: (f: JsonObject, at: number) => JsonObject;
+  /** Whether the counter and its anchors exist. */
+  readonly counterless?: boolean;
+  /** The bytes of every entry, last thing before they go into the tree. */
+  readonly entry?: (entry: Uint8Array, at: number) => Uint8Array;
+  readonly header?: Alter<SealHeader>;
+  readonly quote?: Alter<Attest>;
+  /** Key that signs the seal. */
+  readonly sealKey?: Alter<Keys>;
+  readonly sealSignature?: Alter<TpmSignature>;
+  /** PCR values of the machine: quoted, in the bundle and on the allow-list. */
+  readonly values?: Alter<Record<string, string>>;
+  /** PCR values that the bundle gives. */
+  readonly pcrs?: Alter<Record<string, string>>;
+  readonly anchorValue?: (value: bigint, which: 'previous' | 'covering') => bigint;
+  readonly lines?: (lines: NoteSignature[], w: World) => NoteSignature[];
+  readonly certificate?: Alter<Wish>;
+  readonly chain?: (chain: Uint8Array[], w: World) => Uint8Array[] | Promise<Uint8Array[]>;
+  readonly crls?: (crls: Uint8Array[], w: World) => Uint8Array[] | Promise<Uint8Array[]>;
+  readonly trust?: (t: JsonObject, w: World) => JsonObject | Promise<JsonObject>;
+  readonly raw?: Alter<RawEvidence>;
+  readonly freshNonce?: Alter<Uint8Array>;
+  readonly freshQuote?: Alter<Attest>;
+  readonly freshCounter?: Alter<Attest>;
+  readonly fresh?: Alter<RawFresh>;
+}
+
+export interface Forged {
+  readonly raw: RawEvidence;
+  readonly trust: JsonObject;
+  /** The answer to NONCE of the same host. */
+  readonly fresh: RawFresh;
+}
+
+/** The auditor's nonce. */
+export const NONCE = new Uint8Array(32).fill(0x5a);
+
+export const same = <T>(v: T): T => v;
