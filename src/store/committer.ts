@@ -25,6 +25,8 @@ export interface CommitterOptions {
   readonly visit: TileVisitor;
   /** Told of each group once it is durable, before its callers are. */
   readonly durable: (first: number, items: readonly Item[], place: Place) => void;
+  /** A failure elsewhere after which nothing may be acknowledged either. */
+  readonly elsewhere: () => AttestdError | undefined;
 }
 
 export class Committer {
@@ -133,6 +135,7 @@ export class Committer {
 
   /** @throws SHUTTING_DOWN or STORAGE_UNAVAILABLE when nothing can be written */
   check(): void {
+    this.#failed ??= this.#o.elsewhere();
     if (this.#failed !== undefined) throw this.#failed;
     if (this.#closed) throw new AttestdError('SHUTTING_DOWN', 'the store is closed');
   }

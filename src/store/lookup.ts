@@ -15,10 +15,9 @@
  * 'd'                                  → u48 number of full tiles written
  * ```
  */
-import { chmodSync, closeSync, existsSync, openSync, readSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { open, type RootDatabase } from 'lmdb';
 import { ulidTime } from './batch.ts';
+import { type Database, key, keyText, openDatabase, placeAt, placeBytes, u48 } from './database.ts';
 import type { Place } from './segment.ts';
 
 const RUN_MS = 100;
@@ -28,8 +27,6 @@ const FLUSH_KEYS = 8192;
 const RETRY_MS = 1000;
 /** Free bytes without which nothing is written. */
 const MIN_FREE = 32 << 20;
-/** What the first meta page of an lmdb file begins with, behind its page header. */
-const LMDB_MAGIC = 0xbeefc0de;
 
 /** How far an index goes. */
 export interface Mark {
@@ -66,54 +63,9 @@ interface Pending {
 
 const nothing = (): Pending => ({ places: [], runs: [], keys: new Map(), seals: [], mark: undefined });
 
-function key(kind: string, ...numbers: number[]): Buffer {
-  const b = Buffer.alloc(1 + 6 * numbers.length);
-  b.write(kind, 'latin1');
-  for (const [i, n] of numbers.entries()) b.writeUIntBE(n, 1 + 6 * i, 6);
-  return b;
-}
-
-/** A number below 2^48. */
-function u48(n: number): Buffer {
-  const b = Buffer.alloc(6);
-  b.writeUIntBE(n, 0, 6);
-  return b;
-}
-
-function placeBytes({ ordinal, offset }: Place): Buffer {
-  const b = Buffer.alloc(8);
-  b.writeUInt32BE(ordinal);
-  b.writeUInt32BE(offset, 4);
-  return b;
-}
-
-const placeAt = (b: Buffer, at: number): Place => ({
-  ordinal: b.readUInt32BE(at),
-  offset: b.readUInt32BE(at + 4),
-});
-
-/** Whether there is no file yet, or one that begins as an lmdb file does. */
-function isIndex(path: string): boolean {
-  if (!existsSync(path)) return true;
-  const b = Buffer.alloc(28);
-  const fd = openSync(path, 'r');
-  readSync(fd, b, 0, b.length, 0);
-  closeSync(fd);
-  // The page header has 24 bytes in this version of lmdb, 16 in others.
-  return b.readUInt32LE(24) === LMDB_MAGIC || b.readUInt32LE(16) === LMDB_MAGIC;
-}
-
-/** u32 uid and the first half of the key's digest, as text for a Map. */
-function keyText(uid: number, digest: Uint8Array): string {
-  const b = Buffer.alloc(20);
-  b.writeUInt32BE(uid);
-  b.set(digest.subarray(0, 16), 4);
-  return b.toString('latin1');
-}
-
 export class Lookup {
   readonly #path: string;
-  readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #db: Database;
   readonly #warn: (what: string, cause: unknown) => void;
   #pending: Pending = nothing();
   /** What is being written; empty when nothing is. */
@@ -128,11 +80,7 @@ export class Lookup {
   #short = false;
   #run: TimedRun | undefined;
 
-  private constructor(
-    path: string,
-    db: RootDatabase<Buffer, Buffer>,
-    warn: (what: string, cause: unknown) => void,
-  ) {
+  private constructor(path: string, db: Database, warn: (what: string, cause: unknown) => void) {
     this.#path = path;
     this.#db = db;
     this.#warn = warn;
@@ -140,29 +88,9 @@ export class Lookup {
     this.#tiles = tiles?.length === 6 ? tiles.readUIntBE(0, 6) : 0;
   }
 
-  /**
-   * Opens the index. One that is none, or at which an earlier opening died, is thrown away and begun anew: lmdb
-   * trusts its file, and a damaged one can end the process, which must not happen at every start.
-   */
+  /** Opens the index at `path`, or begins it. */
   static open(path: string, warn: (what: string, cause: unknown) => void): Lookup {
-    const opening = `${path}.opening`;
-    if (existsSync(opening) || !isIndex(path)) {
-      warn('the index cannot be used and is made anew', undefined);
-      for (const name of [path, `${path}-lock`]) rmSync(name, { force: true });
-    }
-    closeSync(openSync(opening, 'w', 0o600));
-    const options = {
-      path,
-      noSubdir: true,
-      keyEncoding: 'binary',
-      encoding: 'binary',
-      maxReaders: 16,
-    } as const;
-    const lookup = new Lookup(path, open<Buffer, Buffer>(options), warn);
-    lookup.mark();
-    for (const name of [path, `${path}-lock`]) chmodSync(name, 0o600);
-    rmSync(opening, { force: true });
-    return lookup;
+    return new Lookup(path, openDatabase(path, warn), warn);
   }
 
   /** How far the index goes on disk; undefined for an empty one. */

@@ -21,11 +21,11 @@ import { catchUp } from './indexing.ts';
 import { layoutOf, listSegments } from './layout.ts';
 import { Lookup } from './lookup.ts';
 import { Publisher } from './publish.ts';
-import { type Dropped, mend } from './recover.ts';
-import { readTail, type Tail } from './replay.ts';
+import { describe, mend } from './recover.ts';
+import { readTail } from './replay.ts';
 import { encodeSegmentHead, segmentName, type Tip } from './segment.ts';
 import { SEGMENT_BYTES, Segments } from './segments.ts';
-import { type Recovered, Store } from './store.ts';
+import { Store } from './store.ts';
 import { Tiles } from './tiles.ts';
 import { Wal } from './wal.ts';
 
@@ -161,6 +161,7 @@ async function build(
     segments,
     tip,
     visit: (level, n, tile) => tiles.keep(level, n, tile),
+    elsewhere: () => checkpoint.failed,
     durable(first, items, place) {
       lookup.addFrame(first, place);
       for (let i = 0; i < items.length; i++) {
@@ -187,19 +188,4 @@ async function build(
   });
   for (const index of tail.forgets) await store.forget(index);
   return store;
-}
-
-function describe({ tip }: Tail, dropped: Dropped | undefined): Recovered {
-  const { edge, lastSeal, lastBoot, lastAnchor, intents } = tip;
-  const from = lastSeal?.size ?? 0;
-  return {
-    size: edge.size,
-    root: Uint8Array.from(edge.root()),
-    openIntents: [...intents],
-    ...(lastSeal === undefined ? {} : { lastSeal }),
-    ...(lastBoot === undefined ? {} : { lastBoot }),
-    ...(lastAnchor === undefined ? {} : { lastAnchor }),
-    ...(from < edge.size ? { unsealed: { from, size: edge.size } } : {}),
-    ...(dropped === undefined ? {} : { dropped }),
-  };
 }

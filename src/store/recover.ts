@@ -16,13 +16,31 @@
 import { unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Disk, syncDirectory } from './disk.ts';
+import type { Intent } from './intent.ts';
 import type { Tail } from './replay.ts';
+import type { Sealed } from './seal.ts';
+import type { Marked } from './segment.ts';
 
 /** Bytes of a write that was never acknowledged. */
 export interface Dropped {
   readonly segment: string;
   readonly offset: number;
   readonly bytes: number;
+}
+
+/** What the log was when it was opened. */
+export interface Recovered {
+  readonly size: number;
+  readonly root: Uint8Array;
+  readonly lastSeal?: Sealed;
+  readonly lastBoot?: Marked;
+  readonly lastAnchor?: Marked & { readonly counter: bigint };
+  /** Announced and not known to have been done. */
+  readonly openIntents: readonly Intent[];
+  /** Entries that were durable but not sealed when the previous run ended. */
+  readonly unsealed?: { readonly from: number; readonly size: number };
+  /** Bytes of an unacknowledged write that were discarded. */
+  readonly dropped?: Dropped;
 }
 
 /**
@@ -44,4 +62,20 @@ export async function mend(tail: Tail, disk: Disk): Promise<Dropped | undefined>
     await file.close();
   }
   return { segment: segment.path, offset: point.offset, bytes: torn };
+}
+
+/** What callers are told of the start. */
+export function describe({ tip }: Tail, dropped: Dropped | undefined): Recovered {
+  const { edge, lastSeal, lastBoot, lastAnchor, intents } = tip;
+  const from = lastSeal?.size ?? 0;
+  return {
+    size: edge.size,
+    root: Uint8Array.from(edge.root()),
+    openIntents: [...intents],
+    ...(lastSeal === undefined ? {} : { lastSeal }),
+    ...(lastBoot === undefined ? {} : { lastBoot }),
+    ...(lastAnchor === undefined ? {} : { lastAnchor }),
+    ...(from < edge.size ? { unsealed: { from, size: edge.size } } : {}),
+    ...(dropped === undefined ? {} : { dropped }),
+  };
 }

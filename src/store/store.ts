@@ -13,49 +13,13 @@ import { inclusionProof } from '../log/inclusion.ts';
 import { checkIndex, checkSize } from '../log/position.ts';
 import { levelExtent, type Tile } from '../log/tile.ts';
 import { ERASED, type Item, putUlid } from './batch.ts';
-import type { CheckpointFile } from './checkpoint.ts';
-import type { Committer } from './committer.ts';
 import { WIDTH } from './edge.ts';
 import { TYPE } from './frame.ts';
 import { encodeForget, encodeIntent, type Intent } from './intent.ts';
-import type { Lookup } from './lookup.ts';
-import type { Publisher } from './publish.ts';
-import type { Dropped } from './recover.ts';
-import { brokenHistory, readSealed, type Sealed } from './seal.ts';
-import type { Marked, Tip } from './segment.ts';
-import type { Segments } from './segments.ts';
-import type { Tiles } from './tiles.ts';
-import { openIntent, takeSeal } from './tip.ts';
-import type { Wal } from './wal.ts';
-
-/** What the log was when it was opened. */
-export interface Recovered {
-  readonly size: number;
-  readonly root: Uint8Array;
-  readonly lastSeal?: Sealed;
-  readonly lastBoot?: Marked;
-  readonly lastAnchor?: Marked & { readonly counter: bigint };
-  /** Announced and not known to have been done. */
-  readonly openIntents: readonly Intent[];
-  /** Entries that were durable but not sealed when the previous run ended. */
-  readonly unsealed?: { readonly from: number; readonly size: number };
-  /** Bytes of an unacknowledged write that were discarded. */
-  readonly dropped?: Dropped;
-}
-
-/** The parts that openStore puts together. */
-export interface StoreParts {
-  readonly tip: Tip;
-  readonly recovered: Recovered;
-  readonly wal: Wal;
-  readonly tiles: Tiles;
-  readonly lookup: Lookup;
-  readonly publisher: Publisher;
-  readonly segments: Segments;
-  readonly committer: Committer;
-  readonly checkpoint: CheckpointFile;
-  readonly release: () => void;
-}
+import type { StoreParts } from './parts.ts';
+import type { Recovered } from './recover.ts';
+import { readSealed, type Sealed } from './seal.ts';
+import { openIntent, sealFault, takeSeal } from './tip.ts';
 
 const refuse = (why: string) => new AttestdError('SEAL_REFUSED', why);
 
@@ -127,13 +91,8 @@ export class Store {
     return committer.control(async () => {
       const sealed = readSealed(note, this.origin);
       const { size, seq, bootIndex } = sealed;
-      if (size > this.size) throw refuse(`${size} entries, of which ${this.size} are durable`);
-      if (!equal(sealed.root, this.rootAt(size))) throw refuse(`the root of ${size} entries is another`);
-      const broken = brokenHistory(tip.lastSeal, sealed);
-      if (broken !== undefined) throw refuse(broken);
-      const intent = tip.intents.find((i) => i.kind === 'seal');
-      if (intent !== undefined && (intent.seq !== seq || intent.size !== size))
-        throw refuse(`the open intent is seq ${intent.seq} over ${intent.size} entries`);
+      const fault = sealFault(tip, sealed, this.size, (n) => this.rootAt(n));
+      if (fault !== undefined) throw refuse(fault);
       const place = await committer.writeControl(TYPE.seal, sealed.note);
       takeSeal(tip, { ...sealed, place });
       lookup.addSeal({ size, seq, bootIndex, place });

