@@ -5,21 +5,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestdError } from '../core/errors.ts';
 import { type Addon, loadAddon } from '../native/addon.ts';
-import type { TpmNativeError } from '../native/error.ts';
 import type { Clock } from '../native/tpm.ts';
 import { type ClockInfo, createEpochs, type EpochChange } from './epoch.ts';
-import { faultOf, isNative, publicError } from './fault.ts';
+import { isNative } from './fault.ts';
 import { createLink, type Link, type LinkSettings } from './link.ts';
+import { createMend, type Patient } from './mend.ts';
 import { createTurns } from './turn.ts';
 import type { RunOptions, Work } from './work.ts';
-
-const FIRST_WAIT_MS = 5;
-const LONGEST_WAIT_MS = 2000;
-/** A TPM that is away is looked for more often: the next success is to come within a second of its return. */
-const LONGEST_ABSENCE_MS = 200;
-const LEAST_TRY_MS = 250;
-/** A context that is poisoned again and again within one operation is not worth more. */
-const MAX_REBUILDS = 4;
 
 export interface TpmOptions {
   /** TCTI configuration: `device:/dev/tpmrm0`, `swtpm:path=/run/x.sock`, `tabrmd:`. */
@@ -79,7 +71,6 @@ function isExclusive(tcti: string): boolean {
 /** Opens the TPM and reads its clock. @throws TPM_UNAVAILABLE when it does not answer before the deadline */
 export async function openTpm(options: TpmOptions): Promise<Tpm> {
   const addon = options.addon ?? loadAddon();
-  const jitter = options.jitter ?? Math.random;
   const turns = createTurns(options.queue ?? 256);
   const epochs = createEpochs();
   const settings: LinkSettings = { sessions: options.sessions ?? 'salted', storageName: null };
@@ -116,57 +107,20 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
     return now !== null && epochs.observe(now) !== null;
   };
 
+  const patient: Patient = {
+    link: () => link,
+    discard,
+    isReset,
+    exclusive: isExclusive(options.tcti),
+    jitter: options.jitter ?? Math.random,
+  };
+
   const run = async <T>(
     op: (work: Work) => Promise<T>,
     { deadlineMs = options.deadlineMs, urgency = 'control' }: RunOptions = {},
   ): Promise<T> => {
     const end = performance.now() + deadlineMs;
-    // A try that has no time to end would look like a TPM that hangs.
-    const reserve = Math.min(LEAST_TRY_MS, deadlineMs / 4);
-    let waits = 0;
-    let rebuilds = 0;
-    let flushed = false;
-    let swept = false;
-
-    /** Mends what can be mended; says how long to wait. @throws the public error when nothing helps */
-    const mend = async (e: TpmNativeError): Promise<number> => {
-      const fault = faultOf(e);
-      switch (fault) {
-        case 'busy':
-        case 'starting':
-        case 'stalled':
-          break;
-        case 'absent':
-          await discard();
-          break;
-        case 'poisoned':
-          await discard();
-          if (++rebuilds > MAX_REBUILDS) throw publicError(e);
-          break;
-        case 'memory':
-        case 'stale':
-        case 'other':
-          if (link === null) throw publicError(e);
-          if (fault === 'memory' && flushed && !swept && isExclusive(options.tcti)) {
-            swept = true;
-            await link.sweep();
-            return 0;
-          }
-          if (flushed) throw publicError(e);
-          if (fault === 'other' && !(link.occupied && (await isReset(link)))) throw publicError(e);
-          if (fault === 'stale') await isReset(link);
-          flushed = true;
-          await link.flushAll();
-          return 0;
-        default:
-          throw publicError(e);
-      }
-      const longest = fault === 'busy' ? LONGEST_WAIT_MS : LONGEST_ABSENCE_MS;
-      const wait = Math.min(longest, FIRST_WAIT_MS * 2 ** waits++) * (0.5 + jitter() / 2);
-      if (performance.now() + wait + reserve >= end) throw publicError(e);
-      return wait;
-    };
-
+    const mend = createMend(patient, deadlineMs, end);
     for (;;) {
       const release = await turns.take(urgency, Math.max(0, end - performance.now()));
       let wait: number;

@@ -41,6 +41,8 @@ export interface FaultProxy {
   clear(): void;
   /** Lets hung commands end: their connections are closed. */
   release(): void;
+  /** Hits that are still to come; Infinity with a fault without `times`. */
+  readonly pending: number;
   /** How many commands of this code (or all) came in. */
   seen(cc?: number): number;
   /** Runs one command of the test's own, past all faults. */
@@ -209,6 +211,9 @@ export async function startProxy(path: string, upstream: string): Promise<FaultP
       release();
     },
     release,
+    get pending() {
+      return faults.reduce((n, l) => n + l.left, 0);
+    },
     seen(cc) {
       if (cc !== undefined) return counts.get(cc) ?? 0;
       let n = 0;

@@ -16,6 +16,8 @@ export interface Host {
   /** The fault proxy. @throws when the TPM was started without */
   readonly proxy: NonNullable<Swtpm['proxy']>;
   identity(): Promise<Identity>;
+  /** Opens the TPM anew, as another process would. */
+  reopen(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -35,6 +37,10 @@ export async function startHost(
       return swtpm.proxy;
     },
     identity: () => createIdentity(host.tpm, { dir }, random),
+    async reopen() {
+      await host.tpm.close();
+      host.tpm = await openTpm({ tcti: swtpm.tcti, deadlineMs: 20_000, ...tpmOptions });
+    },
     async stop() {
       await host.tpm.close();
       await swtpm.stop();
