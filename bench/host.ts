@@ -87,7 +87,7 @@ export async function makeHost(): Promise<Host> {
       for (;;) {
         if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}`);
         const health = await host.get('/v1/health').catch(() => undefined);
-        if (health !== undefined && JSON.stringify(health).includes('"record":true')) break;
+        if (health !== undefined && JSON.stringify(health).includes('"canRecord":true')) break;
         await sleep(5);
       }
       return performance.now() - from;

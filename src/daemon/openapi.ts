@@ -7,7 +7,7 @@ import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
 import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
 import { Count, Hex32, Origin, oneOf, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
-import { LogPath, QuoteBody, RecordPath, RecordQuery, TilePath } from './request.ts';
+import { LogPath, QuoteBody, RecordPath, RecordQuery, SealsQuery, TilePath } from './request.ts';
 
 const Problem = Type.Object(
   {
@@ -143,6 +143,24 @@ export const GET_TILE = {
   headers: Headers,
   params: TilePath,
   response: { 200: { description: 'hashes or entries', ...Bytes('application/octet-stream') }, ...REFUSALS },
+};
+
+export const GET_SEALS = {
+  operationId: 'getSeals',
+  summary: 'Sealed notes of size `from` and above whose seq is over `after`, in order; on the admin socket',
+  headers: Headers,
+  params: LogPath,
+  querystring: SealsQuery,
+  response: {
+    200: json(
+      'at most 256 seals, and where the next page begins if there is one',
+      Type.Object({
+        seals: Type.Array(Type.Object({ size: Count, note: Type.String() })),
+        next: Type.Optional(Type.Object({ from: Count, after: Count })),
+      }),
+    ),
+    ...REFUSALS,
+  },
 };
 
 const Open = Type.Object({}, { additionalProperties: true });

@@ -17,8 +17,8 @@ import { makeFresh } from './fresh.ts';
 import type { Gate } from './gate.ts';
 import { epochOf } from './layout.ts';
 import type { Limits } from './limits.ts';
-import { GET_BUNDLE, GET_CHECKPOINT, GET_RECORD, GET_TILE, POST_QUOTES } from './openapi.ts';
-import { compileSchema, QuoteBody, type RecordPath } from './request.ts';
+import { GET_BUNDLE, GET_CHECKPOINT, GET_RECORD, GET_SEALS, GET_TILE, POST_QUOTES } from './openapi.ts';
+import { compileSchema, QuoteBody, type RecordPath, type SealsQuery } from './request.ts';
 
 export interface ReadingInput {
   readonly gate: Gate;
@@ -27,6 +27,9 @@ export interface ReadingInput {
   /** The open log; the gate is passed before it is asked for. */
   readonly store: () => Store;
 }
+
+/** Seals in one answer. */
+const PAGE = 256;
 
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
   const { gate, certificates, limits } = input;
@@ -111,6 +114,28 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const bytes = input.store().tile(tile);
     return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
   });
+
+  app.get('/v1/log/:epoch/seals', { schema: GET_SEALS }, async (request, reply) => {
+    const engine = await gate.enter();
+    checkEpoch(request, engine.origin);
+    if (!request.caller.admin) throw new AttestdError('FORBIDDEN', 'seals are listed on the admin socket');
+    const page = pageOfSeals(input.store(), request.query as SealsQuery);
+    return reply.header('content-type', 'application/json').send(JSON.stringify(page));
+  });
+}
+
+/** A page of seals. Several may have one size, so a page ends at a size and a seq. */
+function pageOfSeals(log: Store, { from = '0', after = '0' }: SealsQuery) {
+  const seals: { size: number; note: string }[] = [];
+  for (const { size, seq, note } of log.seals(Number(from))) {
+    if (seq <= Number(after)) continue;
+    if (seals.length === PAGE) {
+      const last = seals.at(-1) as { size: number };
+      return { seals, next: { from: last.size, after: seq - 1 } };
+    }
+    seals.push({ size, note: fromUtf8(note) });
+  }
+  return { seals };
 }
 
 function nonceOf(text: string): Uint8Array {

@@ -23,6 +23,10 @@ export const RecordPath = closed({ id: Ulid });
 export type RecordPath = Static<typeof RecordPath>;
 
 export const LogPath = closed({ epoch: Epoch });
+/** Decimal text, because a query is text and is not coerced. */
+const Position = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15})$' });
+export const SealsQuery = closed({ from: Type.Optional(Position), after: Type.Optional(Position) });
+export type SealsQuery = Static<typeof SealsQuery>;
 export const TilePath = closed({ epoch: Epoch, '*': Type.String({ maxLength: 200 }) });
 
 /** One fault of a value, in the words of JSON Schema. */

@@ -15,7 +15,7 @@ import type { AuditedLog, Watch } from './directory.ts';
 
 interface Page {
   readonly seals: readonly { readonly size: number; readonly note: string }[];
-  readonly next?: number;
+  readonly next?: { readonly from: number; readonly after: number };
 }
 
 /** Audits the log in use, up to its newest seal. @throws INTERRUPTED, FORBIDDEN on the socket of callers */
@@ -49,14 +49,16 @@ export async function auditSocket(address: string, watch: Watch): Promise<Audite
 
 async function allSeals(transport: Transport, base: string): Promise<Page['seals'][number][]> {
   const seals: Page['seals'][number][] = [];
-  for (let from: number | undefined = 0; from !== undefined; ) {
-    const page: Page = (await getJson(transport, `${base}/seals?from=${from}`)) as unknown as Page;
+  for (let from = 0, after = 0; ; ) {
+    const page: Page = (await getJson(
+      transport,
+      `${base}/seals?from=${from}&after=${after}`,
+    )) as unknown as Page;
     seals.push(...page.seals);
-    if (page.next !== undefined && page.next <= from)
-      throw new AttestdError('MALFORMED', 'the pages of seals do not advance');
-    from = page.next;
+    if (page.next === undefined) return seals;
+    if (page.next.after <= after) throw new AttestdError('MALFORMED', 'the pages of seals do not advance');
+    ({ from, after } = page.next);
   }
-  return seals;
 }
 
 /** Reads the entries from an index to the end of their bundle; keeps the last bundle, for seals lie close together. */
