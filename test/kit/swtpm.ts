@@ -71,10 +71,18 @@ let exitHook = false;
 function scratch(name: string): string {
   if (!exitHook) {
     exitHook = true;
-    process.on('exit', () => {
+    const clean = () => {
       for (const c of children) c.kill('SIGKILL');
       for (const d of made) rmSync(d, { recursive: true, force: true });
-    });
+    };
+    process.on('exit', clean);
+    // vitest ends its workers by SIGTERM, and a signal runs no exit handler.
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        clean();
+        process.kill(process.pid, signal);
+      });
+    }
   }
   const dir = mkdtempSync(join(tmpdir(), `attestd-${name}-`));
   made.add(dir);
