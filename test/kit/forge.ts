@@ -100,19 +100,17 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     }),
   );
   const values = alter(hooks.values, Object.fromEntries(PCRS.map((i) => [String(i), pcrValue(i)])));
-  add(
-    'boot',
-    alter(hooks.boot, {
-      bootId: '6e3a1c1e-6a0b-4b7e-9a54-1d2f3c4b5a69',
-      reset: { resetCount: 3, restartCount: 1, clock: '1000', safe: true },
-      firmwareVersion: '538513443',
-      pcrs: { sha256: values },
-      selection: PCRS,
-      counter: EPOCH.toString(),
-      firmwareLog: 'absent',
-      daemon: { version: '0.1.0', node: 'v20.20.2' },
-    }),
-  );
+  const bootBody = alter(hooks.boot, {
+    bootId: '6e3a1c1e-6a0b-4b7e-9a54-1d2f3c4b5a69',
+    reset: { resetCount: 3, restartCount: 1, clock: '1000', safe: true },
+    firmwareVersion: '538513443',
+    pcrs: { sha256: values },
+    selection: PCRS,
+    counter: EPOCH.toString(),
+    firmwareLog: 'absent',
+    daemon: { version: '0.1.0', node: 'v20.20.2' },
+  });
+  add('boot', bootBody);
   const boot = digests[1] as Uint8Array;
 
   const anchors: AnchorSeed[] = [];
@@ -174,7 +172,9 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
   };
   add('execution', alter(hooks.execution, execution), boot);
   const recordAt = entries.length - 1;
-  add('gap', { reason: 'test', detail: 'another neighbour' }, boot);
+  if (hooks.rebooted) add('boot', bootBody);
+  else add('gap', { reason: 'test', detail: 'another neighbour' }, boot);
+  const bootAt = hooks.rebooted ? entries.length - 1 : 1;
   if (!hooks.counterless) await anchor('covering', EPOCH + 2n, digests[2] as Uint8Array);
   add('gap', { reason: 'test', detail: 'the last entry' }, boot);
 
@@ -184,7 +184,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
   const header = alter(hooks.header, {
     timeMs: T0 + 60_000,
     seq: 5,
-    bootIndex: 1,
+    bootIndex: bootAt,
     anchorCtr: hooks.counterless ? 0n : EPOCH + 2n,
     prevSeal: new Uint8Array(32).fill(9),
   });
@@ -224,8 +224,8 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     note,
     record: await raw(recordAt),
     genesis: await raw(0),
-    boot: await raw(1),
-    measurements: [await raw(3)],
+    boot: await raw(bootAt),
+    measurements: hooks.rebooted ? [] : [await raw(3)],
     related: [await raw(4)],
     ...(covering === undefined ? {} : { anchor: covering }),
     ...(previousAnchor === undefined ? {} : { previousAnchor }),

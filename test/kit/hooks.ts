@@ -62,6 +62,8 @@ export interface Hooks {
   readonly frame?: (f: JsonObject, at: number) => JsonObject;
   /** Whether the counter and its anchors exist. */
   readonly counterless?: boolean;
+  /** Whether the machine started again behind the record, before anything was sealed. */
+  readonly rebooted?: boolean;
   /** The bytes of every entry, last thing before they go into the tree. */
   readonly entry?: (entry: Uint8Array, at: number) => Uint8Array;
   readonly header?: Alter<SealHeader>;

@@ -30,6 +30,12 @@ describe('levels', () => {
     expect(await judged(hooks, { minimumLevel: 2 })).toMatchObject({ verdict: 'verified', level: 2 });
     expect(await judged(hooks, { minimumLevel: 3 })).toMatchObject({ verdict: 'indeterminate', level: 2 });
   });
+  test('the same with the boot entry of the run that sealed it', async () => {
+    const report = await judged({ rebooted: true }, { minimumLevel: 2 });
+    expect(report).toMatchObject({ verdict: 'verified', level: 2 });
+    expect(status(report, 'boot-run')).toBe('unknown');
+    expect(await judged({ rebooted: true }, { minimumLevel: 3 })).toMatchObject({ verdict: 'indeterminate' });
+  });
   test('a certificate without residency reaches level 1', async () => {
     const hooks: Hooks = { certificate: (c) => ({ ...c, without: ['2.5.29.32'] }) };
     expect(await judged(hooks, { minimumLevel: 1 })).toMatchObject({ verdict: 'verified', level: 1 });

@@ -1,7 +1,7 @@
 /**
- * `boot-link`: the record names the boot entry that is given, which stands before it. `boot-run`: the seal was made
- * in that same run; a record that a later run sealed was durable on a disk that could be written meanwhile, so
- * nothing is known about its environment (design: What a seal proves).
+ * `boot-link`: the boot entry that is given is one, and the record belongs to its run, or stands before it. `boot-run`:
+ * the seal was made in the record's own run. A record that a later run sealed was durable on a disk that could be
+ * written meanwhile: it is recovered, and nothing is known about its environment (design: What a seal proves).
  */
 import { equal, toHex } from '../../core/bytes.ts';
 import { blocked, type CheckDefinition, fail, pass, together, unknown } from '../outcome.ts';
@@ -19,13 +19,12 @@ export const bootLink: CheckDefinition = {
       return fail('What is given as boot entry is none.', 'boot', boot.statement.value.kind);
     }
     if (!e.bootFacts.ok) return fail(`The boot entry cannot be read: ${e.bootFacts.why}.`);
-    if (record.statement.value.kind === 'genesis') return unknown('A genesis entry belongs to no run.');
+    if (boot.index > record.index) return pass('The boot entry is of a run that began after the record.');
     const isBoot = equal(record.digest, boot.digest);
     const named = isBoot ? toHex(boot.digest) : record.statement.value.predicate.boot;
     if (named !== toHex(boot.digest)) {
       return fail('The record names another boot entry.', toHex(boot.digest), String(named));
     }
-    if (boot.index > record.index) return fail('The boot entry stands behind the record.');
     return pass(`The record belongs to the run that entry ${boot.index} begins.`);
   },
 };
@@ -52,11 +51,12 @@ export const bootRun: CheckDefinition = {
         String(sealed),
       );
     }
+    if (sealed > record.index) {
+      return unknown('A later run sealed the record: it was recovered, and its environment is unknown.');
+    }
     if (sealed > boot.index) {
       return unknown(
-        sealed > record.index
-          ? 'The record was sealed by a later run: it was recovered, and its environment is unknown.'
-          : 'The record names an older run than the one that sealed it; its environment is unknown.',
+        'The record names an older run than the one that sealed it; its environment is unknown.',
       );
     }
     return pass('The seal was made in the run of the record.');

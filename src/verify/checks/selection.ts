@@ -18,7 +18,7 @@ export const sealSelection: CheckDefinition = {
       return fail('The quote is not over the SHA-256 bank alone.');
     }
     const quoted = only.pcrs.join(' ');
-    const announced = boot.selection.join(' ');
+    const announced = [...boot.selection].sort((a, b) => a - b).join(' ');
     return quoted === announced && quoted !== ''
       ? pass(`The quote covers the PCRs ${quoted} of the SHA-256 bank.`)
       : fail('The quote covers other PCRs than the boot entry announced.', announced, quoted);
