@@ -5,11 +5,12 @@
  *
  *   attestd --config FILE [--check-config]
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { isAttestdError } from '../core/errors.ts';
 import { useSha256 } from '../core/hash.ts';
 import { loadAddon } from '../native/addon.ts';
+import { sha256Of } from '../store/hash.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { createJournal, type Journal } from './journal.ts';
@@ -90,7 +91,7 @@ async function main(): Promise<void> {
   native.forbidCores();
   native.setDumpable(false);
   process.umask(0o077);
-  useSha256((data) => new Uint8Array(hash('sha256', data, 'buffer')));
+  useSha256(sha256Of);
   const systemd = openSystemd(process.env, native, process.pid);
   const daemon = await startDaemon({
     config,
