@@ -25,7 +25,7 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   /** At least one line that can be typed as it stands. */
-  readonly examples?: readonly string[];
+  readonly examples: readonly string[];
   /** As commander spells it: `<file>`, `[id]`, `[command...]`. */
   readonly arguments?: readonly { readonly name: string; readonly help: string }[];
   readonly options?: readonly Option[];

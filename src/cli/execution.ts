@@ -4,8 +4,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { constants as os } from 'node:os';
-import { PassThrough } from 'node:stream';
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 export interface StreamDigest {
   readonly sha256: string;
@@ -17,7 +19,7 @@ export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly milliseconds: number;
-  /** Digests of stdin, stdout and stderr; a stream that was left to the terminal is missing. */
+  /** Digests of what was passed on of stdin, stdout and stderr; a stream that was left to the terminal is missing. */
   readonly streams: Readonly<Record<string, StreamDigest>>;
   readonly omitted: readonly string[];
 }
@@ -33,14 +35,20 @@ const PASSED: readonly NodeJS.Signals[] = [
   'SIGWINCH',
 ];
 
-/** Counts and hashes what flows through it. */
-function tap(): { stream: PassThrough; digest(): StreamDigest } {
+/** Hands bytes on, one write at a time, and counts and hashes those that were taken. */
+function passage(to: Writable): { stream: Writable; digest(): StreamDigest } {
   const hash = createHash('sha256');
   let size = 0;
-  const stream = new PassThrough();
-  stream.on('data', (chunk: Buffer) => {
-    hash.update(chunk);
-    size += chunk.length;
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      to.write(chunk, (fault) => {
+        if (fault === null || fault === undefined) {
+          hash.update(chunk);
+          size += chunk.length;
+        }
+        done(fault);
+      });
+    },
   });
   return { stream, digest: () => ({ sha256: hash.digest('hex'), size }) };
 }
@@ -56,7 +64,7 @@ export interface Execution {
 }
 
 /**
- * Runs a command to its end.
+ * Runs a command to its end: until it has ended and everyone who holds its output has let go of it.
  * @throws the error of spawn when the command never started
  */
 export async function execute({ file, name, args, terminal }: Execution): Promise<Ended> {
@@ -71,29 +79,37 @@ export async function execute({ file, name, args, terminal }: Execution): Promis
   });
   const started = process.hrtime.bigint();
   const stopPassing = passSignals(child);
-  const taps: Record<string, ReturnType<typeof tap>> = {};
+  const ending = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+    child.once('exit', (c, s) => resolve([c, s]));
+  });
+  const passages: Record<string, ReturnType<typeof passage>> = {};
+  const outputs: Promise<void>[] = [];
   if (child.stdin !== null) {
-    const t = tap();
-    taps.stdin = t;
-    // A child that does not read its input is no fault.
-    child.stdin.on('error', () => process.stdin.unpipe(t.stream));
-    process.stdin.pipe(t.stream).pipe(child.stdin);
+    const { stdin } = child;
+    const p = passage(stdin);
+    passages.stdin = p;
+    stdin.on('error', () => undefined);
+    // A child that does not read its input to the end is no fault.
+    pipeline(process.stdin, p.stream).then(
+      () => stdin.end(),
+      () => stdin.destroy(),
+    );
   }
   for (const name of ['stdout', 'stderr'] as const) {
     const from = child[name];
     if (from === null) continue;
-    const t = tap();
-    taps[name] = t;
-    from.pipe(t.stream).pipe(process[name], { end: false });
+    const p = passage(process[name]);
+    passages[name] = p;
+    // When our reader has gone, so has the child's: the pipeline closes its end, and the child meets SIGPIPE itself.
+    process[name].removeAllListeners('error').on('error', () => undefined);
+    outputs.push(pipeline(from, p.stream).catch(() => undefined));
   }
-  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
-    child.once('close', (c, s) => resolve([c, s]));
-  });
+  const [code, signal] = await ending;
+  await Promise.all(outputs);
   stopPassing();
-  process.stdin.unpipe();
-  process.stdin.pause();
+  if (child.stdin !== null) process.stdin.destroy();
   const streams: Record<string, StreamDigest> = {};
-  for (const [name, t] of Object.entries(taps)) streams[name] = t.digest();
+  for (const [name, p] of Object.entries(passages)) streams[name] = p.digest();
   return {
     code,
     signal,
@@ -106,11 +122,15 @@ export async function execute({ file, name, args, terminal }: Execution): Promis
 /** Hands signals on; what the terminal sends to the whole group has reached the child already. */
 function passSignals(child: ChildProcess): () => void {
   const fromTerminal = new Set<NodeJS.Signals>(
-    process.stdin.isTTY === true ? ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH', 'SIGCONT'] : [],
+    inForeground() ? ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH', 'SIGCONT'] : [],
   );
   const handlers = PASSED.map((name) => {
     const handler = () => {
-      if (!fromTerminal.has(name)) child.kill(name);
+      if (child.exitCode !== null || child.signalCode !== null) {
+        // Only a descendant still holds the output. Whoever signals now does not want to wait for it.
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      } else if (!fromTerminal.has(name)) child.kill(name);
     };
     process.on(name, handler);
     return [name, handler] as const;
@@ -120,9 +140,21 @@ function passSignals(child: ChildProcess): () => void {
   };
 }
 
+/** Whether keys typed at a terminal signal this process and its child alike: proc(5), `tpgid` equals `pgrp`. */
+function inForeground(): boolean {
+  try {
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[2] === fields[5];
+  } catch {
+    return process.stdin.isTTY === true;
+  }
+}
+
 /** Ends this process the way the child ended: by the same signal where that ends a process. */
-export function endLike(ended: Ended): number {
+export async function endLike(ended: Ended): Promise<number> {
   if (ended.signal === null) return ended.code ?? 1;
+  await new Promise((written) => process.stderr.write('', written));
   process.kill(process.pid, ended.signal);
   return 128 + (os.signals[ended.signal] ?? 0);
 }

@@ -66,3 +66,13 @@ export async function writeOutput(
     throw new AttestdError('USAGE', `${path}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
   }
 }
+
+/**
+ * With --json, says what was written as the one document on stdout; nothing when stdout took the file itself.
+ * @param facts what else a program wants to know of it
+ */
+export function reportWritten(io: Io, file: string, facts: Readonly<Record<string, unknown>> = {}): void {
+  if (io.json && file !== '-') {
+    io.out(`${JSON.stringify({ schema: 'attestd.dev/written/v1', file, ...facts })}\n`);
+  }
+}

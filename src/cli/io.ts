@@ -25,7 +25,7 @@ export interface Io {
 export function processIo(options: { json: boolean; color: boolean }): Io {
   const { stdin, stdout, stderr, env } = process;
   const colored =
-    options.color && stdout.isTTY === true && env.NO_COLOR === undefined && (env.TERM ?? 'dumb') !== 'dumb';
+    options.color && stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && (env.TERM ?? 'dumb') !== 'dumb';
   return {
     stdin,
     environment: env,

@@ -13,14 +13,16 @@ if (major < 20 || (major === 20 && minor < 19)) {
 process.stdout.on('error', (e: NodeJS.ErrnoException) => {
   process.exit(e.code === 'EPIPE' ? 0 : 1);
 });
+// There is nobody left to tell.
+process.stderr.on('error', () => undefined);
 
-const [{ createProgram }, { TABLE }, { VERSION }] = await Promise.all([
+const [{ createProgram }, { ATTESTCTL }, { VERSION }] = await Promise.all([
   import('./program.ts'),
   import('./table.ts'),
   import('./version.ts'),
 ]);
 try {
-  await createProgram(TABLE, VERSION).parseAsync();
+  await createProgram(ATTESTCTL, VERSION).parseAsync();
 } catch (end) {
   if (!(end instanceof Error) || !('exitCode' in end)) throw end;
 }

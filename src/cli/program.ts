@@ -1,57 +1,79 @@
 /** Turns the command table into a commander program; nothing here knows any command by name. */
-import { Command as Program } from 'commander';
+import { Option, Command as Program } from 'commander';
 import type { Command, Input, OptionValue } from './command.ts';
 import { processIo, reportFault } from './io.ts';
 
 /**
  * Builds the program; running it sets `process.exitCode`.
- * @param table the commands, see `table.ts`
+ * @param root attestctl itself, with its commands below it, see `table.ts`
  * @param version printed by `--version`
  */
-export function createProgram(table: readonly Command[], version: string): Program {
-  const program = new Program('attestctl')
-    .description('evidence of what ran, who allowed it, on which machine and in what state')
+export function createProgram(root: Command, version: string): Program {
+  const program = new Program(root.name)
     .version(version, '-V, --version', 'print the version')
-    .option('--json', 'print one JSON document on stdout')
-    .option('--no-color', 'no colour, also by NO_COLOR')
     .showSuggestionAfterError()
-    .showHelpAfterError('attestctl: hint: attestctl --help')
     .enablePositionalOptions()
-    .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'attestctl: error: ')),
-    });
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text, write) => write(usageFault(text)) });
   program.exitOverride((end) => {
     // Commander's own faults are faults of usage; help and version are not faults.
     process.exitCode = end.exitCode === 0 ? 0 : 2;
     throw end;
   });
-  for (const command of table) add(program, command);
+  fill(program, root, [root.name]);
+  for (const [flags, help] of EVERYWHERE) program.option(flags, help);
   return program;
 }
 
-function add(parent: Program, row: Command): void {
-  const command = parent.command(row.name).description(row.summary).copyInheritedSettings(parent);
-  if (row.examples !== undefined) {
-    command.addHelpText('before', `Examples:\n${row.examples.map((e) => `  ${e}`).join('\n')}\n`);
-  }
+/** Options that every command takes, in front of its name or behind it. */
+const EVERYWHERE = [
+  ['--json', 'print one JSON document on stdout'],
+  ['--no-color', 'no colour, also by NO_COLOR'],
+] as const;
+
+/** A fault that commander found, in the form of all others. */
+function usageFault(text: string): string {
+  const [first = '', ...rest] = text.trim().split('\n');
+  const meant = /\(Did you mean (.*)\)/.exec(rest.join(' '))?.[1];
+  const hint = meant === undefined ? '' : `attestctl: hint: did you mean ${meant}\n`;
+  return `attestctl: ${first} [USAGE]\n${hint}`;
+}
+
+function fill(command: Program, row: Command, path: readonly string[]): void {
+  command
+    .description(row.summary)
+    .addHelpText('before', `Examples:\n${row.examples.map((e) => `  ${e}`).join('\n')}\n`)
+    .showHelpAfterError(`attestctl: hint: ${path.join(' ')} --help`);
   for (const argument of row.arguments ?? []) command.argument(argument.name, argument.help);
   for (const option of row.options ?? []) {
     if (option.required) command.requiredOption(option.flags, option.help);
     else command.option(option.flags, option.help);
   }
-  for (const below of row.commands ?? []) add(command, below);
+  for (const below of row.commands ?? []) {
+    const child = command.command(below.name).copyInheritedSettings(command);
+    for (const [flags, help] of EVERYWHERE) child.addOption(new Option(flags, help).hideHelp());
+    fill(child, below, [...path, below.name]);
+  }
   const { load } = row;
   if (load === undefined) return;
   if (row.arguments?.some((a) => a.name.includes('...'))) command.passThroughOptions();
   command.action(async (...received: unknown[]) => {
     const self = received.at(-1) as Program;
-    const options = self.optsWithGlobals() as Record<string, OptionValue>;
-    const io = processIo({ json: options.json === true, color: options.color !== false });
-    const input: Input = { args: self.args, options, io };
+    const given = lineage(self).map((c) => c.opts() as Record<string, OptionValue>);
+    const io = processIo({
+      json: given.some((o) => o.json === true),
+      color: given.every((o) => o.color !== false),
+    });
+    const input: Input = { args: self.args, options: self.opts(), io };
     try {
       process.exitCode = await (await load()).run(input);
     } catch (fault) {
       process.exitCode = reportFault(io, fault);
     }
   });
+}
+
+/** A command and those it is below. */
+function lineage(command: Program): Program[] {
+  return command.parent === null ? [command] : [command, ...lineage(command.parent)];
 }

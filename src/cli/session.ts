@@ -1,5 +1,5 @@
 /** The client that the commands of a workload share: which socket, under which name. */
-import { type Client, connect, type Strength } from '../client/client.ts';
+import { type Client, connect, type Receipt, type Strength } from '../client/client.ts';
 import { AttestdError } from '../core/errors.ts';
 import { type Input, text } from './command.ts';
 import { VERSION } from './version.ts';
@@ -17,6 +17,10 @@ export async function withClient<T>(input: Input, work: (client: Client) => Prom
     client.close();
   }
 }
+
+/** A receipt as a document of one line. */
+export const receiptDocument = (receipt: Receipt): string =>
+  JSON.stringify({ schema: 'attestd.dev/receipt/v1', ...receipt });
 
 /** `--wait`, sealed when absent. @throws USAGE for any other word */
 export function waitOption(input: Input): Strength {

@@ -8,7 +8,7 @@ const CONFIG: Option = {
 };
 const OUT: Option = { flags: '-o, --out <file>', help: 'where to write; - is stdout' };
 
-export const TABLE: readonly Command[] = [
+const COMMANDS: readonly Command[] = [
   {
     name: 'init',
     summary: 'make the keys, the counter and the log of this host, once',
@@ -19,6 +19,11 @@ export const TABLE: readonly Command[] = [
   {
     name: 'enroll',
     summary: 'get a certificate for this host from an authority, in files that can cross an air gap',
+    examples: [
+      'attestctl enroll request -o request.json',
+      'attestctl enroll respond challenge.json -o response.json',
+      'attestctl enroll install certificate.pem',
+    ],
     commands: [
       {
         name: 'request',
@@ -52,6 +57,11 @@ export const TABLE: readonly Command[] = [
   {
     name: 'ca',
     summary: 'be the authority that certifies hosts',
+    examples: [
+      'attestctl ca init --dir ca --name "Example CA" --passphrase-file secret',
+      'attestctl ca challenge request.json --dir ca --ek-roots vendor.pem -o challenge.json',
+      'attestctl ca issue response.json --dir ca --passphrase-file secret -o certificate.pem',
+    ],
     commands: [
       {
         name: 'init',
@@ -102,13 +112,17 @@ export const TABLE: readonly Command[] = [
   {
     name: 'trust',
     summary: 'say what you, the auditor, trust',
+    examples: [
+      'attestctl trust init --root ca.pem --reference good.attest.json -o trust.json',
+      'attestctl trust show trust.json',
+    ],
     commands: [
       {
         name: 'init',
         summary: 'make a trust file from chosen roots and, if wanted, a reference bundle',
         examples: [
-          'attestctl trust init --root ca.pem -o trust.json',
-          'attestctl trust init --root ca.pem --reference golden.attest.json --accept-host-time -o trust.json',
+          'attestctl trust init --root ca.pem --reference good.attest.json --accept-host-time -o trust.json',
+          'attestctl trust init --root ca.pem --level 2 -o trust.json',
         ],
         options: [
           { flags: '--root <file...>', help: 'PEM or DER root certificates of authorities', required: true },
@@ -166,7 +180,7 @@ export const TABLE: readonly Command[] = [
     name: 'show',
     summary: 'show a record, or what is inside a bundle',
     examples: ['attestctl show 01KAE3X5V0N9S8QX1Z7M2R4B6C', 'attestctl show run.attest.json'],
-    arguments: [{ name: '<id-or-file>', help: 'id of a record, or a bundle file' }],
+    arguments: [{ name: '<id-or-file>', help: 'id of a record, or a bundle file; - is stdin' }],
     options: [SOCKET],
     load: () => import('./commands/show.ts'),
   },
@@ -204,8 +218,7 @@ export const TABLE: readonly Command[] = [
     arguments: [{ name: '[state]', help: 'state directory of the daemon' }],
     options: [
       { flags: '--socket <path>', help: 'read the log through the admin socket' },
-      { flags: '--trust <file>', help: 'check the certificate of the AK too' },
-      { flags: '--progress <how>', help: 'auto, bar, lines or none' },
+      { flags: '--progress <how>', help: 'auto, bar, lines, json or none' },
       { flags: '--cursor <file>', help: 'keep the place here, to go on after an interruption' },
     ],
     load: () => import('./commands/audit.ts'),
@@ -242,8 +255,20 @@ export const TABLE: readonly Command[] = [
   },
   {
     name: 'version',
-    summary: 'print versions of attestctl, Node and the TPM stack',
+    summary: 'print the versions of attestctl and Node',
     examples: ['attestctl version --json'],
     load: () => import('./commands/version.ts'),
   },
 ];
+
+/** `attestctl` itself. */
+export const ATTESTCTL: Command = {
+  name: 'attestctl',
+  summary: 'evidence of what ran, who allowed it, on which machine and in what state',
+  examples: [
+    'attestctl run -- make test',
+    'attestctl bundle 01KAE3X5V0N9S8QX1Z7M2R4B6C -o run.attest.json',
+    'attestctl verify run.attest.json --trust trust.json',
+  ],
+  commands: COMMANDS,
+};

@@ -1,6 +1,6 @@
 /** `attestctl bundle`: the evidence of one record as one file, from the daemon or from a state directory. */
 import { type Input, text } from '../command.ts';
-import { writeOutput } from '../files.ts';
+import { reportWritten, writeOutput } from '../files.ts';
 import { withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {
@@ -13,5 +13,6 @@ export async function run(input: Input): Promise<number> {
   const out = text(input, 'out') as string;
   await writeOutput(out, bytes, input.io);
   if (out !== '-') input.io.note(`${bytes.length} bytes of evidence in ${out}`);
+  reportWritten(input.io, out, { id, bytes: bytes.length });
   return 0;
 }

@@ -4,7 +4,7 @@ import { makeChallenge } from '../../ca/challenge.ts';
 import { chosenAuthority } from '../authority.ts';
 import { readCertificates } from '../certificates.ts';
 import { type Input, list, text } from '../command.ts';
-import { readInput, writeOutput } from '../files.ts';
+import { readInput, reportWritten, writeOutput } from '../files.ts';
 
 export async function run(input: Input): Promise<number> {
   const authority = await chosenAuthority(input);
@@ -14,10 +14,10 @@ export async function run(input: Input): Promise<number> {
   const answer = await makeChallenge(authority, await readInput(input.args[0] as string, input.io), {
     ...(allowed === undefined ? {} : { allowEk: [allowed] }),
   });
-  await writeOutput(text(input, 'out') as string, answer.challenge, input.io);
+  const out = text(input, 'out') as string;
+  await writeOutput(out, answer.challenge, input.io);
   const { challenge: _, ...facts } = answer;
-  if (input.io.json)
-    input.io.out(`${JSON.stringify({ schema: 'attestd.dev/challenge-made/v1', ...facts })}\n`);
+  if (input.io.json) reportWritten(input.io, out, facts);
   else {
     input.io.note(`challenge for attestd://${answer.fleet}/${answer.host}`);
     input.io.note(

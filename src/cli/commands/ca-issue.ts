@@ -1,12 +1,15 @@
 /** `attestctl ca issue`: checks a response, asks the operator, and writes the certificate file. */
 import { type Approval, issue } from '../../ca/issue.ts';
+import { AttestdError } from '../../core/errors.ts';
 import { chosenAuthority, chosenSigner } from '../authority.ts';
 import { type Input, on, text } from '../command.ts';
-import { readInput, writeOutput } from '../files.ts';
+import { readInput, reportWritten, writeOutput } from '../files.ts';
 import { confirm } from '../question.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io } = input;
+  const out = text(input, 'out') as string;
+  if (io.json && out === '-') throw new AttestdError('USAGE', 'a certificate is no JSON: give --out a file');
   const authority = await chosenAuthority(input);
   const response = await readInput(input.args[0] as string, io);
   const approve = (a: Approval) => {
@@ -21,9 +24,9 @@ export async function run(input: Input): Promise<number> {
     approve,
     replace: on(input, 'replace'),
   });
-  await writeOutput(text(input, 'out') as string, answer.certificateFile, io);
+  await writeOutput(out, answer.certificateFile, io);
   const { certificateFile: _, ...facts } = answer;
-  if (io.json) io.out(`${JSON.stringify({ schema: 'attestd.dev/issued/v1', ...facts })}\n`);
+  if (io.json) reportWritten(io, out, facts);
   else io.note(`certificate ${answer.serial}, valid until ${answer.notAfter}`);
   return 0;
 }

@@ -20,6 +20,9 @@ export async function run(input: Input): Promise<number> {
   }
   await withIdentity(config, async (_tpm, identity) => checkIssued(leaf, identity));
   writeDurably(join(layoutOf(config.state_dir).identity, 'certificate.pem'), file, 0o644);
-  input.io.note(`enrolled as ${uri} until ${new Date(certificate.notAfter).toISOString()}`);
+  const notAfter = new Date(certificate.notAfter).toISOString();
+  if (input.io.json)
+    input.io.out(`${JSON.stringify({ schema: 'attestd.dev/enrolled/v1', uri, notAfter })}\n`);
+  else input.io.note(`enrolled as ${uri} until ${notAfter}`);
   return 0;
 }

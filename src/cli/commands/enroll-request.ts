@@ -5,7 +5,7 @@ import { layoutOf, writeDurably } from '../../daemon/layout.ts';
 import { ekOfCertificate, findEks } from '../../tpm/ek.ts';
 import { makeRequest } from '../../tpm/enrol.ts';
 import { type Input, text } from '../command.ts';
-import { readInput, writeOutput } from '../files.ts';
+import { readInput, reportWritten, writeOutput } from '../files.ts';
 import { chosenConfig, hostRandom, withIdentity } from '../host.ts';
 
 export async function run(input: Input): Promise<number> {
@@ -36,6 +36,8 @@ export async function run(input: Input): Promise<number> {
     });
   });
   writeDurably(join(layoutOf(config.state_dir).identity, 'request.json'), request);
-  await writeOutput(text(input, 'out') as string, request, input.io);
+  const out = text(input, 'out') as string;
+  await writeOutput(out, request, input.io);
+  reportWritten(input.io, out);
   return 0;
 }

@@ -9,7 +9,7 @@ import { parseRequest } from '../../evidence/enrolment.ts';
 import { ekOfCertificate, findEks } from '../../tpm/ek.ts';
 import { respond } from '../../tpm/enrol.ts';
 import { type Input, text } from '../command.ts';
-import { readInput, writeOutput } from '../files.ts';
+import { readInput, reportWritten, writeOutput } from '../files.ts';
 import { chosenConfig, withIdentity } from '../host.ts';
 
 export async function run(input: Input): Promise<number> {
@@ -35,6 +35,8 @@ export async function run(input: Input): Promise<number> {
       clock: Date.now,
     });
   });
-  await writeOutput(text(input, 'out') as string, response, input.io);
+  const out = text(input, 'out') as string;
+  await writeOutput(out, response, input.io);
+  reportWritten(input.io, out);
   return 0;
 }

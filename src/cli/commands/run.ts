@@ -1,6 +1,7 @@
 /**
  * `attestctl run -- cmd`: an `attempted` record before the command, a `completed` one after it. Without the first
- * nothing is started; the command's own end is the end of this program.
+ * nothing is started; the command's own end is the end of this program. Stdout is the command's: with --json the
+ * receipt is one line of stderr.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -12,10 +13,11 @@ import { type Input, on, text } from '../command.ts';
 import { type Ended, endLike, execute } from '../execution.ts';
 import { writeOutput } from '../files.ts';
 import { reportFault } from '../io.ts';
-import { waitOption, withClient } from '../session.ts';
+import { receiptDocument, waitOption, withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {
   const [name, ...args] = input.args as [string, ...string[]];
+  const wait = waitOption(input);
   const file = await findExecutable(name, input.io.environment.PATH ?? '');
   const path = await realpath(file);
   const action = { type: 'command.run', name: basename(name) };
@@ -30,7 +32,7 @@ export async function run(input: Input): Promise<number> {
     const record = (request: RecordRequest, phase: string): Promise<Receipt> =>
       client.record(request, {
         // What is durable before the command starts cannot be lost; the seal follows while it runs.
-        wait: phase === 'attempted' ? 'durable' : waitOption(input),
+        wait: phase === 'attempted' ? 'durable' : wait,
         ...(key === undefined ? {} : { idempotencyKey: `${key}/${phase}` }),
       });
     const attempt = await record({ phase: 'attempted', action, inputs }, 'attempted');
@@ -50,7 +52,8 @@ export async function run(input: Input): Promise<number> {
       const receipt = await record(completed(attempt, action, ended), 'completed');
       const idFile = text(input, 'idFile');
       if (idFile !== undefined) await writeOutput(idFile, `${receipt.id}\n`, input.io);
-      if (input.io.stderrIsTerminal || idFile === undefined) {
+      if (input.io.json) process.stderr.write(`${receiptDocument(receipt)}\n`);
+      else if (input.io.stderrIsTerminal || idFile === undefined) {
         input.io.note(
           `recorded ${receipt.id}, ${receipt.strength} as entry ${receipt.index} of ${receipt.log}`,
         );
@@ -59,7 +62,7 @@ export async function run(input: Input): Promise<number> {
       // The command has run; its own exit status stays, and the attempt on record shows that the end is missing.
       reportFault(input.io, fault);
     }
-    return endLike(ended);
+    return await endLike(ended);
   });
 }
 

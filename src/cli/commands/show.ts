@@ -9,7 +9,7 @@ import { withClient } from '../session.ts';
 export async function run(input: Input): Promise<number> {
   const { io } = input;
   const name = input.args[0] as string;
-  if (text(input, 'socket') === undefined && existsSync(name)) {
+  if (name === '-' || (text(input, 'socket') === undefined && existsSync(name))) {
     const { parseBundle } = await import('../../evidence/bundle.ts');
     const bundle = parseBundle(await readInput(name, io));
     const { kind, predicate } = readStatement(fromBase64(bundle.record.entry));

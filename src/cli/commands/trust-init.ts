@@ -8,7 +8,7 @@ import { parseTcgLog, replayTcgLog } from '../../evidence/eventlog/tcg.ts';
 import { parseTrust, TRUST_SCHEMA } from '../../verify/trust.ts';
 import { readCertificates, readCrls } from '../certificates.ts';
 import { type Input, list, on, text } from '../command.ts';
-import { readInput, writeOutput } from '../files.ts';
+import { readInput, reportWritten, writeOutput } from '../files.ts';
 
 interface Profile {
   name: string;
@@ -51,7 +51,9 @@ export async function run(input: Input): Promise<number> {
   });
   // What is written is what `verify` will read.
   parseTrust(trust);
-  await writeOutput(text(input, 'out') as string, trust, io);
+  const out = text(input, 'out') as string;
+  await writeOutput(out, trust, io);
+  reportWritten(io, out);
   io.note(`${roots.length} root(s), level ${level}, ${profiles.length} accepted state(s)`);
   if (!on(input, 'acceptHostTime')) {
     io.note('certificate validity will be judged by proven time only; --accept-host-time believes the host');

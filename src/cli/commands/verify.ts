@@ -1,5 +1,4 @@
 /** `attestctl verify`: the verdict on a bundle or a fresh quote. Offline; loads nothing but the pure verifier. */
-import { fromHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { exitStatus, printReport, type Report } from '../../verify/report.ts';
 import { printText } from '../../verify/text.ts';
@@ -7,6 +6,7 @@ import { parseTrust, type Trust } from '../../verify/trust.ts';
 import { verifyBundle, verifyFresh } from '../../verify/verify.ts';
 import { type Input, text } from '../command.ts';
 import { readInput } from '../files.ts';
+import { readNonce } from '../nonce.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io } = input;
@@ -21,7 +21,9 @@ export async function run(input: Input): Promise<number> {
   const bytes = await readInput(input.args[0] as string, io);
   const nonce = text(input, 'nonce');
   const report: Report =
-    nonce === undefined ? await verifyBundle(bytes, trust) : await verifyFresh(bytes, fromHex(nonce), trust);
+    nonce === undefined
+      ? await verifyBundle(bytes, trust)
+      : await verifyFresh(bytes, readNonce(nonce), trust);
   if (io.json) io.out(printReport(report));
   else {
     const colour = { pass: 'green', fail: 'red', unknown: 'yellow' } as const;
