@@ -113,8 +113,10 @@ export class Audit {
     if (why !== undefined) this.#found('boot-clock', index, why);
     const { recovered } = predicate;
     if (recovered !== undefined) {
-      this.#recovered += recovered.size;
-      if (recovered.from + recovered.size > index || recovered.from < this.#seal.size) {
+      // From the last sealed size to the size at this start; what lies before the last boot entry was counted there.
+      const { from, size } = recovered;
+      this.#recovered += Math.max(0, size - Math.max(from, before?.index ?? 0));
+      if (size <= from || size > index || from < this.#seal.size) {
         this.#found('boot-recovered', index, 'the recovered entries are not those after the last seal');
       }
     }
@@ -154,7 +156,8 @@ export class Audit {
       verify: verifySignature,
       rootAt: (size) => this.#heads.rootAt(size),
       runAt: (size) => this.#runs.findLast((r) => r.index < size),
-      anchorAt: (size) => this.#anchors.findLast((a) => a.index < size)?.value ?? 0n,
+      // The anchor in genesis is over the empty log and counts as none.
+      anchorAt: (size) => this.#anchors.findLast((a) => a.index > 0 && a.index < size)?.value ?? 0n,
     });
     for (const f of faults) this.#found(f.id, f.at, f.sentence);
     if (state !== undefined) this.#seal = state;
