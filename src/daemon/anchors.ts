@@ -60,6 +60,8 @@ export function createAnchors(input: AnchorsInput): Anchors {
   const { origin, counter, ak, clock, random } = input;
   let last = input.last;
   let previous: AnchorPoint | undefined;
+  /** Queued: it is durable a little before we are told, and a seal made in between must name it. */
+  let coming: AnchorPoint | undefined;
   const announced = new Set(input.announced);
   let underway: Promise<void> = Promise.resolve();
 
@@ -111,14 +113,20 @@ export function createAnchors(input: AnchorsInput): Anchors {
       },
       newFrame({ log: origin, boot: input.run().boot }, clock.now(), random),
     );
-    const index = await input.sequencer.appendOne({
-      entry: built.entry,
-      id: built.id,
-      uid: OWN_UID,
-      mark: { kind: 'anchor', counter: certified.value },
-    });
-    previous = last;
-    last = { index, counter: certified.value, digest: built.recordDigest, size: head.size };
+    const point = { counter: certified.value, digest: built.recordDigest, size: head.size };
+    coming = { ...point, index: input.sequencer.next };
+    try {
+      const index = await input.sequencer.appendOne({
+        entry: built.entry,
+        id: built.id,
+        uid: OWN_UID,
+        mark: { kind: 'anchor', counter: certified.value },
+      });
+      previous = last;
+      last = { ...point, index };
+    } finally {
+      coming = undefined;
+    }
     announced.clear();
   }
 
@@ -130,7 +138,7 @@ export function createAnchors(input: AnchorsInput): Anchors {
       return [...announced];
     },
     below(size) {
-      for (const a of [last, previous])
+      for (const a of [coming, last, previous])
         if (a !== undefined && a.index < size && a.index > 0) return a.counter;
       return 0n;
     },
