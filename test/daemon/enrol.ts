@@ -17,7 +17,7 @@ import { parseTrust, type Trust } from '../../src/verify/trust.ts';
 import { type Host, random } from './kit.ts';
 
 /** Runs the four-file exchange while no daemon holds the TPM; installs the certificate. @returns DER of the root */
-export async function enrol(host: Host): Promise<Uint8Array> {
+export async function enrol(host: Pick<Host, 'dir' | 'tpm' | 'config'>): Promise<Uint8Array> {
   const clock = Date.now;
   const authority = await initAuthority(
     {
