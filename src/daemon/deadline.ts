@@ -36,28 +36,39 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
         done(new AttestdError('TOO_LARGE', `a body of ${announced} bytes, ${maxBytes} allowed`), EMPTY);
         return;
       }
-      let chunks: Buffer[] = [];
+      let first: Buffer | undefined;
+      let more: Buffer[] | undefined;
       let size = 0;
       let over = false;
-      const finish = (e: Error | null) => {
-        if (over) return;
+      reading.set(request, Date.now());
+      const end = (): void => {
         over = true;
         reading.delete(request);
-        const body = e !== null ? EMPTY : chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-        chunks = [];
-        done(e, body);
       };
-      reading.set(request, Date.now());
       request.on('data', (chunk: Buffer) => {
         size += chunk.length;
+        if (over) return;
         if (size > maxBytes) {
+          end();
           request.pause();
-          finish(new AttestdError('TOO_LARGE', `a body of more than ${maxBytes} bytes`));
-        } else if (!over) chunks.push(chunk);
+          done(new AttestdError('TOO_LARGE', `a body of more than ${maxBytes} bytes`), EMPTY);
+        } else if (first === undefined) first = chunk;
+        else {
+          more ??= [first];
+          more.push(chunk);
+        }
       });
-      request.on('end', () => finish(null));
-      request.on('error', () => finish(new AttestdError('MALFORMED', 'the body ended half-way')));
-      request.on('close', () => finish(new AttestdError('MALFORMED', 'the body ended half-way')));
+      request.on('end', () => {
+        if (over) return;
+        end();
+        done(null, more === undefined ? (first ?? EMPTY) : Buffer.concat(more));
+      });
+      // Without a listener for errors, a peer that goes away half-way shows here alone.
+      request.on('close', () => {
+        if (over) return;
+        end();
+        done(new AttestdError('MALFORMED', 'the body ended half-way'), EMPTY);
+      });
     },
     close: () => clearInterval(timer),
   };
