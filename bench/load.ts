@@ -193,6 +193,7 @@ async function stream(input: LoadInput): Promise<LoadOutput> {
       if (data[i - 1] === 0x7d) newlines++;
     if (ended && newlines >= sent) resolve();
   });
+  socket.on('close', () => reject(new Error(`the stream ended after ${newlines} of ${sent} answers`)));
   pump();
   await promise;
   socket.destroy();

@@ -4,12 +4,14 @@ import { NS } from '../../core/namespace.ts';
 import { PREDICATES } from '../statement.ts';
 import { BundleSchema, FreshSchema } from './bundle.ts';
 import { RecordRequest } from './request.ts';
+import { TrustSchema } from './trust.ts';
 
 /** File name (without `.schema.json`) → document. */
 export function schemaCatalogue(): { readonly [name: string]: Record<string, unknown> } {
   const all: Record<string, TSchema> = {
     bundle: BundleSchema,
     fresh: FreshSchema,
+    trust: TrustSchema,
     'record-request': RecordRequest,
     ...Object.fromEntries(Object.entries(PREDICATES).map(([kind, s]) => [`predicate-${kind}`, s])),
   };
