@@ -206,9 +206,14 @@ export class AttestdError extends Error {
   }
 }
 
-/** Whether `e` is ours, and of this code when one is given. */
+/**
+ * Whether `e` is ours, and of this code when one is given. Known by name and not by class, for a program that is joined
+ * from several files has the class more than once.
+ */
 export function isAttestdError(e: unknown, code?: ErrorCode): e is AttestdError {
-  return e instanceof AttestdError && (code === undefined || e.code === code);
+  if (!(e instanceof Error) || e.name !== 'AttestdError') return false;
+  const found = (e as AttestdError).code;
+  return found in ERRORS && (code === undefined || found === code);
 }
 
 /** RFC 9457 problem details of an error; `instance` names the request. */
