@@ -34,7 +34,7 @@ export function processIo(options: { json: boolean; color: boolean }): Io {
     stderrIsTerminal: stderr.isTTY === true,
     out: (text) => void stdout.write(text),
     note: (text) => void stderr.write(`attestctl: ${text}\n`),
-    style: (style, text) => (colored ? styleText(style, text) : text),
+    style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),
   };
 }
 
