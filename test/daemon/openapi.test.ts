@@ -19,6 +19,7 @@ describe('openapi.json', () => {
     expect(operations).toEqual([
       'get /v1/health getHealth',
       'get /v1/log/{epoch}/checkpoint getCheckpoint',
+      'get /v1/log/{epoch}/seals getSeals',
       'get /v1/log/{epoch}/tile/{*} getTile',
       'get /v1/records/{id} getRecord',
       'get /v1/records/{id}/bundle getBundle',
