@@ -169,7 +169,8 @@ async function clearStale(path: string): Promise<void> {
       s.destroy();
       resolve(true);
     });
-    s.once('error', () => resolve(false));
+    // Refused is what nobody's socket does; one with a full queue (EAGAIN) is somebody's.
+    s.once('error', (e: NodeJS.ErrnoException) => resolve(e.code !== 'ECONNREFUSED'));
   });
   if (alive) throw new AttestdError('EXISTS', `another process listens on ${path}`);
   unlinkSync(path);
