@@ -67,8 +67,11 @@ function stopOnSignals(daemon: Daemon, systemd: Systemd, journal: Journal): void
     setTimeout(() => process.exit(UNAVAILABLE), STOP_MS).unref();
     daemon.stop().then(
       () => {
-        journal.info('stopped');
-        process.exit(0);
+        // The last anchor or seal may be what could not be written.
+        const failed = daemon.service.store?.failed;
+        if (failed === undefined) journal.info('stopped');
+        else journal.error('the stop was not clean', { error: failed });
+        process.exit(failed === undefined ? 0 : UNAVAILABLE);
       },
       (error: unknown) => {
         journal.error('the stop was not clean', { error });
