@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { constants as os } from 'node:os';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { makePipes } from './pipe.ts';
 
 export interface StreamDigest {
   readonly sha256: string;
@@ -23,6 +25,9 @@ export interface Ended {
   readonly streams: Readonly<Record<string, StreamDigest>>;
   readonly omitted: readonly string[];
 }
+
+const STREAMS = ['stdin', 'stdout', 'stderr'] as const;
+type StreamName = (typeof STREAMS)[number];
 
 const PASSED: readonly NodeJS.Signals[] = [
   'SIGINT',
@@ -69,67 +74,84 @@ export interface Execution {
  */
 export async function execute({ file, name, args, terminal }: Execution): Promise<Ended> {
   const stdinLeft = terminal || process.stdin.isTTY === true;
-  const child = spawn(file, args, {
-    argv0: name,
-    stdio: [stdinLeft ? 'inherit' : 'pipe', terminal ? 'inherit' : 'pipe', terminal ? 'inherit' : 'pipe'],
-  });
-  await new Promise<void>((resolve, reject) => {
-    child.once('spawn', resolve);
-    child.once('error', reject);
-  });
+  const names = STREAMS.slice(stdinLeft ? 1 : 0, terminal ? 0 : undefined);
+  const pipes = new Map(makePipes(names.length).map((pipe, i) => [names[i] as StreamName, pipe]));
+  const theirs = (name: StreamName) => pipes.get(name)?.[name === 'stdin' ? 'read' : 'write'];
+  const ours = (name: StreamName) => pipes.get(name)?.[name === 'stdin' ? 'write' : 'read'];
+  const child = spawn(file, args, { argv0: name, stdio: STREAMS.map((n) => theirs(n) ?? 'inherit') });
+  for (const name of names) closeSync(theirs(name) as number);
   const started = process.hrtime.bigint();
-  const stopPassing = passSignals(child);
   const ending = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
     child.once('exit', (c, s) => resolve([c, s]));
   });
-  const passages: Record<string, ReturnType<typeof passage>> = {};
-  const outputs: Promise<void>[] = [];
-  if (child.stdin !== null) {
-    const { stdin } = child;
-    const p = passage(stdin);
-    passages.stdin = p;
-    stdin.on('error', () => undefined);
-    // A child that does not read its input to the end is no fault.
-    pipeline(process.stdin, p.stream).then(
-      () => stdin.end(),
-      () => stdin.destroy(),
-    );
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+  } catch (e) {
+    for (const name of names) closeSync(ours(name) as number);
+    throw e;
   }
-  for (const name of ['stdout', 'stderr'] as const) {
-    const from = child[name];
-    if (from === null) continue;
-    const p = passage(process[name]);
-    passages[name] = p;
-    // When our reader has gone, so has the child's: the pipeline closes its end, and the child meets SIGPIPE itself.
-    process[name].removeAllListeners('error').on('error', () => undefined);
-    outputs.push(pipeline(from, p.stream).catch(() => undefined));
+  const passages = new Map<StreamName, ReturnType<typeof passage>>();
+  const outputs: { readonly from: Socket; readonly done: Promise<void> }[] = [];
+  let input: Socket | undefined;
+  for (const name of names) {
+    const socket = new Socket({
+      fd: ours(name) as number,
+      readable: name !== 'stdin',
+      writable: name === 'stdin',
+    });
+    socket.on('error', () => undefined);
+    const p = passage(name === 'stdin' ? socket : process[name]);
+    passages.set(name, p);
+    if (name === 'stdin') {
+      input = socket;
+      // A child that does not read its input to the end is no fault.
+      pipeline(process.stdin, p.stream).then(
+        () => socket.end(),
+        () => socket.destroy(),
+      );
+    } else {
+      // When our reader has gone, so has the child's: the pipeline closes its end, and the child meets SIGPIPE itself.
+      process[name].removeAllListeners('error').on('error', () => undefined);
+      outputs.push({ from: socket, done: pipeline(socket, p.stream).catch(() => undefined) });
+    }
   }
+  const stopPassing = passSignals(child, () => {
+    for (const { from } of outputs) from.destroy();
+  });
   const [code, signal] = await ending;
-  await Promise.all(outputs);
+  await Promise.all(outputs.map((o) => o.done));
   stopPassing();
-  if (child.stdin !== null) process.stdin.destroy();
+  if (input !== undefined) {
+    input.destroy();
+    process.stdin.destroy();
+  }
   const streams: Record<string, StreamDigest> = {};
-  for (const [name, p] of Object.entries(passages)) streams[name] = p.digest();
+  for (const [name, p] of passages) streams[name] = p.digest();
   return {
     code,
     signal,
     milliseconds: Number((process.hrtime.bigint() - started) / 1_000_000n),
     streams,
-    omitted: ['stdin', 'stdout', 'stderr'].filter((name) => !(name in streams)),
+    omitted: STREAMS.filter((name) => !passages.has(name)),
   };
 }
 
-/** Hands signals on; what the terminal sends to the whole group has reached the child already. */
-function passSignals(child: ChildProcess): () => void {
+/**
+ * Hands signals on; what the terminal sends to the whole group has reached the child already.
+ * @param letGo ends the wait for descendants that hold the output of a child that has ended
+ */
+function passSignals(child: ChildProcess, letGo: () => void): () => void {
   const fromTerminal = new Set<NodeJS.Signals>(
     inForeground() ? ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH', 'SIGCONT'] : [],
   );
   const handlers = PASSED.map((name) => {
     const handler = () => {
       if (child.exitCode !== null || child.signalCode !== null) {
-        // Only a descendant still holds the output. Whoever signals now does not want to wait for it.
-        child.stdout?.destroy();
-        child.stderr?.destroy();
+        // Whoever signals now does not want to wait.
+        letGo();
       } else if (!fromTerminal.has(name)) child.kill(name);
     };
     process.on(name, handler);

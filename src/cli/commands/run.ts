@@ -27,6 +27,8 @@ export async function run(input: Input): Promise<number> {
     environment: Object.keys(input.io.environment).sort(),
     executable: { path, sha256: await digestFile(path) },
   };
+  // Both records say it, so that the evidence of either shows what ran.
+  const said = { action, inputs };
   return withClient(input, async (client) => {
     const key = text(input, 'idempotencyKey');
     const record = (request: RecordRequest, phase: string): Promise<Receipt> =>
@@ -35,13 +37,13 @@ export async function run(input: Input): Promise<number> {
         wait: phase === 'attempted' ? 'durable' : wait,
         ...(key === undefined ? {} : { idempotencyKey: `${key}/${phase}` }),
       });
-    const attempt = await record({ phase: 'attempted', action, inputs }, 'attempted');
+    const attempt = await record({ phase: 'attempted', ...said }, 'attempted');
     let ended: Ended;
     try {
       ended = await execute({ file, name, args, terminal: on(input, 'tty') });
     } catch (cause) {
       await record(
-        completed(attempt, action, { error: (cause as NodeJS.ErrnoException).code ?? 'unknown' }),
+        completed(attempt, said, { error: (cause as NodeJS.ErrnoException).code ?? 'unknown' }),
         'completed',
       );
       throw new AttestdError('USAGE', `${name} does not start: ${(cause as NodeJS.ErrnoException).code}`, {
@@ -49,7 +51,7 @@ export async function run(input: Input): Promise<number> {
       });
     }
     try {
-      const receipt = await record(completed(attempt, action, ended), 'completed');
+      const receipt = await record(completed(attempt, said, ended), 'completed');
       const idFile = text(input, 'idFile');
       if (idFile !== undefined) await writeOutput(idFile, `${receipt.id}\n`, input.io);
       if (input.io.json) process.stderr.write(`${receiptDocument(receipt)}\n`);
@@ -68,14 +70,14 @@ export async function run(input: Input): Promise<number> {
 
 function completed(
   attempt: Receipt,
-  action: RecordRequest['action'],
+  said: Pick<RecordRequest, 'action' | 'inputs'>,
   ended: Ended | { readonly error: string },
 ): RecordRequest {
   const parents = [{ rel: 'completes', digest: attempt.digest }];
   if ('error' in ended) {
     return {
       phase: 'completed',
-      action,
+      ...said,
       parents,
       outputs: { error: ended.error },
       outcome: { status: 'failed', effect: 'unknown' },
@@ -83,7 +85,7 @@ function completed(
   }
   return {
     phase: 'completed',
-    action,
+    ...said,
     parents,
     outputs: {
       ...ended.streams,
