@@ -97,8 +97,10 @@ export async function within<T>(what: string, promise: Promise<T>, ms = 60_000):
 }
 
 const running = new Set<ChildProcess>();
+const folders = new Set<string>();
 process.on('exit', () => {
   for (const c of running) c.kill('SIGKILL');
+  for (const f of folders) rmSync(f, { recursive: true, force: true });
 });
 
 function follow(child: ChildProcess, socket: string): DaemonProcess {
@@ -162,6 +164,7 @@ export type Sections = { readonly [section: string]: readonly string[] };
 export async function makeProcessHost(sections: Sections = {}): Promise<ProcessHost> {
   const tpm = await startSwtpm({ proxy: true });
   const dir = mkdtempSync(join(tmpdir(), 'attestd-host-'));
+  folders.add(dir);
   const state = join(dir, 'state');
   const file = join(dir, 'attestd.toml');
   const all: Record<string, readonly string[]> = {
@@ -236,6 +239,7 @@ export async function makeProcessHost(sections: Sections = {}): Promise<ProcessH
       await Promise.all(daemons.filter((d) => d.running).map((d) => d.kill()));
       await tpm.stop();
       rmSync(dir, { recursive: true, force: true });
+      folders.delete(dir);
     },
   };
 }
