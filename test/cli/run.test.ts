@@ -278,7 +278,7 @@ describe('nothing is started', () => {
     const { status, stdout, stderr } = await host.ctl(['run', '--', command]);
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(said);
-    expect(JSON.parse(await host.must(['status', '--json'])).log.size).toBe(JSON.parse(before).log.size);
+    expect(JSON.parse(await host.must(['status', '--json'])).entries).toBe(JSON.parse(before).entries);
   });
 
   test('for a --wait that is none', async () => {

@@ -11,6 +11,7 @@ import { parseOrigin } from '../../log/origin.ts';
 import { printTilePath, TILE_WIDTH } from '../../log/tile.ts';
 import { Audit } from '../../verify/audit/audit.ts';
 import { VERSION } from '../version.ts';
+import { keepSocketCursor, readSocketCursor } from './cursor.ts';
 import type { AuditedLog, Watch } from './directory.ts';
 
 interface Page {
@@ -22,24 +23,30 @@ interface Page {
 export async function auditSocket(address: string, watch: Watch): Promise<AuditedLog[]> {
   const transport = openTransport(socketPath(address), `attestctl/${VERSION}`);
   try {
-    const status = (await getJson(transport, '/v1/status')) as { log?: { origin?: string } };
-    const origin = status.log?.origin;
-    if (origin === undefined) throw new AttestdError('NOT_INITIALISED', 'the daemon has no log in use');
+    const status = (await getJson(transport, '/v1/status')) as { log?: unknown };
+    const origin = status.log;
+    if (typeof origin !== 'string') throw new AttestdError('NOT_INITIALISED', 'the daemon has no log in use');
     const base = `/v1/log/${parseOrigin(origin).epoch}`;
     const seals = await allSeals(transport, base);
     const total = seals.at(-1)?.size ?? 0;
-    const audit = new Audit();
+    const kept = watch.cursor === undefined ? undefined : readSocketCursor(watch.cursor, origin);
+    const audit = kept === undefined ? new Audit() : Audit.restore(kept.audit);
+    let done = kept?.seals ?? 0;
     const bundles = bundleReader(transport, base, total);
-    for (const { size, note } of seals) {
+    for (const { size, note } of seals.slice(done)) {
       while (audit.size < size) {
+        if (watch.interrupted()) {
+          if (watch.cursor !== undefined) keepSocketCursor(watch.cursor, origin, done, await audit.save());
+          throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${origin}`);
+        }
         for (const entry of await bundles(audit.size)) {
           // A bundle may reach past this seal; what is behind it comes with a later one.
           if (audit.size < size) audit.entry(entry);
         }
         watch.progress.update(audit.size, total);
-        if (watch.interrupted()) throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${origin}`);
       }
       await audit.seal(utf8(note));
+      done++;
     }
     return [await audit.finish()];
   } finally {

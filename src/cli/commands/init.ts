@@ -7,10 +7,15 @@ export async function run(input: Input): Promise<number> {
   const { io } = input;
   const config = chosenConfig(input);
   if (on(input, 'dryRun')) {
-    io.note(`would make keys in ${config.state_dir}/identity through ${config.tpm.tcti}`);
-    if (config.tpm.counter === 'nv')
-      io.note(`would define the NV counter 0x0${config.tpm.counter_index.toString(16)}`);
-    io.note(`would begin a log for ${config.fleet}/${config.host} in ${config.state_dir}/log`);
+    const { fleet, host, state_dir: state, tpm } = config;
+    const counter = tpm.counter === 'nv' ? `0x${tpm.counter_index.toString(16).padStart(8, '0')}` : undefined;
+    io.note(`would make keys in ${state}/identity through ${tpm.tcti}`);
+    if (counter !== undefined) io.note(`would define the NV counter ${counter}`);
+    io.note(`would begin a log for ${fleet}/${host} in ${state}/log`);
+    if (io.json) {
+      const facts = { schema: 'attestd.dev/would-initialise/v1', fleet, host, state, tcti: tpm.tcti };
+      io.out(`${JSON.stringify({ ...facts, ...(counter === undefined ? {} : { counter }) })}\n`);
+    }
     return 0;
   }
   const made = await initHost({ config, now: Date.now, random: hostRandom });
