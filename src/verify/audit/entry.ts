@@ -3,15 +3,22 @@
  * canonical form is shown by printing the parsed value again (RFC 8785 prints numbers and strings as ECMAScript does)
  * and by walking the order of names; a test holds both readers to the same verdict on every vector and mutation.
  */
+import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
 import { fromUtf8, utf8 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { sha256 } from '../../core/hash.ts';
 import { type Json, type JsonObject, MAX_DEPTH } from '../../core/json.ts';
 import { NS, PAYLOAD_TYPE, STATEMENT_TYPE } from '../../core/namespace.ts';
 import { parseEntry } from '../../evidence/dsse.ts';
+import { MAX_MEMBERS } from '../../evidence/schema/execution.ts';
+import { Subject } from '../../evidence/statement.ts';
 
 const PREFIX = utf8(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} `);
 const HEAD = `{"_type":${JSON.stringify(STATEMENT_TYPE)},"predicate":`;
+/** As JSON.stringify prints one; a backslash of the text itself is printed as two. */
+const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud/;
+const SUBJECTS = Compile(Type.Array(Subject));
 const HEX = /^[0-9a-f]{64}$/;
 
 /** A statement as the audit needs it. */
@@ -40,17 +47,18 @@ export function readEntry(entry: Uint8Array): AuditedEntry {
   const tail = `,"predicateType":${JSON.stringify(predicateType)},"subject":${JSON.stringify(subject)}}`;
   const printed = JSON.stringify(predicate);
   if (HEAD + printed + tail === text) {
-    if (text.includes('\\ud')) throw fault('a string has a lone surrogate');
+    if (LONE_SURROGATE.test(text)) throw fault('a string has a lone surrogate');
     checkOrder(predicate, 1);
     checkOrder(subject as Json, 1);
   } else {
     // JavaScript moves names that look like integers (PCR numbers) to the front: the slow reader decides on those.
     parseEntry(entry);
-    if (!text.startsWith(HEAD) || !text.endsWith(tail)) throw fault('the payload is not a statement');
+    if (Object.keys(value).length !== 4 || !text.startsWith(HEAD) || !text.endsWith(tail))
+      throw fault('the payload is not a statement');
   }
   const kind = kindOf(predicateType);
   const predicateBytes = payload.subarray(HEAD.length, payload.length - utf8Length(tail));
-  checkSubject(subject, `${kind}:${String(predicate.id)}`, predicateBytes);
+  checkSubject(subject, kind, String(predicate.id), predicateBytes);
   return { kind, predicate };
 }
 
@@ -89,14 +97,20 @@ function kindOf(predicateType: Json | undefined): string {
   throw fault('the predicate type is not one of ours');
 }
 
-function checkSubject(subject: Json | undefined, name: string, predicate: Uint8Array): void {
+/** The first subject names and binds the predicate and says nothing else; artefacts follow it in an execution only. */
+function checkSubject(subject: Json | undefined, kind: string, id: string, predicate: Uint8Array): void {
   const first = Array.isArray(subject) ? subject[0] : undefined;
   if (first === null || typeof first !== 'object' || Array.isArray(first)) throw fault('there is no subject');
   const digest = first.digest;
   const claimed =
     digest !== null && typeof digest === 'object' && !Array.isArray(digest) ? digest.sha256 : undefined;
-  if (first.name !== name || typeof claimed !== 'string' || !HEX.test(claimed)) {
-    throw fault(`the first subject is not ${name}`);
+  const name = `${kind}:${id}`;
+  if (typeof claimed !== 'string' || !HEX.test(claimed)) throw fault(`the first subject is not ${name}`);
+  const expected = `{"digest":{"sha256":"${claimed}"},"name":${JSON.stringify(name)}}`;
+  if (JSON.stringify(first) !== expected) throw fault(`the first subject is not ${name}`);
+  const more = (subject as Json[]).length - 1;
+  if (more > 0 && (kind !== 'execution' || more > MAX_MEMBERS || !SUBJECTS.Check(subject))) {
+    throw fault('the further subjects are not artefacts of an execution');
   }
   const actual = sha256(predicate);
   for (let i = 0; i < 32; i++) {
