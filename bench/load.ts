@@ -159,6 +159,7 @@ async function stream(input: LoadInput): Promise<LoadOutput> {
   let newlines = 0;
   let ended = false;
   let inHead = true;
+  let last = 0;
   const start = performance.now();
   socket.on('error', reject);
   socket.write(
@@ -188,9 +189,11 @@ async function stream(input: LoadInput): Promise<LoadOutput> {
       inHead = false;
       from = end + 4;
     }
-    // Lines end in "}\n"; the framing of the chunks ends in "\r\n".
-    for (let i = data.indexOf(10, from); i >= 0; i = data.indexOf(10, i + 1))
-      if (data[i - 1] === 0x7d) newlines++;
+    // Lines end in "}\n"; the framing of the chunks ends in "\r\n". A line may end at the edge of a read.
+    for (let i = data.indexOf(10, from); i >= 0; i = data.indexOf(10, i + 1)) {
+      if ((i === from ? last : data[i - 1]) === 0x7d) newlines++;
+    }
+    last = data[data.length - 1] as number;
     if (ended && newlines >= sent) resolve();
   });
   socket.on('close', () => reject(new Error(`the stream ended after ${newlines} of ${sent} answers`)));
