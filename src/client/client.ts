@@ -14,6 +14,7 @@
  *
  * Inputs, parameters and outputs enter the record as salted digests; their openings stay on the host.
  */
+import { AttestdError } from '../core/errors.ts';
 import { chosenSocket, openTransport } from './transport.ts';
 
 /** What a receipt vouches for: fsynced; under a TPM quote. */
@@ -127,5 +128,9 @@ export function connect(options: ConnectOptions): Client {
 }
 
 function read<T>(body: Uint8Array): T {
-  return JSON.parse(new TextDecoder().decode(body)) as T;
+  try {
+    return JSON.parse(new TextDecoder().decode(body)) as T;
+  } catch (cause) {
+    throw new AttestdError('INTERNAL', 'the daemon answered something that is no JSON', { cause });
+  }
 }

@@ -8,6 +8,8 @@ import { AttestdError, ERRORS, type ErrorCode } from '../core/errors.ts';
 /** Where the daemon listens when nothing else is said. */
 export const DEFAULT_SOCKET = '/run/attestd/attestd.sock';
 const MAX_ANSWER = 64 * 1024 * 1024;
+/** No daemon takes a longer body; it would hang up while we still send. Bytes. */
+export const MAX_BODY = 262_144;
 
 export interface Answer {
   readonly status: number;
@@ -56,7 +58,15 @@ export function openTransport(socket: string, client: string): Transport {
 }
 
 function send(agent: Agent, socket: string, client: string, call: Call): Promise<Answer> {
+  const length = call.body === undefined ? 0 : Buffer.byteLength(call.body);
+  if (length > MAX_BODY) {
+    return Promise.reject(
+      new AttestdError('TOO_LARGE', `a body of ${length} bytes, at most ${MAX_BODY} are taken`),
+    );
+  }
   return new Promise((resolve, reject) => {
+    const away = (cause: NodeJS.ErrnoException) =>
+      reject(new AttestdError('DAEMON_UNAVAILABLE', `${socket}: ${cause.code ?? cause.message}`, { cause }));
     const request = httpRequest(
       {
         agent,
@@ -66,15 +76,13 @@ function send(agent: Agent, socket: string, client: string, call: Call): Promise
         headers: {
           host: 'attestd',
           'attestd-client': client,
-          ...(call.body === undefined ? {} : { 'content-length': Buffer.byteLength(call.body) }),
+          ...(call.body === undefined ? {} : { 'content-length': length }),
           ...call.headers,
         },
       },
-      (response) => collect(response).then(resolve, reject),
+      (response) => collect(response).then(resolve, (e) => (e instanceof AttestdError ? reject(e) : away(e))),
     );
-    request.on('error', (cause: NodeJS.ErrnoException) => {
-      reject(new AttestdError('DAEMON_UNAVAILABLE', `${socket}: ${cause.code ?? cause.message}`, { cause }));
-    });
+    request.on('error', away);
     request.end(call.body);
   });
 }
@@ -98,11 +106,12 @@ function problem(status: number, body: Uint8Array, retryAfter: string | undefine
   let facts: { type?: unknown; detail?: unknown; field?: unknown };
   try {
     facts = JSON.parse(new TextDecoder().decode(body)) as typeof facts;
+    if (facts === null || typeof facts !== 'object') throw new TypeError('no object');
   } catch {
     return new AttestdError('INTERNAL', `the daemon answered ${status} without a reason`);
   }
   const name = String(facts.type).replace('urn:attestd:error:', '');
-  const code: ErrorCode = name in ERRORS ? (name as ErrorCode) : 'INTERNAL';
+  const code: ErrorCode = Object.hasOwn(ERRORS, name) ? (name as ErrorCode) : 'INTERNAL';
   return new AttestdError(code, String(facts.detail ?? `the daemon answered ${status}`), {
     ...(typeof facts.field === 'string' ? { field: facts.field } : {}),
     ...(retryAfter === undefined ? {} : { retryAfter: Number(retryAfter) }),

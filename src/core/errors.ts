@@ -213,7 +213,7 @@ export class AttestdError extends Error {
 export function isAttestdError(e: unknown, code?: ErrorCode): e is AttestdError {
   if (!(e instanceof Error) || e.name !== 'AttestdError') return false;
   const found = (e as AttestdError).code;
-  return found in ERRORS && (code === undefined || found === code);
+  return Object.hasOwn(ERRORS, found) && (code === undefined || found === code);
 }
 
 /** RFC 9457 problem details of an error; `instance` names the request. */
