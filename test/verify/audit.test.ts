@@ -1,0 +1,162 @@
+/** Each rule of the audit with a log that breaks it and no other. */
+import { createHash } from 'node:crypto';
+import { beforeAll, expect, test } from 'vitest';
+import { toHex, ZERO32 } from '../../src/core/bytes.ts';
+import { sha256, useSha256 } from '../../src/core/hash.ts';
+import { type JsonObject, jcsBytes } from '../../src/core/json.ts';
+import { PAYLOAD_TYPE } from '../../src/core/namespace.ts';
+import { pae, parseEntry } from '../../src/evidence/dsse.ts';
+import { flip } from '../kit/forge.ts';
+import { NONCE, T0 } from '../kit/hooks.ts';
+import { type AuditHooks, auditOf, forgeLog, type Step } from './auditlog.ts';
+
+beforeAll(() => useSha256((data) => new Uint8Array(createHash('sha256').update(data).digest())));
+
+/** 0 genesis, 1 boot, 2 anchor, seal 1; 3, 4, seal 2; 5, 6, seal 3; 7 boot, 8 anchor, 9, seal 4. */
+const only =
+  <T, R extends T = T>(at: number, change: (v: T) => R) =>
+  (v: T, here: number) =>
+    here === at ? change(v) : v;
+const again = (steps: Step[], from: number, to = from) => [...steps.slice(0, to + 1), ...steps.slice(from)];
+
+/** The entry with another predicate that its subject binds again. */
+function rewritten(entry: Uint8Array, change: (p: JsonObject) => JsonObject): Uint8Array {
+  const statement = parseEntry(entry).json as {
+    predicate: JsonObject;
+    subject: [{ digest: { sha256: string } }];
+  };
+  statement.predicate = change(statement.predicate);
+  statement.subject[0].digest.sha256 = toHex(sha256(jcsBytes(statement.predicate)));
+  return pae(PAYLOAD_TYPE, jcsBytes(statement));
+}
+
+const VECTORS: readonly (readonly [string, string, AuditHooks])[] = [
+  ['entry-form', 'an entry that is none', { entry: only(5, (e) => e.slice(0, -1)) }],
+  [
+    'entry-schema',
+    'a member that is none',
+    { entry: only(5, (e) => rewritten(e, (p) => ({ ...p, zzz: 1 }))) },
+  ],
+  [
+    'entry-log',
+    'an entry of another log',
+    { frame: (f, at) => (at === 5 ? { ...f, log: 'fleet/other/7' } : f) },
+  ],
+  [
+    'entry-run',
+    'an entry of another run',
+    { frame: (f, at) => (at === 5 ? { ...f, boot: 'ab'.repeat(32) } : f) },
+  ],
+  ['time-order', 'a time that goes back', { frame: (f, at) => (at === 5 ? { ...f, timeMs: T0 + 1 } : f) }],
+  [
+    'genesis-anchor',
+    'a counter certified over something else',
+    { genesisAttest: (a) => ({ ...a, extraData: NONCE }) },
+  ],
+  [
+    'genesis-epoch',
+    'an epoch that the origin does not name',
+    { body: only(0, (b) => ({ ...b, epoch: '8' })) },
+  ],
+  [
+    'boot-clock',
+    'a TPM clock that stood later before',
+    {
+      body: only(7, (b) => ({ ...b, reset: { ...(b.reset as object), resetCount: 3, clock: '1' } })),
+      quote: only(4, (a) => ({ ...a, clockInfo: { ...a.clockInfo, resetCount: 3 } })),
+    },
+  ],
+  [
+    'boot-recovered',
+    'recovered entries that were sealed',
+    { body: only(7, (b) => ({ ...b, recovered: { from: 3, size: 2 } })) },
+  ],
+  ['anchor-order', 'an anchor behind another', { anchor: only(8, (a) => ({ ...a, prev: ZERO32 })) }],
+  ['anchor-head', 'an anchor of another root', { anchor: only(8, (a) => ({ ...a, root: flip(a.root, 0) })) }],
+  [
+    'anchor-signature',
+    'an anchor that the TPM certified over something else',
+    {
+      anchorAttest: only(8, (a) => ({ ...a, extraData: NONCE })),
+    },
+  ],
+  ['seal-form', 'a note that is none', { note: only(4, (n) => n.slice(0, -2)) }],
+  ['seal-order', 'a seq that is left out', { header: only(4, (h) => ({ ...h, seq: 9 })) }],
+  ['seal-order', 'another seal before it', { header: only(4, (h) => ({ ...h, prevSeal: NONCE })) }],
+  ['seal-root', 'another root', { head: only(4, (h) => ({ ...h, root: flip(h.root, 0) })) }],
+  ['seal-time', 'a date before the last', { header: only(4, (h) => ({ ...h, timeMs: T0 })) }],
+  ['seal-anchor', 'another anchor', { header: only(4, (h) => ({ ...h, anchorCtr: 3n })) }],
+  ['seal-boot', 'another boot entry', { header: only(4, (h) => ({ ...h, bootIndex: 1 })) }],
+  [
+    'seal-clock',
+    'a reset that no boot entry names',
+    {
+      quote: only(4, (a) => ({ ...a, clockInfo: { ...a.clockInfo, resetCount: 5 } })),
+    },
+  ],
+  [
+    'seal-clock',
+    'a clock that goes back',
+    {
+      quote: only(3, (a) => ({ ...a, clockInfo: { ...a.clockInfo, clock: 1n } })),
+    },
+  ],
+  ['seal-quote', 'a quote over something else', { quote: only(4, (a) => ({ ...a, extraData: NONCE })) }],
+  ['seal-quote', 'no structure of a TPM', { quote: only(4, (a) => ({ ...a, magic: 1 })) }],
+];
+
+test('the log that nothing is altered in is verified', async () => {
+  expect(await auditOf(await forgeLog())).toMatchObject({
+    verdict: 'verified',
+    entries: 10,
+    sealed: 10,
+    seals: 4,
+    runs: 2,
+    findings: [],
+  });
+});
+
+test.each(VECTORS)('%s: %s', async (id, _, hooks) => {
+  const { verdict, findings } = await auditOf(await forgeLog(hooks));
+  expect([verdict, [...new Set(findings.map((f) => f.id))]]).toEqual(['rejected', [id]]);
+});
+
+test('a signature that is changed', async () => {
+  const steps = await forgeLog();
+  const last = steps.at(-1)?.seal as Uint8Array;
+  // Twelve characters before the end of the line: a byte of s, in the same base64.
+  const text = new TextDecoder().decode(last);
+  const at = text.length - 12;
+  const changed = text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1);
+  const { findings } = await auditOf([...steps.slice(0, -1), { seal: new TextEncoder().encode(changed) }]);
+  expect(findings.map((f) => f.id)).toEqual(['seal-signature']);
+});
+
+test('what is out of its place', async () => {
+  const steps = await forgeLog();
+  const ids = async (changed: Step[]) => (await auditOf(changed)).findings.map((f) => f.id);
+  expect(await ids([])).toEqual(['genesis-place']);
+  expect(await ids(again(steps, 0))).toContain('genesis-place');
+  expect(await ids([steps[0] as Step, ...steps.slice(2)])).toContain('boot-missing');
+  expect(await ids(again(steps, 3))).toContain('seal-order');
+});
+
+test('two roots that are sealed for one size', async () => {
+  const good = await forgeLog();
+  const other = await forgeLog({ head: only(4, (h) => ({ ...h, root: flip(h.root, 0) })) });
+  const { findings } = await auditOf([...good, other.at(-1) as Step]);
+  expect(findings.map((f) => f.id)).toContain('seal-fork');
+});
+
+test('a log that nothing is sealed in is indeterminate', async () => {
+  const steps = (await forgeLog()).filter((s) => s.entry !== undefined);
+  expect(await auditOf(steps.slice(0, 5))).toMatchObject({ verdict: 'indeterminate', findings: [] });
+});
+
+test('an audit that is saved and restored behind every step says the same', async () => {
+  for (const hooks of [{}, ...VECTORS.map(([, , h]) => h)]) {
+    const steps = await forgeLog(hooks);
+    const breaks = steps.map((_, i) => i);
+    expect(JSON.stringify(await auditOf(steps, breaks))).toBe(JSON.stringify(await auditOf(steps)));
+  }
+});
