@@ -1,6 +1,6 @@
 /**
- * The order of the log. Whatever is to become an entry comes through here, one after the other, and what came while
- * the last group was written goes to the store as one group: one frame, one fdatasync, however many callers wait.
+ * The order of the log. Whatever is to become an entry comes through here, one after the other, and what came within
+ * one turn of the event loop goes to the store as one group: one frame, one fdatasync, however many callers wait.
  * Order of calls is order in the log; that is why a boot entry appended here divides the runs exactly.
  */
 import { AttestdError } from '../core/errors.ts';
@@ -49,23 +49,9 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
   let stopped = false;
   const underway = new Set<Promise<void>>();
 
-  /**
-   * While one group is under way the next one gathers: a sync costs the same for one entry as for many, so sending what
-   * each turn of the event loop brings would only make a queue of syncs. A full group does not wait.
-   */
   function flush(): void {
     scheduled = false;
-    if (items.length > 0 && (underway.size === 0 || full())) send();
-  }
-
-  function full(): boolean {
-    return items.length >= MAX_ITEMS || bytes >= MAX_BYTES;
-  }
-
-  function schedule(): void {
-    if (scheduled) return;
-    scheduled = true;
-    setImmediate(flush);
+    if (items.length > 0) send();
   }
 
   function send(): void {
@@ -87,11 +73,7 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
       },
     );
     underway.add(work);
-    void work.finally(() => {
-      underway.delete(work);
-      // Through the event loop, so that callers who were just answered get their next record into this group.
-      schedule();
-    });
+    void work.finally(() => underway.delete(work));
   }
 
   const sequencer: Sequencer = {
@@ -104,8 +86,11 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
       waiting.push(done);
       next++;
       bytes += item.entry.length + (item.opening?.length ?? 0);
-      if (full()) send();
-      else schedule();
+      if (items.length >= MAX_ITEMS || bytes >= MAX_BYTES) send();
+      else if (!scheduled) {
+        scheduled = true;
+        setImmediate(flush);
+      }
     },
     appendOne: (item) =>
       new Promise((resolve, reject) => {
@@ -116,10 +101,8 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
     },
     async stop() {
       stopped = true;
-      while (underway.size > 0 || items.length > 0) {
-        if (items.length > 0 && underway.size === 0) send();
-        await Promise.all(underway);
-      }
+      if (scheduled) flush();
+      while (underway.size > 0) await Promise.all(underway);
     },
   };
   return sequencer;
