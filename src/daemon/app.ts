@@ -33,13 +33,13 @@ export interface AppInput {
 }
 
 /** `attestd-client: name/version`. A browser or URL fetcher that was tricked onto the socket cannot set it. */
-const CLIENT = /^[A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
+export const CLIENT = /^[A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
 /** Paths that exist, with the methods they take. */
 const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/records$/, 'POST'],
   [/^\/v1\/quotes$/, 'POST'],
   [/^\/v1\/records\/[^/]+(?:\/bundle)?$/, 'GET'],
-  [/^\/v1\/log\/[^/]+\/(?:checkpoint|tile\/.+)$/, 'GET'],
+  [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+)$/, 'GET'],
   [/^\/v1\/(?:status|health)$/, 'GET'],
 ];
 

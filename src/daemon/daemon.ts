@@ -6,13 +6,14 @@ import type { ErrorCode } from '../core/errors.ts';
 import { AttestdError } from '../core/errors.ts';
 import { createExecutableReader } from '../measure/executable.ts';
 import type { Addon } from '../native/addon.ts';
-import { createApp } from './app.ts';
+import { type AppInput, createApp } from './app.ts';
 import { createCallers } from './caller.ts';
 import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
 import { createBodyReader } from './deadline.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
+import { createLane } from './lane.ts';
 import { layoutOf } from './layout.ts';
 import { createLimits } from './limits.ts';
 import { addPosting } from './posting.ts';
@@ -71,13 +72,14 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     assurance: config.tpm.assurance,
   };
 
-  const app = createApp({
+  const http: AppInput = {
     callers,
     limits,
     bodies,
     onRefusal: (code) => refusals.set(code, (refusals.get(code) ?? 0) + 1),
     onFault: (error, request) => journal.error('a request could not be served', { error, request }),
-  });
+  };
+  const app = createApp(http);
   addPosting(app, { gate, limits, settings: config.limits });
   addReading(app, {
     gate,
@@ -93,7 +95,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
 
   const listen = (fd: number | undefined, s: Config['socket']): Listen => (fd === undefined ? s : { fd });
   const shared = {
-    handler: app.routing,
+    handler: createLane({ ...http, ordinary: app.routing, gate }),
     callers,
     limits,
     settings: config.limits,

@@ -6,6 +6,7 @@ import { RecordRequest } from '../evidence/schema/request.ts';
 import type { Config } from './config.ts';
 import type { Engine } from './engine.ts';
 import type { Gate } from './gate.ts';
+import { sendReceipt } from './lane.ts';
 import type { Limits } from './limits.ts';
 import { POST_RECORDS } from './openapi.ts';
 import { asAttestdError } from './problem.ts';
@@ -58,24 +59,15 @@ function post(input: PostingInput, engine: Engine, request: FastifyRequest, repl
       idempotency,
       (e, receipt, replayed) => {
         if (e !== null) reply.send(e);
-        else sendReceipt(reply, replayed ? 200 : 201, receipt);
+        else {
+          reply.hijack();
+          sendReceipt(reply.raw, replayed ? 200 : 201, receipt);
+        }
       },
     );
   } catch (e) {
     reply.send(e);
   }
-}
-
-/** Past fastify's reply: it would look at this text again, and thousands a second go out. */
-function sendReceipt(reply: FastifyReply, status: number, receipt: string): void {
-  reply.hijack();
-  reply.raw.writeHead(status, [
-    'content-type',
-    'application/json; charset=utf-8',
-    'content-length',
-    String(Buffer.byteLength(receipt)),
-  ]);
-  reply.raw.end(receipt);
 }
 
 const badKey = (why: string) =>

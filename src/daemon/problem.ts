@@ -40,12 +40,21 @@ export function retryAfter(e: AttestdError): number | undefined {
   return status === 503 || status === 429 ? 1 : undefined;
 }
 
+/** A refusal as status, header pairs and body. */
+export function problemAnswer(
+  e: AttestdError,
+  instance?: string,
+): { readonly status: number; readonly headers: string[]; readonly body: Buffer } {
+  const wait = retryAfter(e);
+  const body = Buffer.from(JSON.stringify(toProblem(e, instance)));
+  const headers = ['content-type', 'application/problem+json', 'content-length', String(body.length)];
+  if (wait !== undefined) headers.push('retry-after', String(wait));
+  return { status: ERRORS[e.code].status, headers, body };
+}
+
 /** Answers with problem+json. */
 export function sendProblem(reply: FastifyReply, e: AttestdError, instance?: string): FastifyReply {
-  const wait = retryAfter(e);
-  if (wait !== undefined) reply.header('retry-after', String(wait));
-  return reply
-    .code(ERRORS[e.code].status)
-    .header('content-type', 'application/problem+json')
-    .send(Buffer.from(JSON.stringify(toProblem(e, instance))));
+  const { status, headers, body } = problemAnswer(e, instance);
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1]);
+  return reply.code(status).send(body);
 }
