@@ -24,7 +24,9 @@ export const TrustSchema = closed({
   schema: Type.Literal('attestd.dev/trust/v1'),
   roots: Type.Array(Root, { minItems: 1, maxItems: 256 }),
   minimumLevel: Type.Union([Type.Literal(1), Type.Literal(2), Type.Literal(3), Type.Literal(4)]),
-  hosts: Type.Optional(list(Type.String({ pattern: '^attestd://[a-z0-9.-]+/[a-z0-9.-]+$' }), 65_536)),
+  hosts: Type.Optional(
+    list(Type.String({ pattern: '^attestd://[a-z0-9.-]+/[a-z0-9.-]+$', maxLength: 600 }), 65_536),
+  ),
   pcrs: list(Profile, 1024),
   acceptHostTime: Type.Boolean(),
   crls: list(base64(1_500_000), 256),
