@@ -99,17 +99,17 @@ async function paced(input: LoadInput): Promise<LoadOutput> {
   const idle: { socket: Socket; due: number }[] = [];
   const waiting: number[] = [];
   const { promise, resolve, reject } = deferred();
-  const sockets = await Promise.all(
-    Array.from(
-      { length: input.connections },
-      () =>
-        new Promise<Socket>((opened, failed) => {
-          const socket = connect(input.socket);
-          socket.once('connect', () => opened(socket));
-          socket.once('error', failed);
-        }),
-    ),
-  );
+  // One after the other: a thousand at once would overrun the backlog of the socket.
+  const sockets: Socket[] = [];
+  for (let i = 0; i < input.connections; i++) {
+    sockets.push(
+      await new Promise<Socket>((opened, failed) => {
+        const socket = connect(input.socket);
+        socket.once('connect', () => opened(socket));
+        socket.once('error', failed);
+      }),
+    );
+  }
   const start = performance.now();
   for (const socket of sockets) {
     const slot = { socket, due: 0 };
