@@ -99,16 +99,12 @@ async function paced(input: LoadInput): Promise<LoadOutput> {
   const idle: { socket: Socket; due: number }[] = [];
   const waiting: number[] = [];
   const { promise, resolve, reject } = deferred();
-  // One after the other: a thousand at once would overrun the backlog of the socket.
   const sockets: Socket[] = [];
-  for (let i = 0; i < input.connections; i++) {
-    sockets.push(
-      await new Promise<Socket>((opened, failed) => {
-        const socket = connect(input.socket);
-        socket.once('connect', () => opened(socket));
-        socket.once('error', failed);
-      }),
-    );
+  while (sockets.length < input.connections) {
+    const socket = await opened(input.socket);
+    // A full backlog (EAGAIN) is no fault of a measurement that has not begun: wait for the server to accept.
+    if (socket === undefined) await new Promise((later) => setTimeout(later, 5));
+    else sockets.push(socket);
   }
   const start = performance.now();
   for (const socket of sockets) {
@@ -146,6 +142,16 @@ async function paced(input: LoadInput): Promise<LoadOutput> {
   await promise;
   for (const socket of sockets) socket.destroy();
   return report(answers, refused, start, times);
+}
+
+function opened(path: string): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', (e: NodeJS.ErrnoException) =>
+      e.code === 'EAGAIN' ? resolve(undefined) : reject(e),
+    );
+  });
 }
 
 /** One chunked NDJSON request; answers are counted by line. */

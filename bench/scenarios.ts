@@ -68,7 +68,7 @@ export async function sealed(host: Host, { runs, seconds }: Shape): Promise<Figu
       socket: host.socket,
       path: '/v1/records?wait=sealed',
       mode: 'paced',
-      connections: 1500,
+      connections: 1000,
       seconds,
       rate: 1000,
     });
