@@ -10,8 +10,9 @@ import type { Shape } from './scenarios.ts';
 const run = promisify(execFile);
 
 async function entries(host: Host): Promise<number> {
-  const status = await host.get('/v1/status');
-  return Number((status.log as { size?: unknown } | undefined)?.size);
+  const { entries: count } = await host.get('/v1/status');
+  if (typeof count !== 'number') throw new Error('the status names no number of entries');
+  return count;
 }
 
 /** Fills a log to at least `wanted` entries. */

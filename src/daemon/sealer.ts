@@ -71,6 +71,9 @@ export function createSealer(input: SealerInput): Sealer {
   let working: Promise<void> | undefined;
   let stopped = false;
   let lastEnd = 0;
+  let lastStart = 0;
+  /** Callers under the last seal are being answered. */
+  let answering: Promise<void> = Promise.resolve();
   let unsealedSince: number | undefined;
   const keyId = sealKeyId(input.origin, input.akSpki);
   const akKey = {
@@ -100,15 +103,23 @@ export function createSealer(input: SealerInput): Sealer {
   }
 
   async function work(): Promise<void> {
-    const gap = lastEnd + settings.min_gap_ms - now();
+    // From seal to seal: a quote that takes longer than the gap has kept it already.
+    const gap = lastStart + settings.min_gap_ms - now();
     if (gap > 0) await sleep(gap);
+    lastStart = now();
     try {
       const seal = await sealOnce();
       lastEnd = now();
       unsealedSince = undefined;
       if (seal === undefined) return;
-      waiters.resolve(seal);
-      input.onSeal(seal);
+      // The next quote starts first: answering hundreds of callers, each with a proof, would hold it up.
+      answering = new Promise((resolve) => {
+        setImmediate(() => {
+          waiters.resolve(seal);
+          input.onSeal(seal);
+          resolve();
+        });
+      });
     } catch (e) {
       lastEnd = now();
       const error = e as Error;
@@ -181,6 +192,7 @@ export function createSealer(input: SealerInput): Sealer {
         wake();
         await working;
       }
+      await answering;
       waiters.expire(Number.POSITIVE_INFINITY);
     },
   };
