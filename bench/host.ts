@@ -83,7 +83,7 @@ export async function makeHost(): Promise<Host> {
     },
     async start() {
       const from = performance.now();
-      child = spawn('node', [DAEMON, '--config', config], { stdio: ['ignore', 'inherit', 'inherit'] });
+      child = spawn('node', [DAEMON, '--config', config], { stdio: ['ignore', 2, 'inherit'] });
       for (;;) {
         if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}`);
         const health = await host.get('/v1/health').catch(() => undefined);
