@@ -1,114 +1,12 @@
-/** The command table: the one place where commands, options and examples are named. */
-import type { Command, Option } from './command.ts';
-
-const SOCKET: Option = { flags: '--socket <path>', help: 'socket of the daemon, else ATTESTD_SOCKET' };
-const CONFIG: Option = {
-  flags: '--config <file>',
-  help: 'configuration of the daemon, else /etc/attestd/attestd.toml',
-};
-const OUT: Option = { flags: '-o, --out <file>', help: 'where to write; - is stdout' };
+/** The command table: this file and `table/` are the one place where commands, options and examples are named. */
+import type { Command } from './command.ts';
+import { CA } from './table/ca.ts';
+import { HOST_COMMANDS } from './table/host.ts';
+import { OUT, SOCKET } from './table/option.ts';
 
 const COMMANDS: readonly Command[] = [
-  {
-    name: 'init',
-    summary: 'make the keys, the counter and the log of this host, once',
-    examples: ['attestctl init', 'attestctl init --dry-run'],
-    options: [CONFIG, { flags: '--dry-run', help: 'say what would be made, make nothing' }],
-    load: () => import('./commands/init.ts'),
-  },
-  {
-    name: 'enroll',
-    summary: 'get a certificate for this host from an authority, in files that can cross an air gap',
-    examples: [
-      'attestctl enroll request -o request.json',
-      'attestctl enroll respond challenge.json -o response.json',
-      'attestctl enroll install certificate.pem',
-    ],
-    commands: [
-      {
-        name: 'request',
-        summary: 'write the request for the authority',
-        examples: ['attestctl enroll request -o request.json'],
-        options: [
-          CONFIG,
-          { flags: '--ek-certificate <file>', help: 'an EK certificate that the TPM does not hold itself' },
-          { ...OUT, required: true },
-        ],
-        load: () => import('./commands/enroll-request.ts'),
-      },
-      {
-        name: 'respond',
-        summary: "answer the authority's challenge with the TPM",
-        examples: ['attestctl enroll respond challenge.json -o response.json'],
-        arguments: [{ name: '<challenge>', help: 'challenge.json of the authority' }],
-        options: [CONFIG, { ...OUT, required: true }],
-        load: () => import('./commands/enroll-respond.ts'),
-      },
-      {
-        name: 'install',
-        summary: 'check the certificate against the keys of this host and keep it',
-        examples: ['attestctl enroll install certificate.pem'],
-        arguments: [{ name: '<certificate>', help: 'certificate.pem of the authority: chain and CRL' }],
-        options: [CONFIG],
-        load: () => import('./commands/enroll-install.ts'),
-      },
-    ],
-  },
-  {
-    name: 'ca',
-    summary: 'be the authority that certifies hosts',
-    examples: [
-      'attestctl ca init --dir ca --name "Example CA" --passphrase-file secret',
-      'attestctl ca challenge request.json --dir ca --ek-roots vendor.pem -o challenge.json',
-      'attestctl ca issue response.json --dir ca --passphrase-file secret -o certificate.pem',
-    ],
-    commands: [
-      {
-        name: 'init',
-        summary: 'make an authority in a new directory',
-        examples: ['attestctl ca init --dir ca --name "Example CA" --passphrase-file secret'],
-        options: [
-          { flags: '--dir <dir>', help: 'directory of the authority; must not exist', required: true },
-          { flags: '--name <name>', help: 'common name of the root certificate', required: true },
-          { flags: '--software', help: 'a root for software TPMs; every verdict under it says simulated' },
-          { flags: '--passphrase-file <file>', help: 'passphrase of the root key' },
-          { flags: '--no-passphrase', help: 'leave the root key unencrypted: for demonstrations only' },
-          { flags: '--ek-roots <file...>', help: 'PEM or DER files with TPM vendor roots and intermediates' },
-        ],
-        load: () => import('./commands/ca-init.ts'),
-      },
-      {
-        name: 'challenge',
-        summary: 'check a request against the vendor roots and write a challenge',
-        examples: ['attestctl ca challenge request.json --dir ca --ek-roots vendor.pem -o challenge.json'],
-        arguments: [{ name: '<request>', help: 'request.json of the host' }],
-        options: [
-          { flags: '--dir <dir>', help: 'directory of the authority', required: true },
-          { flags: '--ek-roots <file...>', help: 'vendor roots and intermediates to trust from now on' },
-          { flags: '--allow-ek <sha256>', help: 'accept this EK without a certificate' },
-          { ...OUT, required: true },
-        ],
-        load: () => import('./commands/ca-challenge.ts'),
-      },
-      {
-        name: 'issue',
-        summary: 'check a response and write the certificate',
-        examples: ['attestctl ca issue response.json --dir ca --passphrase-file secret -o certificate.pem'],
-        arguments: [{ name: '<response>', help: 'response.json of the host' }],
-        options: [
-          { flags: '--dir <dir>', help: 'directory of the authority', required: true },
-          { flags: '--passphrase-file <file>', help: 'passphrase of the root key' },
-          { flags: '--approve', help: 'approve the name and the EK digest without asking' },
-          {
-            flags: '--replace',
-            help: 'revoke the live certificate of the same EK and name in the same step',
-          },
-          { ...OUT, required: true },
-        ],
-        load: () => import('./commands/ca-issue.ts'),
-      },
-    ],
-  },
+  ...HOST_COMMANDS,
+  CA,
   {
     name: 'trust',
     summary: 'say what you, the auditor, trust',
@@ -240,18 +138,6 @@ const COMMANDS: readonly Command[] = [
     examples: ['attestctl status', 'attestctl status --json'],
     options: [SOCKET],
     load: () => import('./commands/status.ts'),
-  },
-  {
-    name: 'recover',
-    summary: 'go on after the log and the counter disagreed',
-    examples: ['attestctl recover --new-epoch'],
-    options: [
-      CONFIG,
-      { flags: '--new-epoch', help: 'start a new log that names the old one', required: true },
-      { flags: '--reason <text>', help: 'what happened, for the auditor' },
-      { flags: '--yes', help: 'do not ask' },
-    ],
-    load: () => import('./commands/recover.ts'),
   },
   {
     name: 'version',

@@ -1,0 +1,63 @@
+/** What an operator does with a host: make it, enrol it, mend it. */
+import type { Command } from '../command.ts';
+import { CONFIG, OUT } from './option.ts';
+
+export const HOST_COMMANDS: readonly Command[] = [
+  {
+    name: 'init',
+    summary: 'make the keys, the counter and the log of this host, once',
+    examples: ['attestctl init', 'attestctl init --dry-run'],
+    options: [CONFIG, { flags: '--dry-run', help: 'say what would be made, make nothing' }],
+    load: () => import('../commands/init.ts'),
+  },
+  {
+    name: 'enroll',
+    summary: 'get a certificate for this host from an authority, in files that can cross an air gap',
+    examples: [
+      'attestctl enroll request -o request.json',
+      'attestctl enroll respond challenge.json -o response.json',
+      'attestctl enroll install certificate.pem',
+    ],
+    commands: [
+      {
+        name: 'request',
+        summary: 'write the request for the authority',
+        examples: ['attestctl enroll request -o request.json'],
+        options: [
+          CONFIG,
+          { flags: '--ek-certificate <file>', help: 'an EK certificate that the TPM does not hold itself' },
+          { ...OUT, required: true },
+        ],
+        load: () => import('../commands/enroll-request.ts'),
+      },
+      {
+        name: 'respond',
+        summary: "answer the authority's challenge with the TPM",
+        examples: ['attestctl enroll respond challenge.json -o response.json'],
+        arguments: [{ name: '<challenge>', help: 'challenge.json of the authority' }],
+        options: [CONFIG, { ...OUT, required: true }],
+        load: () => import('../commands/enroll-respond.ts'),
+      },
+      {
+        name: 'install',
+        summary: 'check the certificate against the keys of this host and keep it',
+        examples: ['attestctl enroll install certificate.pem'],
+        arguments: [{ name: '<certificate>', help: 'certificate.pem of the authority: chain and CRL' }],
+        options: [CONFIG],
+        load: () => import('../commands/enroll-install.ts'),
+      },
+    ],
+  },
+  {
+    name: 'recover',
+    summary: 'go on after the log and the counter disagreed',
+    examples: ['attestctl recover --new-epoch'],
+    options: [
+      CONFIG,
+      { flags: '--new-epoch', help: 'start a new log that names the old one', required: true },
+      { flags: '--reason <text>', help: 'what happened, for the auditor' },
+      { flags: '--yes', help: 'do not ask' },
+    ],
+    load: () => import('../commands/recover.ts'),
+  },
+];
