@@ -14,8 +14,15 @@ export const EMPTY_ROOT: Uint8Array = fromHex(
   'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
 );
 
+// Scratch for the input of a leaf: sha256 is synchronous and keeps nothing of its input.
+const leafInput = new Uint8Array(1 + 65_535);
+
 /** SHA-256(0x00 ‖ entry). */
 export function leafHash(entry: Uint8Array): Uint8Array {
+  if (entry.length < leafInput.length) {
+    leafInput.set(entry, 1);
+    return sha256(leafInput.subarray(0, 1 + entry.length));
+  }
   const input = new Uint8Array(1 + entry.length);
   input.set(entry, 1);
   return sha256(input);

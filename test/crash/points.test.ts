@@ -3,6 +3,7 @@
  * random moments. The life of a host goes on from one point to the next, so each start is also the recovery from the
  * point before, and is broken in its turn.
  */
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { layoutOf } from '../../src/store/layout.ts';
@@ -176,6 +177,9 @@ async function atSegmentEnd(): Promise<void> {
     const { calls } = await watch(host, watched);
     for (const call of ['rename', 'fallocate', 'fsync', 'openat', 'pwrite64', 'fdatasync'])
       expect(calls.has(call), `${call} is seen`).toBe(true);
+    // Over more than one segment attestctl reads the entries in threads, and says what is said in place.
+    const told = await host.ctl('audit', dirname(dirname(host.logDir)), '--json', '--progress', 'none');
+    expect((JSON.parse(told.stdout) as { logs: unknown }).logs).toEqual(await host.audit());
     const points = (['KILL', 'EIO'] as const).flatMap((fault) => [
       ...pointsOf(new Map(Object.entries({ rename: 1, fallocate: 1, unlink: 1 })), fault, 1),
       ...pointsOf(new Map(Object.entries({ fsync: 3, openat: 4, pwrite64: 3, fdatasync: 2 })), fault, 4),

@@ -6,6 +6,8 @@ import { sha256, useSha256 } from '../../src/core/hash.ts';
 import { type JsonObject, jcsBytes } from '../../src/core/json.ts';
 import { PAYLOAD_TYPE } from '../../src/core/namespace.ts';
 import { pae, parseEntry } from '../../src/evidence/dsse.ts';
+import { Audit } from '../../src/verify/audit/audit.ts';
+import { readStretch } from '../../src/verify/audit/stretch.ts';
 import { flip } from '../kit/forge.ts';
 import { NONCE, T0 } from '../kit/hooks.ts';
 import { type AuditHooks, auditOf, forgeLog, type Step } from './auditlog.ts';
@@ -151,6 +153,32 @@ test('two roots that are sealed for one size', async () => {
 test('a log that nothing is sealed in is indeterminate', async () => {
   const steps = (await forgeLog()).filter((s) => s.entry !== undefined);
   expect(await auditOf(steps.slice(0, 5))).toMatchObject({ verdict: 'indeterminate', findings: [] });
+});
+
+test('an audit that is fed in stretches says the same as one that looks at each entry', async () => {
+  let taken = 0;
+  for (const hooks of [{}, ...VECTORS.map(([, , h]) => h)]) {
+    const steps = await forgeLog(hooks);
+    const expected = JSON.stringify(await auditOf(steps));
+    for (const width of [1, 2, 3]) {
+      const audit = new Audit();
+      let gathered: Uint8Array[] = [];
+      const place = () => {
+        const stretch = gathered.length === 0 ? undefined : readStretch(gathered);
+        if (stretch !== undefined && audit.stretch(stretch)) taken++;
+        else for (const entry of gathered) audit.entry(entry);
+        gathered = [];
+      };
+      for (const { entry, seal } of steps) {
+        if (entry !== undefined) gathered.push(entry);
+        if (seal !== undefined || gathered.length === width) place();
+        if (seal !== undefined) await audit.seal(seal);
+      }
+      place();
+      expect(JSON.stringify(await audit.finish())).toBe(expected);
+    }
+  }
+  expect(taken).toBeGreaterThan(VECTORS.length);
 });
 
 test('an audit that is saved and restored behind every step says the same', async () => {

@@ -47,6 +47,24 @@ export type Step =
   | { readonly entry: Uint8Array; readonly seal?: never }
   | { readonly seal: Uint8Array; readonly entry?: never };
 
+const EXECUTION: JsonObject = {
+  phase: 'completed',
+  action: { type: 'exec', name: 'make' },
+  caller: {
+    observed: {
+      uid: 1000,
+      gid: 1000,
+      pid: 4242,
+      startTicks: 99,
+      exe: 'unreadable',
+      exeMethod: 'proc',
+      cgroup: 'unreadable',
+      method: 'SO_PEERCRED',
+    },
+  },
+  authorization: 'ungoverned',
+  outcome: { status: 'succeeded', code: 0, effect: 'confirmed', observedBy: 'caller' },
+};
 const ORIGIN = `${FLEET}/${HOST}/${EPOCH}`;
 
 /** The log in the order in which it became durable. */
@@ -121,7 +139,7 @@ export async function forgeLog(hooks: AuditHooks = {}): Promise<Step[]> {
     add('anchor', body, boot);
     anchorDigest = log.digests[at] as Uint8Array;
   };
-  const gap = () => add('gap', { reason: 'test', detail: 'nothing' }, boot);
+  const record = () => add('execution', EXECUTION, boot);
   let seq = 0;
   let prevSeal = ZERO32;
   const seal = async () => {
@@ -153,16 +171,16 @@ export async function forgeLog(hooks: AuditHooks = {}): Promise<Step[]> {
   begin();
   await anchor();
   await seal();
-  gap();
-  gap();
+  record();
+  record();
   await seal();
-  gap();
-  gap();
+  record();
+  record();
   await seal();
   resetCount = 4;
   begin();
   await anchor();
-  gap();
+  record();
   await seal();
   return hooks.steps?.(steps) ?? steps;
 }

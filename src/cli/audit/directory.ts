@@ -7,6 +7,8 @@ import { Audit } from '../../verify/audit/audit.ts';
 import type { AuditReport } from '../../verify/audit/finding.ts';
 import type { Progress } from '../progress.ts';
 import { keepCursor, readCursor } from './cursor.ts';
+import { createLine } from './line.ts';
+import { startReaders } from './readers.ts';
 
 export type AuditedLog = AuditReport;
 
@@ -18,6 +20,8 @@ export interface Watch {
   readonly cursor?: string;
 }
 
+/** From its sources this runs in tests only, where Node cannot start a thread. */
+const RUNS_BUILT = import.meta.url.endsWith('.js');
 const KEEP_EVERY_MS = 5000;
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 
@@ -33,35 +37,34 @@ export async function auditDirectory(state: string, watch: Watch): Promise<Audit
 async function auditLog(log: LogReader, watch: Watch): Promise<AuditedLog> {
   const kept = watch.cursor === undefined ? undefined : readCursor(watch.cursor, log.origin);
   const audit = kept === undefined ? new Audit() : Audit.restore(kept.audit);
-  let from: Cursor = kept?.place ?? START;
-  let lastNote: Uint8Array | undefined;
+  const line = createLine(audit, log.segments > 1 && RUNS_BUILT ? startReaders() : undefined);
   let keptAt = performance.now();
   const broken: string[] = [];
-  const keep = async () => {
-    if (watch.cursor !== undefined) keepCursor(watch.cursor, log.origin, from, await audit.save());
+  const keep = async (at: Cursor) => {
+    if (watch.cursor !== undefined) keepCursor(watch.cursor, log.origin, at, await audit.save());
     keptAt = performance.now();
   };
   try {
-    for await (const frame of log.frames(from)) {
-      if (frame.kind === 'entries') {
-        for (let i = 0; i < frame.batch.count; i++) audit.entry(frame.batch.entry(i));
-        const bytes = frame.next.place.ordinal * SEGMENT_BYTES + frame.next.place.offset;
+    for await (const frame of log.frames(kept?.place ?? START)) {
+      const done = await line.take(frame);
+      if (done !== undefined) {
+        const bytes = done.place.ordinal * SEGMENT_BYTES + done.place.offset;
         watch.progress.update(audit.size, Math.round((audit.size * log.segments * SEGMENT_BYTES) / bytes));
-      } else if (frame.kind === 'seal') {
-        lastNote = frame.sealed.note;
-        await audit.seal(lastNote);
       }
-      from = frame.next;
-      if (watch.interrupted()) {
-        await keep();
-        throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${log.origin}`);
-      }
-      if (performance.now() - keptAt > KEEP_EVERY_MS) await keep();
+      const interrupted = watch.interrupted();
+      if (!interrupted && performance.now() - keptAt <= KEEP_EVERY_MS) continue;
+      await line.drain();
+      await keep(frame.next);
+      if (interrupted) throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${log.origin}`);
     }
+    await line.drain();
     checkpointFault(log, audit.size, broken);
   } catch (e) {
     if (!isAttestdError(e, 'STORE_CORRUPT')) throw e;
+    await line.drain();
     broken.push(e.message);
+  } finally {
+    await line.close();
   }
   const report = await audit.finish();
   if (broken.length === 0) return report;

@@ -8,7 +8,7 @@ import { AttestdError } from '../../core/errors.ts';
 import { recordDigest } from '../../evidence/dsse.ts';
 import type { Kind, Predicate } from '../../evidence/statement.ts';
 import { verifySignature } from '../../evidence/x509/signature.ts';
-import { leafHash } from '../../log/merkle.ts';
+import { HASH_SIZE, leafHash } from '../../log/merkle.ts';
 import { CompactRange } from '../../log/range.ts';
 import type { GenesisFacts } from '../evidence.ts';
 import { readGenesis } from '../gather.ts';
@@ -20,6 +20,7 @@ import { RecentHeads } from './heads.ts';
 import { beginRun, goesBack, type Run } from './runs.ts';
 import { NO_SEAL, type SealState, sealFaults } from './seals.ts';
 import { shapeFault } from './shape.ts';
+import type { Stretch } from './stretch.ts';
 
 export class Audit {
   readonly #heads: RecentHeads;
@@ -62,6 +63,20 @@ export class Audit {
     } catch (e) {
       this.#found('entry-form', index, (e as Error).message);
     }
+  }
+
+  /**
+   * Takes the next entries at once, as `readStretch` found them.
+   * @returns false when they do not go on where the log stands: nothing was taken, each is to be looked at by itself
+   */
+  stretch(s: Stretch): boolean {
+    if (s.first < this.#time || s.log !== this.#origin || s.boot !== this.#runs.at(-1)?.digest) return false;
+    for (let i = 0; i < s.leaves.length; i += HASH_SIZE) {
+      this.#heads.append(s.leaves.subarray(i, i + HASH_SIZE));
+    }
+    this.#kinds.execution = (this.#kinds.execution ?? 0) + s.leaves.length / HASH_SIZE;
+    this.#time = s.last;
+    return true;
   }
 
   #place(index: number, bytes: Uint8Array, kind: Kind, predicate: Predicate<Kind>): void {
