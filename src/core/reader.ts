@@ -47,6 +47,21 @@ export class Reader {
   u64(): bigint {
     return this.#view.getBigUint64(this.#take(8));
   }
+  /** Little-endian, as AMD and Intel write their structures. */
+  u16le(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+  u32le(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+  u64le(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true);
+  }
+  /** The next `n` bytes, which a format reserves and wants to be zero. @throws MALFORMED when one is not */
+  zeros(n: number): void {
+    const at = this.#take(n);
+    if (this.#bytes.subarray(at, at + n).some((b) => b !== 0)) throw this.fail('reserved bytes are not zero');
+  }
   /** A copy of the next `n` bytes. */
   bytes(n: number): Uint8Array {
     const at = this.#take(n);
