@@ -1,0 +1,182 @@
+/**
+ * Reads the kernel's integrity measurement list (IMA) as it comes, in pieces of any size: what is held is one entry and
+ * one piece, however long the list. ASCII and binary form, the hash that the list is kept by and the order of bytes
+ * are told from its beginning. Framing is strict; an entry of a template that nobody knows is kept and replayed in the
+ * binary form, where its bytes are there, and refused in the ASCII form, where they cannot be put together again.
+ */
+import { AttestdError } from '../../../core/errors.ts';
+import { Arena } from './arena.ts';
+import { AsciiLines } from './ascii.ts';
+import { BinaryEntries, MAX_DATA, SHAPE_BYTES, shapeOf } from './binary.ts';
+import type { ImaEntry } from './entry.ts';
+import { recordedHashHolds } from './replay.ts';
+
+/** Longest line of the ASCII form: the data in hexadecimal and what stands around it. */
+const MAX_LINE = 2 * MAX_DATA + 4096;
+/** A piece is taken in steps of so many bytes, so that a large one costs no second copy of itself. */
+const STEP = 256 * 1024;
+const NEWLINE = 0x0a;
+
+export type ImaFormat = 'ascii' | 'binary';
+
+export interface ImaOptions {
+  /** Told from the first byte where it is absent. */
+  readonly format?: ImaFormat;
+  /** An ASCII list of a big-endian host; a binary list shows it by itself. */
+  readonly bigEndian?: boolean;
+}
+
+export interface ImaReader {
+  /** Entries handed on so far. */
+  readonly entries: number;
+  /**
+   * Takes the next piece of the list; it may be overwritten afterwards.
+   * @throws MALFORMED naming the entry
+   */
+  push(chunk: Uint8Array): void;
+  /**
+   * The list ends here.
+   * @throws MALFORMED when its last entry is cut off; what came before it was handed on
+   */
+  end(): void;
+}
+
+/**
+ * A reader that hands each entry to `take`, in order. What an entry holds are views of buffers that are never written
+ * again, but one entry that is kept keeps its whole buffer (at most some hundred kilobytes).
+ */
+export function createImaReader(take: (entry: ImaEntry) => void, options: ImaOptions = {}): ImaReader {
+  return new Reader(take, options);
+}
+
+/** All entries of a list that is at hand whole. @throws MALFORMED naming the entry */
+export function readImaList(bytes: Uint8Array, options: ImaOptions = {}): ImaEntry[] {
+  const entries: ImaEntry[] = [];
+  const reader = createImaReader((entry) => entries.push(entry), options);
+  reader.push(bytes);
+  reader.end();
+  return entries;
+}
+
+class Reader implements ImaReader {
+  entries = 0;
+  readonly #take: (entry: ImaEntry) => void;
+  readonly #options: ImaOptions;
+  readonly #arena = new Arena();
+  #lines: AsciiLines | undefined;
+  #binary: BinaryEntries | undefined;
+  /** Bytes [from, to) of `held` wait; what is before was handed out, and nothing is ever overwritten. */
+  #held = new Uint8Array(0);
+  #from = 0;
+  #to = 0;
+  /** Up to here no newline was found. */
+  #scanned = 0;
+  #ended = false;
+
+  constructor(take: (entry: ImaEntry) => void, options: ImaOptions) {
+    this.#take = take;
+    this.#options = options;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#ended) throw new TypeError('the list was ended');
+    for (let at = 0; at < chunk.length; at += STEP) {
+      this.#append(chunk.subarray(at, at + STEP));
+      this.#drain(false);
+    }
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#drain(true);
+    if (this.#from === this.#to) return;
+    // The kernel ends every line; a tool that dropped the last newline is believed only if the hash says so.
+    if (this.#lines !== undefined) {
+      const entry = this.#lastLine(this.#lines);
+      if (entry !== undefined && recordedHashHolds(entry) === true && !entry.violation) {
+        this.#from = this.#to;
+        this.#hand(entry);
+        return;
+      }
+    }
+    throw this.#fault(`is cut off after ${this.#to - this.#from} bytes`);
+  }
+
+  #lastLine(lines: AsciiLines): ImaEntry | undefined {
+    try {
+      return lines.read(this.#held, this.#from, this.#to, this.entries);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #fault(why: string): AttestdError {
+    return new AttestdError('MALFORMED', `IMA list: entry ${this.entries} ${why}`);
+  }
+
+  #hand(entry: ImaEntry): void {
+    this.entries++;
+    this.#take(entry);
+  }
+
+  #append(chunk: Uint8Array): void {
+    const waiting = this.#to - this.#from;
+    if (this.#held.length - this.#to < chunk.length) {
+      const next = new Uint8Array(Math.max(64 * 1024, 2 * waiting, waiting + chunk.length));
+      next.set(this.#held.subarray(this.#from, this.#to));
+      this.#scanned = Math.max(0, this.#scanned - this.#from);
+      this.#held = next;
+      this.#from = 0;
+      this.#to = waiting;
+    }
+    this.#held.set(chunk, this.#to);
+    this.#to += chunk.length;
+  }
+
+  #drain(last: boolean): void {
+    if (this.#lines === undefined && this.#binary === undefined && !this.#start(last)) return;
+    if (this.#lines !== undefined) this.#drainLines(this.#lines);
+    else if (this.#binary !== undefined) this.#drainEntries(this.#binary);
+  }
+
+  /** Finds out how the list is written; false while too little of it is here. */
+  #start(last: boolean): boolean {
+    if (this.#from === this.#to) return false;
+    const first = this.#held[this.#from] as number;
+    const ascii = first === 0x20 || (first >= 0x30 && first <= 0x39);
+    if ((this.#options.format ?? (ascii ? 'ascii' : 'binary')) === 'ascii') {
+      this.#lines = new AsciiLines(this.#arena, this.#options.bigEndian ?? false);
+      return true;
+    }
+    if (!last && this.#to - this.#from < SHAPE_BYTES) return false;
+    const shape = shapeOf(this.#held.subarray(this.#from, this.#to));
+    if (shape === undefined)
+      throw new AttestdError('MALFORMED', 'IMA list: no entry stands at its beginning');
+    this.#binary = new BinaryEntries(this.#arena, shape);
+    return true;
+  }
+
+  #drainLines(lines: AsciiLines): void {
+    const held = this.#held.subarray(0, this.#to);
+    for (;;) {
+      const newline = held.indexOf(NEWLINE, Math.max(this.#from, this.#scanned));
+      if (newline < 0) break;
+      const from = this.#from;
+      const entry = lines.read(held, from, newline, this.entries);
+      this.#from = newline + 1;
+      this.#hand(entry);
+    }
+    this.#scanned = this.#to;
+    if (this.#to - this.#from > MAX_LINE) throw this.#fault(`has a line of more than ${MAX_LINE} bytes`);
+  }
+
+  #drainEntries(entries: BinaryEntries): void {
+    for (;;) {
+      const found = entries.read(this.#held, this.#from, this.#to, this.entries);
+      if (found === undefined) return;
+      this.#from = found.end;
+      this.#hand(found.entry);
+    }
+  }
+}
