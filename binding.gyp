@@ -7,12 +7,14 @@
         "native/js/answer.cc",
         "native/js/channel.cc",
         "native/js/system_error.cc",
+        "native/sys/crc32c.cc",
         "native/sys/descriptor.cc",
         "native/sys/inherit.cc",
         "native/sys/notify.cc",
         "native/sys/peer.cc",
         "native/sys/preallocate.cc",
         "native/sys/process.cc",
+        "native/sys/sha256.cc",
         "native/sys/writer.cc",
         "native/tpm/admin.cc",
         "native/tpm/attest.cc",
@@ -44,7 +46,7 @@
         "TSS_VERSION=\"<!(pkg-config --modversion tss2-esys)\"",
       ],
       "cflags": [
-        "<!@(pkg-config --cflags tss2-esys tss2-sys tss2-mu tss2-tctildr)",
+        "<!@(pkg-config --cflags tss2-esys tss2-sys tss2-mu tss2-tctildr libcrypto)",
         "-Wall",
         "-Wextra",
         "-fvisibility=hidden",
@@ -54,7 +56,7 @@
       "cflags_cc": ["-std=c++20", "-fvisibility-inlines-hidden"],
       # nodelete: a thread that hangs in the TPM outlives the environment that loaded this file.
       "ldflags": ["-Wl,-z,nodelete", "-Wl,-z,now", "-Wl,-z,relro"],
-      "libraries": ["<!@(pkg-config --libs tss2-esys tss2-sys tss2-mu tss2-tctildr)"],
+      "libraries": ["<!@(pkg-config --libs tss2-esys tss2-sys tss2-mu tss2-tctildr libcrypto)"],
     }
   ]
 }

@@ -104,12 +104,19 @@ function decode64(s: string, table: Int8Array, pad: boolean): Uint8Array {
   return out;
 }
 
+let base64Url = (b: Uint8Array): string => encode64(b, URL_CODES, false);
+
+/** Replaces what is behind `toBase64Url` by the platform's own. Only an entry point calls this; a test holds both equal. */
+export function useBase64Url(f: (b: Uint8Array) => string): void {
+  base64Url = f;
+}
+
 /** Standard base64 with padding (RFC 4648 §4). */
 export const toBase64 = (b: Uint8Array): string => encode64(b, STD_CODES, true);
 /** Canonical standard base64 with padding. @throws MALFORMED */
 export const fromBase64 = (s: string): Uint8Array => decode64(s, STD_TABLE, true);
 /** base64url without padding (RFC 4648 §5). */
-export const toBase64Url = (b: Uint8Array): string => encode64(b, URL_CODES, false);
+export const toBase64Url = (b: Uint8Array): string => base64Url(b);
 /** Canonical base64url without padding. @throws MALFORMED */
 export const fromBase64Url = (s: string): Uint8Array => decode64(s, URL_TABLE, false);
 

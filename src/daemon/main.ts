@@ -7,10 +7,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { useBase64Url } from '../core/bytes.ts';
 import { isAttestdError } from '../core/errors.ts';
 import { useSha256 } from '../core/hash.ts';
 import { loadAddon } from '../native/addon.ts';
-import { sha256Of } from '../store/hash.ts';
+import { useCrc32c } from '../store/crc32c.ts';
+import { sha256Of, useNativeHash } from '../store/hash.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { createJournal, type Journal } from './journal.ts';
@@ -95,6 +97,9 @@ async function main(): Promise<void> {
   native.setDumpable(false);
   process.umask(0o077);
   useSha256(sha256Of);
+  useBase64Url((b) => Buffer.from(b.buffer, b.byteOffset, b.byteLength).toString('base64url'));
+  useNativeHash(native);
+  if (native.hasCrc32c()) useCrc32c(native.crc32c);
   const systemd = openSystemd(process.env, native, process.pid);
   const daemon = await startDaemon({
     config,

@@ -89,6 +89,7 @@ function stream(
     limits,
     maxLineBytes: settings.body_bytes,
     instance: request.id,
+    wait,
     record(bytes, done) {
       try {
         const body = parseJson(bytes);

@@ -3,7 +3,7 @@
  * the lines of a stream come through here alike.
  */
 import { createHash } from 'node:crypto';
-import { toHex, utf8 } from '../core/bytes.ts';
+import { toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import type { RecordRequest } from '../evidence/schema/request.ts';
@@ -120,7 +120,9 @@ export function createRecorder(input: RecorderInput): Recorder {
       id: built.id,
       uid: caller.uid,
       // Disclosures are base64url, so nothing in them is mistaken for the separator (RFC 9901 uses it too).
-      ...(built.disclosures.length === 0 ? {} : { opening: utf8(built.disclosures.join('~')) }),
+      ...(built.disclosures.length === 0
+        ? {}
+        : { opening: Buffer.from(built.disclosures.join('~'), 'latin1') }),
       ...(idempotency === undefined ? {} : { idempotency }),
     };
     sequencer.append(item, (e, index) => {

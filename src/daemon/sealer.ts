@@ -1,15 +1,16 @@
 /**
  * The sealer: one quote in flight, always over the newest durable tree head, so that one signature covers however many
  * records came meanwhile (design §3). A seal is checked by us before anybody sees it (signature, extraData, the TPM's
- * counts) and leaves the process only after its frame is fsynced. A quote whose counts are not those of the boot entry
+ * counts) and leaves the process only after its frame is fsynced; the next quote is taken meanwhile, and is thrown away
+ * where the seal before it did not become durable. A quote whose counts are not those of the boot entry
  * is thrown away: the TPM lives another life, and that needs a boot entry first.
  */
 import { verify as verifySignature } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { utf8, ZERO32 } from '../core/bytes.ts';
+import { equal, utf8, ZERO32 } from '../core/bytes.ts';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
 import { sealExtraData } from '../evidence/binding.ts';
-import { encodeSeal, type SealHeader, sealKeyId } from '../evidence/seal.ts';
+import { encodeSeal, type SealHeader, sealDigest, sealKeyId } from '../evidence/seal.ts';
 import { ecdsaP1363, parseSignature } from '../evidence/tpm/signature.ts';
 import { printCheckpoint } from '../log/checkpoint.ts';
 import { printNote } from '../log/note.ts';
@@ -61,6 +62,14 @@ export interface Sealer {
   stop(): Promise<void>;
 }
 
+/** A quote that makes a seal once it is kept. */
+interface Taken extends SealHeader {
+  readonly size: number;
+  readonly digest: Uint8Array;
+  readonly note: Uint8Array;
+  readonly quote: Quote;
+}
+
 /** How long a caller waits for a seal before it is told to ask later. */
 const LONGEST_WAIT_MS = 60_000;
 const RETRY_MS = 250;
@@ -70,6 +79,10 @@ export function createSealer(input: SealerInput): Sealer {
   const waiters = createWaiters();
   let working: Promise<void> | undefined;
   let stopped = false;
+  let failed = false;
+  /** The seal that is quoted and not durable yet, and its way to the disk. */
+  let newest: Taken | undefined;
+  let keeping: Promise<void> = Promise.resolve();
   let lastEnd = 0;
   let lastStart = 0;
   /** Callers under the last seal are being answered. */
@@ -83,7 +96,8 @@ export function createSealer(input: SealerInput): Sealer {
     dsaEncoding: 'ieee-p1363',
   } as const;
 
-  const unsealed = () => input.head().size > (input.lastSeal()?.size ?? 0);
+  const before = () => newest ?? input.lastSeal();
+  const unsealed = () => input.head().size > (before()?.size ?? 0);
   function due(): boolean {
     if (input.run() === undefined) return false;
     if (unsealed()) {
@@ -108,10 +122,28 @@ export function createSealer(input: SealerInput): Sealer {
     if (gap > 0) await sleep(gap);
     lastStart = now();
     try {
-      const seal = await sealOnce();
+      const taken = await take();
       lastEnd = now();
+      if (taken === undefined) return;
+      await keeping;
+      if (!equal(taken.prevSeal, input.lastSeal()?.digest ?? ZERO32)) {
+        // The seal before it did not become durable, and that was told.
+        if (!stopped) await sleep(RETRY_MS);
+        return;
+      }
       unsealedSince = undefined;
-      if (seal === undefined) return;
+      newest = taken;
+      keeping = keep(taken);
+    } catch (e) {
+      lastEnd = now();
+      meet(e as Error);
+      if (!failed && !stopped) await sleep(RETRY_MS);
+    }
+  }
+
+  async function keep(taken: Taken): Promise<void> {
+    try {
+      const seal = await input.keep(taken.note, taken.quote);
       // The next quote starts first: answering hundreds of callers, each with a proof, would hold it up.
       answering = new Promise((resolve) => {
         setImmediate(() => {
@@ -121,23 +153,27 @@ export function createSealer(input: SealerInput): Sealer {
         });
       });
     } catch (e) {
-      lastEnd = now();
-      const error = e as Error;
-      if (isFatal(error)) {
-        stopped = true;
-        input.onFailure(error);
-        return;
-      }
-      input.onTrouble(error);
-      if (!stopped) await sleep(RETRY_MS);
+      meet(e as Error);
+    } finally {
+      if (newest === taken) newest = undefined;
     }
   }
 
-  async function sealOnce(): Promise<Sealed | undefined> {
+  function meet(error: Error): void {
+    if (!isFatal(error)) {
+      input.onTrouble(error);
+      return;
+    }
+    stopped = true;
+    failed = true;
+    input.onFailure(error);
+  }
+
+  async function take(): Promise<Taken | undefined> {
     const run = input.run();
     if (run === undefined) return undefined;
     const { size, root } = input.head();
-    const last = input.lastSeal();
+    const last = before();
     const header: SealHeader = {
       timeMs: Math.max(now(), last?.timeMs ?? 0),
       seq: (last?.seq ?? 0) + 1,
@@ -149,6 +185,7 @@ export function createSealer(input: SealerInput): Sealer {
     const quote = await input.quoter.take(sealExtraData(header, text));
     const { clockInfo } = quote.parsed;
     if (clockInfo.resetCount !== run.resetCount || clockInfo.restartCount !== run.restartCount) {
+      await keeping;
       await input.newRun();
       return undefined;
     }
@@ -157,8 +194,8 @@ export function createSealer(input: SealerInput): Sealer {
       throw new AttestdError('TPM_ERROR', 'the TPM gave a quote whose signature does not verify');
     }
     const signature = encodeSeal(header, quote.attest, quote.signature);
-    const note = printNote({ text, signatures: [{ name: input.origin, keyId, signature }] });
-    return input.keep(utf8(note), quote);
+    const note = utf8(printNote({ text, signatures: [{ name: input.origin, keyId, signature }] }));
+    return { ...header, size, digest: sealDigest(signature), note, quote };
   }
 
   const tick = setInterval(
@@ -187,10 +224,12 @@ export function createSealer(input: SealerInput): Sealer {
     async stop() {
       clearInterval(tick);
       await working;
+      await keeping;
       stopped = true;
-      if (unsealed()) {
+      if (unsealed() && !failed) {
         wake();
         await working;
+        await keeping;
       }
       await answering;
       waiters.expire(Number.POSITIVE_INFINITY);

@@ -8,6 +8,7 @@ import { AttestdError, toProblem } from '../core/errors.ts';
 import type { Limits } from './limits.ts';
 import { createLineReader, type Line } from './lines.ts';
 import { asAttestdError } from './problem.ts';
+import type { Wait } from './recorder.ts';
 
 /** Records one line; calls back once, now or later, with the JSON text of a receipt (an object) or an error. */
 export type RecordLine = (bytes: Buffer, done: (e: AttestdError | null, receipt: string) => void) => void;
@@ -18,18 +19,23 @@ export interface StreamInput {
   readonly uid: number;
   readonly limits: Limits;
   readonly maxLineBytes: number;
+  readonly wait: Wait;
   readonly record: RecordLine;
   readonly instance: string;
 }
 
-/** Answers that may wait for an earlier one, or for the caller to take them. */
-const WINDOW = 8192;
+/**
+ * Answers that may wait for an earlier one, or for the caller to take them. Durable ones wait for a sync of the disk,
+ * which a few hundred fill; more would only be carried about in memory. Sealed ones wait for the TPM.
+ */
+const WINDOW: Readonly<Record<Wait, number>> = { durable: 512, sealed: 8192 };
 /** How soon a stream that found no room looks again, in milliseconds. */
 const LOOK_AGAIN_MS = 20;
 
 /** Serves one stream to its end. */
 export function serveStream(input: StreamInput): void {
   const { request, response, uid, limits } = input;
+  const window = WINDOW[input.wait];
   const lines = createLineReader(input.maxLineBytes);
   /** Answers by line, from `first` on; undefined while a record is not done. */
   const slots: (string | undefined)[] = [];
@@ -100,7 +106,7 @@ export function serveStream(input: StreamInput): void {
   /** Takes lines as long as there is room for what they cost; otherwise the sender waits. */
   function pump(): void {
     if (again !== undefined || gone) return;
-    while (!blocked && slots.length - head < WINDOW) {
+    while (!blocked && slots.length - head < window) {
       const line = lines.next() ?? (ended ? lines.rest() : undefined);
       if (line === undefined) {
         if (ended) {

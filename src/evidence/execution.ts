@@ -13,7 +13,7 @@ import { ulid } from '../core/ulid.ts';
 import { canonical } from './canonical.ts';
 import { artefactValue, SALT_BYTES } from './disclosure.ts';
 import { MAX_ENTRY } from './dsse.ts';
-import { createRandomPool, type RandomBytes } from './pool.ts';
+import { createCopier, createRandomPool, type RandomBytes } from './pool.ts';
 import type { BuiltRecord } from './record.ts';
 import type { RecordRequest } from './schema/request.ts';
 import { predicateType } from './statement.ts';
@@ -54,6 +54,7 @@ const encoder = new TextEncoder();
  */
 export function createExecutionWriter(options: ExecutionWriterOptions): ExecutionWriter {
   const random = createRandomPool(options.random);
+  const copy = createCopier();
   const time = createTimeWriter();
   const scratch = new Uint8Array(HEADER_ROOM + MAX_ENTRY + 1);
   const head = utf8(`{"_type":${JSON.stringify(STATEMENT_TYPE)},"predicate":`);
@@ -76,7 +77,7 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
     if (payloadEnd - start > MAX_ENTRY) throw tooLarge();
     scratch.set(type, start);
     for (let i = 0; i < length.length; i++) scratch[start + type.length + i] = length.charCodeAt(i);
-    return scratch.slice(start, payloadEnd);
+    return copy(scratch, start, payloadEnd);
   }
 
   return (request, observed, timeMs) => {

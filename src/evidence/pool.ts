@@ -1,4 +1,28 @@
-/** Random bytes bought in bulk: one call to the source for hundreds of salts. No byte is given out twice. */
+/** Random bytes bought in bulk, one call to the source for hundreds of salts; and room for entries, bought likewise. */
+
+/** Bytes of one slab: some sixty records. */
+const SLAB = 1 << 16;
+
+/**
+ * Gives copies of bytes out of shared slabs, because thousands a second of buffers of their own keep the collector
+ * busy. No byte is given out twice; a slab lives as long as the last copy in it.
+ */
+export function createCopier(): (source: Uint8Array, from: number, to: number) => Uint8Array {
+  let slab = new Uint8Array(0);
+  let at = 0;
+  return (source, from, to) => {
+    const length = to - from;
+    if (length > SLAB / 4) return source.slice(from, to);
+    if (at + length > slab.length) {
+      slab = new Uint8Array(SLAB);
+      at = 0;
+    }
+    const copy = slab.subarray(at, at + length);
+    copy.set(source.subarray(from, to));
+    at += length;
+    return copy;
+  };
+}
 
 /** Gives `n` random bytes, fresh and never given before; valid until the next call. */
 export type RandomBytes = (n: number) => Uint8Array;

@@ -64,6 +64,16 @@ export interface Addon {
   /** RLIMIT_CORE 0, hard limit too: no core is ever written (design §8). */
   forbidCores(): void;
 
+  /** Whether the processor has an instruction for CRC32C. */
+  hasCrc32c(): boolean;
+  /** CRC32C of `b` from `begin` to `end`, going on from `seed`; only where `hasCrc32c`. */
+  crc32c(b: Uint8Array, seed: number, begin: number, end: number): number;
+
+  /** Writes SHA-256(`input`) to `out` at `at`. @throws RangeError where it does not fit */
+  sha256(input: Uint8Array, out: Uint8Array, at: number): void;
+  /** Writes the RFC 6962 leaf hashes of `count` entries (u16 length ‖ bytes, each) of `bundle` from `from` on to `out`. */
+  leafHashes(bundle: Uint8Array, from: number, count: number, out: Uint8Array): void;
+
   SyncWriter: new (fd: number) => SyncWriter;
   /** Allocates and zeroes `size` bytes so that later writes change no metadata; ends with fdatasync. */
   preallocate(fd: number, size: number): Promise<void>;

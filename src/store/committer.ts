@@ -185,7 +185,8 @@ export class Committer {
         return segments.write(
           (salt, chain) => group.finish(first, salt, chain),
           () => {
-            for (let i = 0; i < group.count; i++) tip.edge.append(group.leaves, i * 32, visit);
+            const leaves = group.leaves();
+            for (let i = 0; i < group.count; i++) tip.edge.append(leaves, i * 32, visit);
           },
         );
       });

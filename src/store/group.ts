@@ -1,10 +1,10 @@
 /**
- * One group of records on its way to the disk: entries are copied, hashed and laid out as they arrive, while the
+ * One group of records on its way to the disk: entries are copied and laid out as they arrive, while the
  * group before is being synced, so that finishing the frame costs little once its turn has come.
  */
 import { type Item, MAX_ENTRY, META_MAX, putMeta } from './batch.ts';
 import { HEADER, sealFrame, TYPE } from './frame.ts';
-import { leafInto } from './hash.ts';
+import { leavesInto } from './hash.ts';
 
 /** A caller that waits for items `from` to `to` - 1 of the group. */
 export interface Waiter {
@@ -35,8 +35,11 @@ export class Group {
   get items(): readonly Item[] {
     return this.#items;
   }
-  /** Leaf hashes of the entries, 32 bytes each. */
-  get leaves(): Buffer {
+
+  /** Hashes the entries: their leaf hashes, 32 bytes each, good until `reset`. */
+  leaves(): Buffer {
+    if (this.#leaves.length < this.count * 32) this.#leaves = Buffer.allocUnsafeSlow(this.count * 64);
+    leavesInto(this.#frame, HEADER, this.count, this.#leaves);
     return this.#leaves;
   }
 
@@ -49,15 +52,9 @@ export class Group {
     b[this.#at + 1] = entry.length & MAX_ENTRY & 255;
     b.set(entry, this.#at + 2);
     this.#at += 2 + entry.length;
-    if (this.#leaves.length < (this.count + 1) * 32) {
-      const more = Buffer.allocUnsafeSlow(this.#leaves.length * 2);
-      this.#leaves.copy(more);
-      this.#leaves = more;
-    }
-    leafInto(entry, this.#leaves, this.count * 32);
     this.#items.push(item);
     if (opening !== undefined) {
-      this.#erasable.push(Buffer.from(opening));
+      this.#erasable.push(Buffer.from(opening.buffer, opening.byteOffset, opening.length));
       this.#hidden += opening.length;
     }
     this.bytes += itemBytes(item);

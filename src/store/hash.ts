@@ -1,17 +1,35 @@
 /**
- * SHA-256 into place. The platform's one-shot hash gives a string several times faster than a buffer, and every
- * hash of the tree has a place waiting for it, so nothing here allocates. Equal to src/log's by test.
+ * SHA-256 into place: every hash of the tree has a place waiting for it. Without the addon (an audit has none) the
+ * platform's one-shot hash does it, which gives a string several times faster than a buffer; the daemon has the addon
+ * do it. Both are equal to src/log's by test.
  */
 import { hash } from 'node:crypto';
 
+/** What the addon offers of it. */
+export interface NativeHash {
+  sha256(input: Uint8Array, out: Uint8Array, at: number): void;
+  leafHashes(bundle: Uint8Array, from: number, count: number, out: Uint8Array): void;
+}
+
+let native: NativeHash | undefined;
+
+/** Has the addon hash from now on. Only an entry point calls this. */
+export function useNativeHash(addon: NativeHash | undefined): void {
+  native = addon;
+}
+
 /** Writes SHA-256(`input`) to `out` at `at`. */
 export function sha256Into(input: Uint8Array, out: Buffer, at: number): void {
-  out.write(hash('sha256', input, 'binary'), at, 32, 'latin1');
+  if (native !== undefined) native.sha256(input, out, at);
+  else out.write(hash('sha256', input, 'binary'), at, 32, 'latin1');
 }
 
 /** SHA-256(`input`) as a buffer of its own. */
 export function sha256Of(input: Uint8Array): Buffer {
-  return Buffer.from(hash('sha256', input, 'binary'), 'latin1');
+  if (native === undefined) return Buffer.from(hash('sha256', input, 'binary'), 'latin1');
+  const out = Buffer.allocUnsafe(32);
+  native.sha256(input, out, 0);
+  return out;
 }
 
 // One scratch input each: hashing is synchronous and keeps nothing of its input.
@@ -22,6 +40,19 @@ const nodeInput = Buffer.alloc(65, 1);
 export function leafInto(entry: Uint8Array, out: Buffer, at: number): void {
   leafInput.set(entry, 1);
   sha256Into(leafInput.subarray(0, 1 + entry.length), out, at);
+}
+
+/** Writes the leaf hashes of `count` entries (u16 length ‖ bytes, each) of `bundle` from `from` on to `out`. */
+export function leavesInto(bundle: Buffer, from: number, count: number, out: Buffer): void {
+  if (native !== undefined) {
+    native.leafHashes(bundle, from, count, out);
+    return;
+  }
+  for (let i = 0, at = from; i < count; i++) {
+    const end = at + 2 + bundle.readUInt16BE(at);
+    leafInto(bundle.subarray(at + 2, end), out, i * 32);
+    at = end;
+  }
 }
 
 /** Writes the node hash of the 64 bytes of `pair` from `from` (left ‖ right, RFC 6962 §2.1) to `out` at `at`. */

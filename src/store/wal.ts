@@ -85,9 +85,13 @@ export class Wal {
     }
   }
 
-  /** The frame that holds entry `index`, which must exist. @throws STORE_CORRUPT */
-  batchOf(index: number): { batch: Batch; place: Place } {
-    let { ordinal, offset } = this.locate(index);
+  /**
+   * The frame that holds entry `index`, which must exist.
+   * @param from a frame at or before it, where the search begins
+   * @throws STORE_CORRUPT
+   */
+  batchOf(index: number, from: Place = this.locate(index)): { batch: Batch; place: Place } {
+    let { ordinal, offset } = from;
     for (;;) {
       const place = { ordinal, offset };
       const head = this.#head(place);
@@ -106,10 +110,12 @@ export class Wal {
 
   /** The frames that hold entries `from` to `to` - 1. */
   *batches(from: number, to: number): Generator<Batch> {
+    let last: Place | undefined;
     for (let at = from; at < to; ) {
-      const { batch } = this.batchOf(at);
+      const { batch, place } = this.batchOf(at, last);
       yield batch;
       at = batch.first + batch.count;
+      last = place;
     }
   }
 

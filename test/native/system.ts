@@ -10,6 +10,13 @@ export async function exerciseSystem(addon: Addon, dir: string): Promise<void> {
   for (let rc = 0; rc < 0x1000; rc++) assert.ok(addon.describeRc(rc).name.length > 0);
   for (let layer = 0; layer < 16; layer++) addon.describeRc((layer << 16) | 7);
 
+  const out = new Uint8Array(64);
+  for (const n of [0, 1, 63, 64, 1049]) addon.sha256(new Uint8Array(n), out, n % 33);
+  addon.leafHashes(Uint8Array.of(0, 2, 1, 2, 0, 1, 3), 0, 2, out);
+  assert.throws(() => addon.leafHashes(Uint8Array.of(0, 2, 1), 0, 1, out), RangeError);
+  assert.throws(() => addon.sha256(out, out, 33), RangeError);
+  if (addon.hasCrc32c()) for (const at of [0, 1, 9, 63]) addon.crc32c(out, 0, at, 64);
+
   const path = join(dir, 'socket');
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(path, resolve));
