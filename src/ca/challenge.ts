@@ -18,6 +18,7 @@ import { type Authority, ekRootsOf } from './authority.ts';
 import { examineBinding } from './binding.ts';
 import { refusal } from './condition.ts';
 import { makeCredential } from './credential.ts';
+import { ekCrlsOf } from './ekcrls.ts';
 import { type EkFacts, ekDigest, examineEk, SWTPM_VENDOR } from './endorsement.ts';
 import { withLock } from './folder.ts';
 import { dropExpired, keepPending } from './pending.ts';
@@ -120,6 +121,7 @@ export async function examineRequest(
 ): Promise<Examined> {
   const trust = {
     certificates: await ekRootsOf(authority),
+    crls: await ekCrlsOf(authority),
     allowed,
     software: authority.kind === 'software',
   };

@@ -15,7 +15,14 @@ import {
 import { concat, u16, u32, utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { ALG_AES, ALG_CFB, hashName, hashSize, tpmHash } from '../evidence/tpm/algorithm.ts';
-import { CURVE_P256, CURVE_P384, leftPad, publicSpki, type TpmPublic } from '../evidence/tpm/public.ts';
+import {
+  CURVE_P256,
+  CURVE_P384,
+  CURVE_P521,
+  leftPad,
+  publicSpki,
+  type TpmPublic,
+} from '../evidence/tpm/public.ts';
 
 /** The two blobs of TPM2_ActivateCredential, each with its own u16 size in front. */
 export interface Credential {
@@ -34,11 +41,12 @@ export interface CredentialRandom {
 const OPENSSL_CURVES: ReadonlyMap<number, { name: string; size: number }> = new Map([
   [CURVE_P256, { name: 'prime256v1', size: 32 }],
   [CURVE_P384, { name: 'secp384r1', size: 48 }],
+  [CURVE_P521, { name: 'secp521r1', size: 66 }],
 ]);
 
 /**
  * Protects `secret` for the TPM that holds `ek` and the object `name`.
- * @param ek a restricted decryption key with AES-CFB; RSA, P-256 or P-384
+ * @param ek a restricted decryption key with AES-CFB; RSA, P-256, P-384 or P-521
  * @param name Name of the object to be activated
  * @param secret at most as long as the EK's name algorithm
  * @throws ENROL_REFUSED when the EK has no symmetric parameters or a curve that is not served

@@ -8,9 +8,13 @@ import { sha256 } from '../core/hash.ts';
 import { EKU_EK, TPM_ATTRIBUTES } from '../evidence/akprofile.ts';
 import type { EnrolRequest } from '../evidence/enrolment.ts';
 import { publicSpki, type TpmPublic } from '../evidence/tpm/public.ts';
-import { type Certificate, parseCertificate, trimCertificate } from '../evidence/x509/certificate.ts';
+import { type Certificate, isCritical } from '../evidence/x509/certificate.ts';
+import type { Crl } from '../evidence/x509/crl.ts';
 import { readDer } from '../evidence/x509/der.ts';
+import { parseEndorsement } from '../evidence/x509/endorsement.ts';
+import { OID } from '../evidence/x509/extension.ts';
 import { buildPath } from '../evidence/x509/path.ts';
+import { badSince, newestCrl, revocationOf } from '../evidence/x509/revocation.ts';
 import { verifySignature } from '../evidence/x509/signature.ts';
 import { type Condition, conditionOf, refusal } from './condition.ts';
 import { readEk } from './template.ts';
@@ -19,6 +23,8 @@ import { readEk } from './template.ts';
 export interface EkTrust {
   /** Vendor roots and intermediates; the self-issued ones are roots. */
   readonly certificates: readonly Certificate[];
+  /** Revocation lists of their issuers, where the operator keeps some. */
+  readonly crls?: readonly Crl[];
   /** Hex of `ekDigest` for keys without a certificate that the operator vouches for. */
   readonly allowed: readonly string[];
   /** Whether software TPMs may be enrolled: only under a root that says so. */
@@ -71,6 +77,7 @@ export async function examineEk(ek: EnrolRequest['ek'], trust: EkTrust, at: numb
 const UNVOUCHED: readonly (Condition | undefined)[] = [
   'ek-certificate-malformed',
   'ek-certificate-purpose',
+  'ek-certificate-usage',
   'ek-chain',
 ];
 
@@ -88,9 +95,7 @@ async function examineCertificate(
   if (certificate.basicConstraints?.ca === true) {
     throw refusal('ek-certificate-ca', 'the EK certificate is a CA');
   }
-  if (certificate.extendedKeyUsage?.includes(EKU_EK) !== true) {
-    throw refusal('ek-certificate-purpose', `the extended key usage is not ${EKU_EK} (EK certificate)`);
-  }
+  holdPurpose(certificate);
   const given = [...trust.certificates, ...chain.flatMap(readLoose)];
   const path = await buildPath({
     leaf: certificate,
@@ -98,17 +103,52 @@ async function examineCertificate(
     roots: trust.certificates.filter(selfIssued),
     intermediates: given.filter((c) => !selfIssued(c)),
     at,
+    purpose: EKU_EK,
     verify: verifySignature,
   });
   if (!path.found) throw refusal('ek-chain', path.reasons.join('; '));
+  await holdRevocation(path.path, trust.crls ?? [], at);
   return certificate;
+}
+
+/**
+ * An EK decrypts and an AK signs; vendors tell them apart by key usage first, for there are AK certificates with the
+ * purpose of an EK, and EK certificates with no purpose at all (both from one cloud). A certificate without a purpose
+ * is for any (RFC 5280 §4.2.1.12), so it must say, as critical, that its key is for nothing but encipherment.
+ */
+function holdPurpose(c: Certificate): void {
+  const usage = c.keyUsage ?? [];
+  const enciphers = usage.includes('keyEncipherment') || usage.includes('keyAgreement');
+  if (!enciphers || usage.includes('keyCertSign') || usage.includes('cRLSign')) {
+    throw refusal(
+      'ek-certificate-usage',
+      'the key usage of the EK certificate is not that of a decryption key',
+    );
+  }
+  if (c.extendedKeyUsage?.includes(EKU_EK) === true) return;
+  const bare = !usage.includes('digitalSignature') && isCritical(c, OID.keyUsage);
+  if (c.extendedKeyUsage !== undefined || !bare) {
+    throw refusal('ek-certificate-purpose', `the extended key usage is not ${EKU_EK} (EK certificate)`);
+  }
+}
+
+/** No certificate of the path is revoked by a list that the operator keeps. A missing list is no refusal. */
+async function holdRevocation(path: readonly Certificate[], crls: readonly Crl[], at: number): Promise<void> {
+  for (const [i, issuer] of path.slice(1).entries()) {
+    const list = await newestCrl(issuer, crls, verifySignature);
+    const entry = list === undefined ? undefined : revocationOf(list, path[i] as Certificate);
+    if (entry !== undefined && badSince(entry) <= at) {
+      const when = new Date(entry.at).toISOString();
+      throw refusal('ek-revoked', `a certificate of the EK's chain was revoked on ${when}`);
+    }
+  }
 }
 
 const selfIssued = (c: Certificate): boolean => equal(c.subject, c.issuer);
 
 function read(bytes: Uint8Array): Certificate {
   try {
-    return parseCertificate(trimCertificate(bytes));
+    return parseEndorsement(bytes);
   } catch (cause) {
     throw refusal('ek-certificate-malformed', (cause as Error).message, cause);
   }
@@ -117,7 +157,7 @@ function read(bytes: Uint8Array): Certificate {
 /** A hint from the host: what cannot be read is no hint. */
 function readLoose(bytes: Uint8Array): Certificate[] {
   try {
-    return [parseCertificate(trimCertificate(bytes))];
+    return [parseEndorsement(bytes)];
   } catch {
     return [];
   }

@@ -13,7 +13,7 @@ import {
   ALG_SHA512,
 } from '../evidence/tpm/algorithm.ts';
 import { type AttributeName, makeAttributes, readAttributes } from '../evidence/tpm/attributes.ts';
-import { CURVE_P256, CURVE_P384, parsePublic, type TpmPublic } from '../evidence/tpm/public.ts';
+import { CURVE_P256, CURVE_P384, CURVE_P521, parsePublic, type TpmPublic } from '../evidence/tpm/public.ts';
 import { type EnrolKey, refusal } from './condition.ts';
 
 const COMMON: readonly AttributeName[] = ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'restricted'];
@@ -39,8 +39,9 @@ const EK_POLICIES: readonly { readonly alg: number; readonly policy: Uint8Array 
 /** The EK's public area. @throws ENROL_REFUSED */
 export function readEk(bytes: Uint8Array): TpmPublic {
   const p = read('ek', bytes);
-  const served = p.type === 'rsa' ? p.keyBits >= 2048 : p.curve === CURVE_P256 || p.curve === CURVE_P384;
-  if (!served) throw refusal('ek-kind', 'the EK is not RSA-2048 or longer, P-256 or P-384');
+  const served =
+    p.type === 'rsa' ? p.keyBits >= 2048 : [CURVE_P256, CURVE_P384, CURVE_P521].includes(p.curve);
+  if (!served) throw refusal('ek-kind', 'the EK is not RSA-2048 or longer, P-256, P-384 or P-521');
   // The low range has no userWithAuth, the high range has it; both are policies of the same owner.
   holdAttributes('ek', p, EK, 'userWithAuth');
   holdSymmetric('ek', p);

@@ -4,6 +4,7 @@
  */
 import { fromBase64, fromUtf8, toBase64, utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
+import { outerLength } from './x509/der.ts';
 
 /** Largest certificate file, bytes. */
 export const MAX_CERTIFICATE_FILE = 1_048_576;
@@ -44,10 +45,44 @@ export function parsePem(text: string): PemBlock[] {
  * passed over, because vendors ship roots with comments. @throws MALFORMED when there is none
  */
 export function readPemCertificates(text: string): Uint8Array[] {
-  const out: Uint8Array[] = [];
-  const block = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
-  for (const m of text.matchAll(block)) out.push(fromBase64((m[1] as string).replace(/\s/g, '')));
+  const out = looseBlocks(text, 'CERTIFICATE');
   if (out.length === 0) throw new AttestdError('MALFORMED', 'PEM: no certificate in it');
+  return out;
+}
+
+/** The content of every block of this label, whatever stands between the blocks. */
+function looseBlocks(text: string, label: string): Uint8Array[] {
+  const block = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]*)-----END ${label}-----`, 'g');
+  return [...text.matchAll(block)].map((m) => fromBase64((m[1] as string).replace(/\s/g, '')));
+}
+
+const isPem = (text: string): boolean => text.includes('-----BEGIN ');
+const latin = (bytes: Uint8Array): string => new TextDecoder('latin1').decode(bytes);
+
+/**
+ * The certificates of a file of trust roots: PEM with any number of them, or DER, one after the other.
+ * @throws MALFORMED when there is none
+ */
+export function readCertificates(bytes: Uint8Array): Uint8Array[] {
+  const text = latin(bytes);
+  return isPem(text) ? readPemCertificates(text) : derItems(bytes, 'certificate');
+}
+
+/** The same for revocation lists. A PEM file may hold none, for it may be one of certificates. @throws MALFORMED */
+export function readCrls(bytes: Uint8Array): Uint8Array[] {
+  const text = latin(bytes);
+  return isPem(text) ? looseBlocks(text, 'X509 CRL') : derItems(bytes, 'revocation list');
+}
+
+function derItems(bytes: Uint8Array, what: string): Uint8Array[] {
+  const out: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes[at] === 0x30 ? outerLength(bytes.subarray(at)) : Number.POSITIVE_INFINITY;
+    if (at + length > bytes.length) throw new AttestdError('MALFORMED', `neither PEM nor a DER ${what}`);
+    out.push(bytes.slice(at, at + length));
+    at += length;
+  }
+  if (out.length === 0) throw new AttestdError('MALFORMED', 'an empty file');
   return out;
 }
 

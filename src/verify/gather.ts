@@ -1,6 +1,7 @@
 /** Takes the raw parts of a bundle apart for the checks. Reads everything, judges nothing, and never throws. */
 import { equal, fromBase64, fromHex } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
+import { EKU_AK } from '../evidence/akprofile.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { parseSeal } from '../evidence/seal.ts';
 import type { Predicate, Statement } from '../evidence/statement.ts';
@@ -221,7 +222,7 @@ async function findPath(
   if (leaf === undefined) return broken('there is no certificate');
   const roots = trust.roots.map((r) => r.certificate);
   const intermediates = rest.filter((c) => !roots.some((r) => equal(r.der, c.der)));
-  const question = { leaf, intermediates, roots, verify };
+  const question = { leaf, intermediates, roots, purpose: EKU_AK, verify };
   const timed = time.ok ? await buildPath({ ...question, at: time.value.ms }) : undefined;
   const answer = timed?.found ? timed : await buildPath(question);
   if (!answer.found) return broken([...new Set(answer.reasons)].join('; '));

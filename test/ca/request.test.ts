@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
 import type { Authority } from '../../src/ca/authority.ts';
 import { makeChallenge } from '../../src/ca/challenge.ts';
@@ -5,7 +7,7 @@ import type { Condition } from '../../src/ca/condition.ts';
 import { ALG_SHA384 } from '../../src/evidence/tpm/algorithm.ts';
 import { type AttributeName, readAttributes } from '../../src/evidence/tpm/attributes.ts';
 import type { TpmPublic } from '../../src/evidence/tpm/public.ts';
-import { issue as issueTest } from '../kit/authority.ts';
+import { issue as issueTest, makeCrl } from '../kit/authority.ts';
 import { type Desk, expectRefused, makeDesks, xorLast } from './desk.ts';
 import { makeHost, makeVendor, NOW, type Vendor, type Wishes } from './fakehost.ts';
 
@@ -81,9 +83,34 @@ describe('a request is refused when', () => {
       'ek-certificate-purpose',
     ],
     [
-      'the EK certificate has no purpose',
-      { ekCertificate: { without: ['2.5.29.37'] } },
+      'the EK certificate has no purpose, and its key may sign as well',
+      { ekCertificate: { without: ['2.5.29.37'], keyUsage: 0xa0 } },
       'ek-certificate-purpose',
+    ],
+    [
+      'the EK certificate has no purpose, and its key usage is not critical',
+      { ekCertificate: { without: ['2.5.29.37'], uncritical: ['2.5.29.15'] } },
+      'ek-certificate-purpose',
+    ],
+    [
+      'the EK certificate has no key usage',
+      { ekCertificate: { without: ['2.5.29.15'] } },
+      'ek-certificate-usage',
+    ],
+    [
+      'the EK certificate is of a key that signs, as a certificate of an AK is',
+      { ekCertificate: { keyUsage: 0x80 } },
+      'ek-certificate-usage',
+    ],
+    [
+      'bytes that are no padding follow the EK certificate',
+      {
+        request: (r) => ({
+          ...r,
+          ek: { ...r.ek, certificate: Uint8Array.of(...(r.ek.certificate ?? []), 0xff, 0x01) },
+        }),
+      },
+      'ek-certificate-malformed',
     ],
     ['the EK certificate is a CA', { ekCertificate: { ca: {} } }, 'ek-certificate-ca'],
     ['the issuing CA is not at hand', { chain: [] }, 'ek-chain'],
@@ -248,6 +275,17 @@ describe('a request is refused when', () => {
       },
     );
     await expectRefused(desk, makeChallenge(authority, host.request), 'ek-chain');
+  });
+
+  it('a list that the operator keeps says that the EK certificate is revoked', async () => {
+    const serial = Uint8Array.of(0x51, 0x52);
+    const host = await makeHost(vendor, { ekCertificate: { serial } });
+    const folder = join(authority.dir, 'ek-crls');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'other.crl'), await makeCrl(vendor.root, []));
+    await makeChallenge(authority, host.request);
+    writeFileSync(join(folder, 'ca.crl'), await makeCrl(vendor.issuer, [{ serial, at: NOW - 60_000 }]));
+    await expectRefused(desk, makeChallenge(authority, host.request), 'ek-revoked');
   });
 
   it('a software TPM comes to a hardware root', async () => {

@@ -36,9 +36,9 @@ function lowRange(certificate: Uint8Array): TpmPublic {
     : { type: 'ecc', ...common, curve: CURVE_P256, kdf: null, x: part(jwk.x), y: part(jwk.y) };
 }
 
-function given(name: string) {
-  const certificate = new Uint8Array(readFileSync(at(`${name}.der`)));
-  const chain = readPemCertificates(readFileSync(at(`${name}.chain.pem`), 'utf8'));
+function given(name: string, folder = '') {
+  const certificate = new Uint8Array(readFileSync(at(`${folder}${name}.der`)));
+  const chain = readPemCertificates(readFileSync(at(`${folder}${name}.chain.pem`), 'utf8'));
   const key = lowRange(certificate);
   const ek = { public: printPublic(key), certificate, chain };
   const trust: EkTrust = { certificates: chain.map(parseCertificate), allowed: [], software: false };
@@ -64,12 +64,45 @@ describe('EK certificates of vendors', () => {
     expect(conditionOf(e)).toBe('ek-chain');
   });
 
-  it('the newer GCE certificate has no purpose, so the operator must vouch for it by digest', async () => {
-    const { ek, trust, key } = given('gce_pca_tpm_ecc_enc_cert');
-    const e = await examineEk(ek, trust, AT).catch((x: unknown) => x);
-    expect(conditionOf(e)).toBe('ek-certificate-purpose');
-    const facts = await examineEk(ek, { ...trust, allowed: [toHex(ekDigest(key))] }, AT);
-    expect(facts.certificate).toBeUndefined();
+  it('the newer GCE certificate has no purpose, but its key may do nothing but agree on keys', async () => {
+    const { ek, trust } = given('gce_pca_tpm_ecc_enc_cert');
+    const facts = await examineEk(ek, trust, AT);
+    expect(facts.certificate?.keyUsage).toEqual(['keyAgreement']);
+    expect(facts.certificate?.alternativeNames).toBeUndefined();
+  });
+
+  it.each(['gce_uca_tpm_rsa_sign_cert', 'gce_pca_tpm_ecc_sign_cert'])(
+    '%s is of an AK, though one of them has the purpose of an EK',
+    async (name) => {
+      const { ek, trust } = given(name, '../verify/x509/ak/');
+      const e = await examineEk(ek, trust, AT).catch((x: unknown) => x);
+      expect(conditionOf(e)).toBe('ek-certificate-usage');
+    },
+  );
+
+  it.each([
+    ['padded to the size of its NV index', (b: Uint8Array) => Buffer.concat([b, Buffer.alloc(400, 0xff)])],
+    ['padded with zeros', (b: Uint8Array) => Buffer.concat([b, Buffer.alloc(12)])],
+    ['behind three bytes of the vendor', (b: Uint8Array) => Buffer.concat([Buffer.from('100100', 'hex'), b])],
+  ])('a certificate %s is read, and its raw bytes are kept', async (_, wrap) => {
+    const { ek, trust } = given('infineon_rsa');
+    const facts = await examineEk({ ...ek, certificate: new Uint8Array(wrap(ek.certificate)) }, trust, AT);
+    expect(facts.certificate?.der).toEqual(ek.certificate);
+  });
+
+  it('what is no padding, or a certificate cut short, is refused', async () => {
+    const { ek, trust } = given('infineon_rsa');
+    for (const bad of [Uint8Array.of(...ek.certificate, 0xff, 0x00), ek.certificate.slice(0, -1)]) {
+      const e = await examineEk({ ...ek, certificate: bad }, trust, AT).catch((x: unknown) => x);
+      expect(conditionOf(e)).toBe('ek-certificate-malformed');
+    }
+  });
+
+  it("the answer of Intel's service decodes to the certificate", () => {
+    const text = readFileSync(at('../verify/x509/ek/intel_ekop_response.json'), 'utf8');
+    const { certificate } = JSON.parse(text) as { certificate: string };
+    const bytes = Buffer.from(decodeURIComponent(certificate), 'base64url');
+    expect(new Uint8Array(bytes)).toEqual(given('intel_ptt_spt').ek.certificate);
   });
 
   it('one key has one digest under every template', async () => {

@@ -33,7 +33,7 @@ export function tlv(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   const head = n < 128 ? [tag, n] : n < 256 ? [tag, 0x81, n] : [tag, 0x82, n >> 8, n & 255];
   return concat(Uint8Array.from(head), body);
 }
-const sequence = (...parts: readonly Uint8Array[]) => tlv(0x30, ...parts);
+export const sequence = (...parts: readonly Uint8Array[]) => tlv(0x30, ...parts);
 
 export function oid(dotted: string): Uint8Array {
   const [a = 0, b = 0, ...rest] = dotted.split('.').map(Number);

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { Certificate as PkiCertificate } from 'pkijs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { toHex } from '../../src/core/bytes.ts';
 import { AttestdError } from '../../src/core/errors.ts';
+import { readCertificates } from '../../src/evidence/certfile.ts';
 import { type Certificate, parseCertificate, trimCertificate } from '../../src/evidence/x509/certificate.ts';
 import { parseCrl } from '../../src/evidence/x509/crl.ts';
 import { buildPath } from '../../src/evidence/x509/path.ts';
@@ -36,6 +38,11 @@ const all: Uint8Array[] = [
   ...readdirSync(new URL('ek/', ROOT))
     .filter((f) => f.endsWith('.pem'))
     .flatMap((f) => pems(`ek/${f}`)),
+  ...['gce_ca', 'bundle', 'vendor_ca'].flatMap((dir) =>
+    readdirSync(new URL(`${dir}/`, ROOT))
+      .filter((f) => !f.endsWith('.yaml'))
+      .flatMap((f) => readCertificates(new Uint8Array(readFileSync(new URL(`${dir}/${f}`, ROOT))))),
+  ),
 ];
 
 describe('real certificates', () => {
@@ -72,6 +79,21 @@ describe('real certificates', () => {
         (theirs.extensions ?? []).map((e) => [e.extnID, e.critical]),
       );
     }
+  });
+
+  test('the roots of the bundle are those whose fingerprints its list states', () => {
+    const yaml = readFileSync(new URL('bundle/tpm-roots.yaml', ROOT), 'utf8');
+    const listed = [...yaml.matchAll(/(sha1|sha256): "([0-9A-F:]+)"/g)].map((m) => [m[1], m[2]] as const);
+    const bundle = readCertificates(new Uint8Array(readFileSync(new URL('bundle/tpm-root-ca.pem', ROOT))));
+    expect([bundle.length, listed.length]).toEqual([26, 26]);
+    const strangers = bundle.filter(
+      (der) =>
+        !listed.some(
+          ([hash = '', print = '']) =>
+            createHash(hash).update(der).digest('hex') === print.replaceAll(':', '').toLowerCase(),
+        ),
+    );
+    expect(strangers).toEqual([]);
   });
 
   test('the encodings known to be no DER are reported, the others are DER', () => {
@@ -160,7 +182,8 @@ describe('paths', () => {
       subject: 'middle',
       key: middle.keys,
       ca: {},
-      extensions: [{ oid: '2.5.29.30', critical: true, value: Uint8Array.of(0x30, 0) }],
+      // policyConstraints
+      extensions: [{ oid: '2.5.29.36', critical: true, value: Uint8Array.of(0x30, 3, 0x80, 1, 0) }],
     });
     expect(await path(await make(), [constrained], [root])).toMatchObject({ found: false });
   });
@@ -306,7 +329,7 @@ describe('bytes', () => {
   test('a list says who is revoked and by whom it is signed', async () => {
     const root = await issue({ subject: 'root', ca: {} });
     const crl = parseCrl(await makeCrl(root, [{ serial: Uint8Array.of(0x51), at: 1_700_000_000_000 }]));
-    expect([...crl.revoked]).toEqual([['51', 1_700_000_000_000]]);
+    expect([...crl.revoked]).toEqual([['51', { at: 1_700_000_000_000 }]]);
     expect(crl.deviations).toEqual([]);
     expect(crl.issuer).toEqual(root.certificate.subject);
     const key = { spki: root.certificate.spki, facts: root.certificate.key };

@@ -7,6 +7,7 @@
 import { equal } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { type KeyFacts, keyFacts, type SignatureAlgorithm, signatureAlgorithm } from './algorithm.ts';
+import { type NameConstraints, readNameConstraints } from './constraints.ts';
 import { expect, outerLength, readDer, TAG, timeValue, wholeBits } from './der.ts';
 import * as extension from './extension.ts';
 import { type AlternativeNames, alternativeNames, type NameAttribute, nameAttributes } from './name.ts';
@@ -40,6 +41,7 @@ export interface Certificate {
   readonly basicConstraints?: { readonly ca: boolean; readonly pathLength: number | undefined };
   readonly alternativeNames?: AlternativeNames;
   readonly policies?: readonly string[];
+  readonly nameConstraints?: NameConstraints;
   readonly crlUris?: readonly string[];
   readonly subjectKeyId?: Uint8Array;
   readonly authorityKeyId?: Uint8Array;
@@ -53,6 +55,7 @@ const UNDERSTOOD: readonly string[] = [
   extension.OID.alternativeName,
   extension.OID.basicConstraints,
   extension.OID.policies,
+  extension.OID.nameConstraints,
   extension.OID.extendedKeyUsage,
   extension.OID.crlDistribution,
   extension.OID.subjectKeyId,
@@ -123,6 +126,7 @@ function decode(extensions: readonly extension.Extension[], deviations: string[]
     basicConstraints: get(extension.OID.basicConstraints, extension.readBasicConstraints),
     alternativeNames: get(extension.OID.alternativeName, (v, d) => alternativeNames(readDer(v, d))),
     policies: get(extension.OID.policies, extension.readPolicies),
+    nameConstraints: get(extension.OID.nameConstraints, readNameConstraints),
     crlUris: get(extension.OID.crlDistribution, extension.readCrlUris),
     subjectKeyId: get(extension.OID.subjectKeyId, (v, d) => readDer(v, d).content),
     authorityKeyId: get(extension.OID.authorityKeyId, extension.readAuthorityKeyId),
@@ -135,6 +139,7 @@ function decode(extensions: readonly extension.Extension[], deviations: string[]
       | 'basicConstraints'
       | 'alternativeNames'
       | 'policies'
+      | 'nameConstraints'
       | 'crlUris'
       | 'subjectKeyId'
       | 'authorityKeyId'

@@ -8,6 +8,16 @@ import { OID, readAuthorityKeyId, readExtensions } from './extension.ts';
 /** Largest list that is read, in bytes. */
 export const MAX_CRL = 1_048_576;
 
+/** One entry of a list. */
+export interface Revocation {
+  /** When the issuer revoked it, milliseconds since 1970. */
+  readonly at: number;
+  /** Since when it may have been bad (RFC 5280 §5.3.2), where the issuer says so. */
+  readonly invalid?: number;
+  /** CRLReason (§5.3.1): 1 key compromise, 2 CA compromise, 4 superseded, …; absent: unspecified. */
+  readonly reason?: number;
+}
+
 export interface Crl {
   readonly der: Uint8Array;
   readonly tbs: Uint8Array;
@@ -15,8 +25,8 @@ export interface Crl {
   /** Milliseconds since 1970; a list without `nextUpdate` never says when it is stale. */
   readonly thisUpdate: number;
   readonly nextUpdate?: number;
-  /** Hex of the serial's content octets → when it was revoked, milliseconds since 1970. */
-  readonly revoked: ReadonlyMap<string, number>;
+  /** By hex of the serial's content octets. */
+  readonly revoked: ReadonlyMap<string, Revocation>;
   readonly algorithm: SignatureAlgorithm;
   readonly signature: Uint8Array;
   readonly authorityKeyId?: Uint8Array;
@@ -68,14 +78,28 @@ export function parseCrl(bytes: Uint8Array): Crl {
   };
 }
 
-function readEntries(entries: Der | undefined, deviations: string[], unknown: string[]): Map<string, number> {
-  const revoked = new Map<string, number>();
+function readEntries(
+  entries: Der | undefined,
+  deviations: string[],
+  unknown: string[],
+): Map<string, Revocation> {
+  const revoked = new Map<string, Revocation>();
   for (const e of entries?.children ?? []) {
     const serial = toHex(expect(e.children[0], TAG.integer, 'userCertificate').content);
-    revoked.set(serial, timeValue(e.children[1], 'revocationDate'));
+    let entry: Revocation = { at: timeValue(e.children[1], 'revocationDate') };
     for (const x of readExtensions(e.children[2], deviations)) {
-      if (x.critical && x.oid !== OID.reasonCode) unknown.push(x.oid);
+      if (x.oid === OID.reasonCode) entry = { ...entry, reason: readReason(x.value, deviations) };
+      else if (x.oid === OID.invalidityDate) {
+        entry = { ...entry, invalid: timeValue(readDer(x.value, deviations), 'invalidityDate') };
+      } else if (x.critical) unknown.push(x.oid);
     }
+    revoked.set(serial, entry);
   }
   return revoked;
+}
+
+function readReason(value: Uint8Array, deviations: string[]): number {
+  const node = expect(readDer(value, deviations), TAG.enumerated, 'reasonCode');
+  if (node.content.length !== 1) throw new AttestdError('MALFORMED', 'DER: reasonCode is out of range');
+  return node.content[0] as number;
 }

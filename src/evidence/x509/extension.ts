@@ -17,6 +17,7 @@ export const OID = {
   basicConstraints: '2.5.29.19',
   crlNumber: '2.5.29.20',
   reasonCode: '2.5.29.21',
+  invalidityDate: '2.5.29.24',
   nameConstraints: '2.5.29.30',
   crlDistribution: '2.5.29.31',
   policies: '2.5.29.32',

@@ -12,8 +12,16 @@ export interface NameAttribute {
   readonly value: string;
 }
 
+/** One GeneralName as it stands: its identifier octet and content; for a directoryName the DER of the Name. */
+export interface GeneralName {
+  readonly tag: number;
+  readonly content: Uint8Array;
+}
+
 /** The subject alternative names that attestation uses; `other` counts the kinds it does not. */
 export interface AlternativeNames {
+  /** All of them, undecoded, in order. */
+  readonly all: readonly GeneralName[];
   readonly directory: readonly NameAttribute[];
   readonly uris: readonly string[];
   readonly dns: readonly string[];
@@ -59,5 +67,6 @@ export function alternativeNames(names: Der): AlternativeNames {
       otherNames.push({ oid: oidText(inner, 'other name'), value });
     } else other++;
   }
-  return { directory, uris, dns, otherNames, other };
+  const all = names.children.map(({ tag, content }) => ({ tag, content }));
+  return { all, directory, uris, dns, otherNames, other };
 }

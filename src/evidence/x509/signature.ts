@@ -17,7 +17,8 @@ export type SignatureVerifier = (
 // The DOM types want to know that no SharedArrayBuffer is behind the bytes; none ever is here.
 const plain = (b: Uint8Array): Uint8Array<ArrayBuffer> => b as Uint8Array<ArrayBuffer>;
 
-const FIELD: Readonly<Record<string, number>> = { 'P-256': 32, 'P-384': 48 };
+/** Bytes of a coordinate. P-521 verifies where the platform's WebCrypto has it, which is not every browser. */
+const FIELD: Readonly<Record<string, number>> = { 'P-256': 32, 'P-384': 48, 'P-521': 66 };
 
 /** `SignatureVerifier` over WebCrypto. `signature` is DER for ECDSA (RFC 3279 §2.2.3), the block for RSA. */
 export const verifySignature: SignatureVerifier = async (key, algorithm, message, signature) => {
@@ -48,7 +49,7 @@ export const verifySignature: SignatureVerifier = async (key, algorithm, message
 
 /**
  * Verifies r ‖ s, each the size of the field (IEEE P1363).
- * @param curve `P-256` or `P-384`
+ * @param curve `P-256`, `P-384` or `P-521`
  */
 export async function verifyEcdsa(
   spki: Uint8Array,
@@ -94,5 +95,7 @@ export function ecdsaDer(raw: Uint8Array): Uint8Array {
     return concat(Uint8Array.of(TAG.integer, lead.length + magnitude.length), lead, magnitude);
   };
   const body = concat(integer(raw.subarray(0, half)), integer(raw.subarray(half)));
-  return concat(Uint8Array.of(TAG.sequence, body.length), body);
+  // Two integers of P-521 take up to 138 bytes, which a one-byte length does not hold.
+  const length = body.length < 0x80 ? [body.length] : [0x81, body.length];
+  return concat(Uint8Array.of(TAG.sequence, ...length), body);
 }
