@@ -1,15 +1,29 @@
 /** The hash functions of PCR banks, by the names and numbers of the TCG Algorithm Registry. */
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha384, sha512 } from '@noble/hashes/sha2.js';
+import { concat } from '../../core/bytes.ts';
 import { sha256 } from '../../core/hash.ts';
 
 /** TPM_ALG_ID of each bank that is replayed. */
 export const TPM_ALG = { sha1: 0x0004, sha256: 0x000b, sha384: 0x000c, sha512: 0x000d } as const;
 export type HashName = keyof typeof TPM_ALG;
 
+/** Bytes of a digest. */
+export const SIZE: Readonly<Record<HashName, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
+
 const HASHES: Readonly<Record<HashName, (data: Uint8Array) => Uint8Array>> = { sha1, sha256, sha384, sha512 };
 
 /** The function of a bank. */
 export function hashOf(bank: HashName): (data: Uint8Array) => Uint8Array {
   return HASHES[bank];
+}
+
+/** Whether a name is that of a bank that is replayed. */
+export function isHashName(name: string): name is HashName {
+  return Object.hasOwn(TPM_ALG, name);
+}
+
+/** A register after TPM2_PCR_Extend: H(old ‖ digest). */
+export function extend(bank: HashName, old: Uint8Array, digest: Uint8Array): Uint8Array {
+  return HASHES[bank](concat(old, digest));
 }

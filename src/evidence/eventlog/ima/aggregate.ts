@@ -4,7 +4,7 @@
  * there is a table of ways, and the one that fits is named.
  */
 import { concat, equal } from '../../../core/bytes.ts';
-import { type HashName, hashOf, TPM_ALG } from '../hashes.ts';
+import { type HashName, hashOf, isHashName } from '../hashes.ts';
 import type { ImaEntry } from './entry.ts';
 
 /** The name of the entry. */
@@ -32,7 +32,7 @@ export function aggregateWay(entry: ImaEntry, values: BankValues): AggregateWay 
   if (digest === undefined || entry.path !== BOOT_AGGREGATE) return undefined;
   const { algorithm, value } = digest;
   if (value.every((b) => b === 0)) return { bank: 'none', hash: algorithm, last: 7 };
-  if (!isHash(algorithm)) return undefined;
+  if (!isHashName(algorithm)) return undefined;
   for (const [bank, registers] of Object.entries(values) as [HashName, ReadonlyMap<number, Uint8Array>][]) {
     for (const last of [9, 7] as const) {
       const parts = Array.from({ length: last + 1 }, (_, pcr) => registers.get(pcr));
@@ -41,8 +41,4 @@ export function aggregateWay(entry: ImaEntry, values: BankValues): AggregateWay 
     }
   }
   return undefined;
-}
-
-function isHash(name: string): name is HashName {
-  return Object.hasOwn(TPM_ALG, name);
 }

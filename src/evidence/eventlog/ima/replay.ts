@@ -4,11 +4,9 @@
  * taken from the list, so what a match shows is the data itself.
  */
 import { equal } from '../../../core/bytes.ts';
-import { type HashName, hashOf } from '../hashes.ts';
+import { type HashName, hashOf, SIZE } from '../hashes.ts';
 import type { ImaEntry } from './entry.ts';
 
-/** Bytes of a digest. */
-const SIZE: Readonly<Record<HashName, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 /** The register that IMA extends unless the kernel was built otherwise. */
 export const IMA_PCR = 10;
 
