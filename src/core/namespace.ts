@@ -6,6 +6,8 @@ export const NS = 'https://attestd.dev';
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 /** DSSE payload type of every entry. */
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
+/** DSSE payload type of a policy manifest. */
+export const POLICY_PAYLOAD_TYPE = 'application/vnd.attestd.policy+json;version=1';
 /** Media type of an evidence bundle. */
 export const BUNDLE_MEDIA_TYPE = 'application/vnd.attestd.bundle+json;version=1';
 /** Media type of the answer to an auditor's nonce. */

@@ -15,6 +15,7 @@ import { parseTime } from '../core/time.ts';
 import { parseEntry } from './dsse.ts';
 import { Execution, MAX_MEMBERS } from './schema/execution.ts';
 import { closed, Hex32, text } from './schema/field.ts';
+import { Approval, Denial, Grant, Policychange, Revocation } from './schema/governance.ts';
 import { Anchor, Boot, Gap, Genesis, Keychange, Measurement, Tombstone } from './schema/predicates.ts';
 
 /** Schema of each kind of predicate; the predicate type is `<NS>/<kind>/v1`. */
@@ -27,6 +28,11 @@ export const PREDICATES = {
   keychange: Keychange,
   gap: Gap,
   tombstone: Tombstone,
+  grant: Grant,
+  denial: Denial,
+  approval: Approval,
+  revocation: Revocation,
+  policychange: Policychange,
 } as const satisfies Record<string, TSchema>;
 
 /** A kind of record. */

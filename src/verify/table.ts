@@ -13,14 +13,17 @@ import {
 } from './checks/certificate.ts';
 import { sealClock } from './checks/clock.ts';
 import { counter, genesisAnchor } from './checks/counter.ts';
+import { delegation } from './checks/delegation.ts';
 import { disclosures } from './checks/disclosures.ts';
 import { format } from './checks/format.ts';
 import { genesis } from './checks/genesis.ts';
+import * as grant from './checks/grant.ts';
 import * as inclusion from './checks/inclusion.ts';
 import { lineage, measurements } from './checks/lineage.ts';
 import { noteShape, noteSignature } from './checks/note.ts';
 import { origin } from './checks/origin.ts';
 import { firmwarePcrs, pcrAllowList, sealPcrDigest } from './checks/pcr.ts';
+import { approvals, grantPolicy, policySignature } from './checks/policy.ts';
 import { recordKey } from './checks/recordkey.ts';
 import { revocation } from './checks/revocation.ts';
 import * as seal from './checks/seal.ts';
@@ -28,6 +31,7 @@ import { sealSelection } from './checks/selection.ts';
 import { sealSigner } from './checks/signer.ts';
 import { statement } from './checks/statement.ts';
 import { recordTime, sealAge } from './checks/time.ts';
+import { completion, grantUses } from './checks/uses.ts';
 import type { CheckDefinition, CheckFrame } from './outcome.ts';
 import type { Trust } from './trust.ts';
 
@@ -45,6 +49,19 @@ export const CHECKS: readonly CheckDefinition[] = [
   lineage,
   recordTime,
   disclosures,
+  grant.grantGiven,
+  grant.grantOrder,
+  grantPolicy,
+  policySignature,
+  approvals,
+  delegation,
+  grant.grantWindow,
+  grant.grantScope,
+  grant.grantCaller,
+  grant.grantEnvironment,
+  grant.grantRevoked,
+  grantUses,
+  completion,
   noteShape,
   noteSignature,
   seal.sealMagic,

@@ -71,7 +71,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     nv,
   } = createForgedTpm(hooks, w);
 
-  const { add, entries, digests, range, raw, rawAnchor } = createForgedLog(hooks, origin);
+  const { add, build, put, entries, digests, range, raw, rawAnchor } = createForgedLog(hooks, origin);
 
   const empty = printCheckpoint({ origin, size: 0, root: range.root() });
   const certify = attestOf(
@@ -170,8 +170,15 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     parents: [{ rel: 'after', digest: toHex(digests[4] as Uint8Array) }],
     outcome: { status: 'succeeded', code: 0, effect: 'confirmed', observedBy: 'caller' },
   };
-  add('execution', alter(hooks.execution, execution), boot);
-  const recordAt = entries.length - 1;
+  const staged = await hooks.governed?.({
+    build: (kind, body, at) => build(kind as 'gap', body, boot, at),
+    put,
+    next: entries.length,
+    boot: toHex(boot),
+    world: w,
+  });
+  if (staged === undefined) add('execution', alter(hooks.execution, execution), boot);
+  const recordAt = staged?.record ?? entries.length - 1;
   if (hooks.rebooted) add('boot', bootBody);
   else add('gap', { reason: 'test', detail: 'another neighbour' }, boot);
   const bootAt = hooks.rebooted ? entries.length - 1 : 1;
@@ -226,13 +233,13 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     genesis: await raw(0),
     boot: await raw(bootAt),
     measurements: hooks.rebooted ? [] : [await raw(3)],
-    related: [await raw(4)],
+    related: await Promise.all((staged?.related ?? [4]).map(raw)),
     ...(covering === undefined ? {} : { anchor: covering }),
     ...(previousAnchor === undefined ? {} : { previousAnchor }),
     pcrs: { sha256: alter(hooks.pcrs, values) },
     chain: await (hooks.chain ?? ((c) => c))(chain, w),
     crls: await (hooks.crls ?? ((c) => c))(crls, w),
-    disclosures,
+    disclosures: staged === undefined ? disclosures : [],
   };
   const trust: JsonObject = {
     schema: TRUST_SCHEMA,

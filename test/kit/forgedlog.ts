@@ -1,6 +1,6 @@
 /** The log of a forged host: entries in a real tree, with their proofs under its last size. */
 import { toHex } from '../../src/core/bytes.ts';
-import { type Body, buildEntry } from '../../src/evidence/record.ts';
+import { type Body, type BuiltRecord, buildEntry } from '../../src/evidence/record.ts';
 import { consistencyProof } from '../../src/log/consistency.ts';
 import { inclusionProof } from '../../src/log/inclusion.ts';
 import { leafHash, nodeHash } from '../../src/log/merkle.ts';
@@ -20,23 +20,34 @@ export function createForgedLog(hooks: Hooks, origin: string) {
   const digests: Uint8Array[] = [];
   const range = new CompactRange();
   const nodes = new Map<string, Uint8Array>();
-  const add = (kind: Parameters<typeof buildEntry>[0], body: unknown, boot?: Uint8Array): void => {
-    const at = entries.length;
+  const build = (
+    kind: Parameters<typeof buildEntry>[0],
+    body: unknown,
+    boot?: Uint8Array,
+    at = entries.length,
+  ): BuiltRecord => {
     const frame = {
       log: origin,
       timeMs: T0 + at * 1000,
       ...(boot === undefined ? {} : { boot: toHex(boot) }),
       ...(hooks.frame?.({}, at) as object),
     };
-    const built = buildEntry(kind as 'gap', body as Body<'gap'>, {
+    return buildEntry(kind as 'gap', body as Body<'gap'>, {
       id: `01JABCDEFGHJKMNPQRSTVWXY${String(10 + at)}`,
       salt: new Uint8Array(16).fill(at),
       ...frame,
     });
+  };
+  const put = (built: BuiltRecord): number => {
+    const at = entries.length;
     const entry = (hooks.entry ?? same)(built.entry, at);
     entries.push(entry);
     digests.push(built.recordDigest);
     range.append(leafHash(entry), (level, index, hash) => nodes.set(`${level}/${index}`, hash));
+    return at;
+  };
+  const add = (kind: Parameters<typeof buildEntry>[0], body: unknown, boot?: Uint8Array): void => {
+    put(build(kind, body, boot));
   };
   const node = (level: number, index: number): Uint8Array => {
     const found = nodes.get(`${level}/${index}`);
@@ -52,5 +63,5 @@ export function createForgedLog(hooks: Hooks, origin: string) {
     seed === undefined
       ? undefined
       : { ...(await raw(seed.at)), consistency: await consistencyProof(seed.from, entries.length, node) };
-  return { add, entries, digests, range, raw, rawAnchor };
+  return { add, build, put, entries, digests, range, raw, rawAnchor };
 }

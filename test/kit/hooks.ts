@@ -1,6 +1,6 @@
 /** What a forged host is made of, and every place where a test may change it before the layers above are made. */
 import type { JsonObject } from '../../src/core/json.ts';
-import type { Body } from '../../src/evidence/record.ts';
+import type { Body, BuiltRecord } from '../../src/evidence/record.ts';
 import type { SealHeader } from '../../src/evidence/seal.ts';
 import type { Attest } from '../../src/evidence/tpm/attest.ts';
 import type { NvPublic } from '../../src/evidence/tpm/nv.ts';
@@ -57,6 +57,8 @@ export interface Hooks {
   readonly genesis?: Alter<Body<'genesis'>>;
   readonly boot?: Alter<Body<'boot'>>;
   readonly execution?: Alter<JsonObject>;
+  /** Writes governed entries in place of the execution, and says which is the record and which stand beside it. */
+  readonly governed?: (stage: Stage) => Promise<{ record: number; related: number[] }>;
   readonly anchor?: (a: JsonObject, which: 'previous' | 'covering') => JsonObject;
   /** The frame of every predicate; `at` is the index in the log. */
   readonly frame?: (f: JsonObject, at: number) => JsonObject;
@@ -86,6 +88,19 @@ export interface Hooks {
   readonly freshQuote?: Alter<Attest>;
   readonly freshCounter?: Alter<Attest>;
   readonly fresh?: Alter<RawFresh>;
+}
+
+/** Where governed entries are written. */
+export interface Stage {
+  /** Builds a record as if it stood at index `at`. */
+  build(kind: string, body: JsonObject, at: number): BuiltRecord;
+  /** Appends it. @returns its index */
+  put(built: BuiltRecord): number;
+  /** Index of the next entry. */
+  readonly next: number;
+  /** Digest of the boot entry. */
+  readonly boot: string;
+  readonly world: World;
 }
 
 export interface Forged {

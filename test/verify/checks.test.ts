@@ -6,10 +6,12 @@ import { exitStatus, type Report } from '../../src/verify/report.ts';
 import { CHECKS } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
 import { forge } from '../kit/forge.ts';
+import { governed } from '../kit/governed.ts';
 import type { Hooks } from '../kit/hooks.ts';
 import { ANCHORS_VECTORS } from './vectors/anchors.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
+import { GOVERNED_VECTORS } from './vectors/governed.ts';
 import { KEYS_VECTORS } from './vectors/keys.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
 import { SEAL_VECTORS } from './vectors/seal.ts';
@@ -21,6 +23,7 @@ const VECTORS = [
   ...KEYS_VECTORS,
   ...MACHINE_VECTORS,
   ...ANCHORS_VECTORS,
+  ...GOVERNED_VECTORS,
 ];
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
@@ -35,6 +38,13 @@ test('a valid bundle passes every check and reaches level 4', async () => {
   expect(ids(report, 'unknown')).toEqual([]);
   expect(report).toMatchObject({ verdict: 'verified', level: 4, simulated: false, malformed: false });
   expect(exitStatus(report)).toBe(0);
+});
+
+test('a governed bundle passes every check, and says by whose leave', async () => {
+  const report = await judged({ governed: governed() as NonNullable<Hooks['governed']> });
+  const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
+  expect(sentences).toEqual([]);
+  expect(report).toMatchObject({ verdict: 'verified', level: 4 });
 });
 
 describe('each vector breaks one check and no other', () => {

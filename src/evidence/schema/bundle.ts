@@ -16,6 +16,8 @@ export const MAX_BUNDLE = 16 * 1024 * 1024;
 const MAX_PATH = 53;
 /** A consistency proof has at most a path and one more. */
 const MAX_CONSISTENCY = MAX_PATH + 1;
+/** Most entries beside the record: a grant's uses are at most half of it. */
+const MAX_RELATED = 2048;
 const MAX_CERTIFICATE = 8192;
 const MAX_CRL = 1_048_576;
 
@@ -46,8 +48,8 @@ export const BundleSchema = closed({
   measurements: list(ProvedEntry, 4096),
   /** The first anchor whose checkpoint covers the record; the one before it, unless that is the genesis. */
   anchors: Type.Optional(closed({ covering: ProvedAnchor, previous: Type.Optional(ProvedAnchor) })),
-  /** The attempted entry, and other parents in this log, by rising index. */
-  related: list(ProvedEntry, 256),
+  /** What the record rests on in this log, by rising index: parents, grants, policies, the uses before this one. */
+  related: list(ProvedEntry, MAX_RELATED),
   /** Absent where the PCRs kept racing the quote. */
   pcrs: Type.Optional(PcrBank),
   chain: Chain,

@@ -4,7 +4,19 @@
  * `_sd`, beside the members that the caller asked to have plain.
  */
 import { type Static, Type } from 'typebox';
-import { closed, DisclosureDigest, Hex32, list, Origin, oneOf, text } from './field.ts';
+import {
+  closed,
+  DisclosureDigest,
+  Hex32,
+  list,
+  MAX_USES,
+  Origin,
+  oneOf,
+  PolicyRef,
+  Ref,
+  Time,
+  text,
+} from './field.ts';
 import { ofRun } from './predicates.ts';
 
 /** Most members of inputs, parameters or outputs; most artefacts; most parents. */
@@ -74,12 +86,23 @@ export const Disclosed = Type.Object(
   { patternProperties: { [MEMBER_NAME]: {} }, additionalProperties: false, maxProperties: MAX_MEMBERS + 1 },
 );
 
+/**
+ * The single use of a grant: the how-manieth it is, and the entry that took the use before it (the grant itself for the
+ * first). `policy` is absent where the grant was given past the policy.
+ */
+export const Authorization = closed({
+  grant: Ref,
+  use: closed({ n: Type.Integer({ minimum: 1, maximum: MAX_USES }), prev: Ref }),
+  policy: Type.Optional(PolicyRef),
+  checkedAt: Time,
+});
+
 /** The execution predicate. */
 export const Execution = ofRun({
   phase: Phase,
   action: Action,
   caller: closed({ observed: Observed, claimed: Type.Optional(Claimed) }),
-  authorization: Type.Literal('ungoverned'),
+  authorization: Type.Union([Type.Literal('ungoverned'), Authorization]),
   inputs: Type.Optional(Disclosed),
   parameters: Type.Optional(Disclosed),
   outputs: Type.Optional(Disclosed),
@@ -90,4 +113,5 @@ export const Execution = ofRun({
 });
 
 export type ExecutionPredicate = Static<typeof Execution>;
+export type Authorization = Static<typeof Authorization>;
 export type ObservedCaller = Static<typeof Observed>;

@@ -2,7 +2,7 @@
  * Fields that several formats share, as JSON Schema. Every string and every array is bounded, every object is closed,
  * and where bytes are spelt in text only the canonical spelling fits.
  */
-import { type TProperties, type TSchema, Type } from 'typebox';
+import { type Static, type TProperties, type TSchema, Type } from 'typebox';
 
 /** An object that holds these members and no others. */
 export const closed = <P extends TProperties>(properties: P) =>
@@ -60,6 +60,16 @@ export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER
 export const Uint32 = Type.Integer({ minimum: 0, maximum: 0xffffffff });
 /** A PCR index. */
 export const Pcr = Type.Integer({ minimum: 0, maximum: 23 });
+
+/** Another record of this log: its ULID, by which it is found, and its digest, which binds. */
+export const Ref = closed({ id: Ulid, digest: Hex32 });
+export type Ref = Static<typeof Ref>;
+
+/** Most uses of one grant: the chain of its uses travels in a bundle. */
+export const MAX_USES = 1024;
+
+/** A policy set: the name its signer gave it, SHA-256 of its manifest, and what evaluates it. */
+export const PolicyRef = closed({ id: text(128), sha256: Hex32, engine: text(64) });
 
 /** SHA-256 bank: PCR index in decimal, value in hexadecimal. */
 export const PcrBank = closed({

@@ -3,6 +3,7 @@
  * record is named by it as a parent, or by such a parent; nothing else has a place in a bundle.
  */
 import { toHex } from '../../core/bytes.ts';
+import { edgesOf } from '../../evidence/edges.ts';
 import type { EntryFacts } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
 
@@ -51,13 +52,7 @@ export const lineage: CheckDefinition = {
   },
 };
 
-/** Record digests, in hex, of the parents that an entry names. */
+/** Record digests, in hex, of what an entry rests on. */
 function parentsOf({ statement }: EntryFacts): string[] {
-  if (!statement.ok) return [];
-  const { parents } = statement.value.predicate;
-  if (!Array.isArray(parents)) return [];
-  return parents.flatMap((p) => {
-    const digest = p !== null && typeof p === 'object' && !Array.isArray(p) ? p.digest : undefined;
-    return typeof digest === 'string' ? [digest] : [];
-  });
+  return statement.ok ? edgesOf(statement.value.predicate).map((e) => e.digest) : [];
 }

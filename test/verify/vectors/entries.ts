@@ -23,6 +23,22 @@ const OF_GENESIS = [
   'anchor-step',
 ];
 
+const OF_GOVERNANCE = [
+  'grant-given',
+  'grant-order',
+  'grant-policy',
+  'policy-signature',
+  'approvals',
+  'delegation',
+  'grant-window',
+  'grant-scope',
+  'grant-caller',
+  'grant-environment',
+  'grant-revoked',
+  'grant-uses',
+  'completion',
+];
+
 /** Rewrites the statement of an entry, leaving everything around it valid. */
 const restate =
   (index: number, change: (s: JsonObject) => JsonObject) =>
@@ -45,7 +61,7 @@ export const ENTRIES_VECTORS: readonly Vector[] = [
     id: 'statement',
     name: 'the record has a member that its schema does not know',
     hooks: { entry: restate(5, (s) => ({ ...s, note: 'trust me' })) },
-    blocked: ['boot-link', 'lineage', 'record-time', 'disclosures'],
+    blocked: ['boot-link', 'lineage', 'record-time', 'disclosures', ...OF_GOVERNANCE],
   },
   {
     id: 'origin',
