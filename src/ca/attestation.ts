@@ -4,10 +4,12 @@
  * together with the activated secret: the secret is bound to the AK's Name, and the Name covers every attribute.
  */
 import { equal } from '../core/bytes.ts';
-import { creationExtraData, enrolExtraData } from '../evidence/binding.ts';
+import { sha256 } from '../core/hash.ts';
+import { creationExtraData, enrolExtraData, KEY_ROLES, keyExtraData } from '../evidence/binding.ts';
 import type { EnrolRequest, EnrolResponse } from '../evidence/enrolment.ts';
 import { ALG_SHA256 } from '../evidence/tpm/algorithm.ts';
 import {
+  ATTEST_CERTIFY,
   ATTEST_CREATION,
   ATTEST_MAGIC,
   ATTEST_QUOTE,
@@ -32,7 +34,8 @@ export interface AkFacts {
   readonly qualifiedName: Uint8Array;
 }
 
-type Kind = 'creation' | 'quote';
+type Kind = 'creation' | 'quote' | 'rotation';
+const TYPES = { creation: ATTEST_CREATION, quote: ATTEST_QUOTE, rotation: ATTEST_CERTIFY } as const;
 
 /** Checks AK, storage primary and creation of a request. @throws ENROL_REFUSED */
 export async function examineAk(request: EnrolRequest): Promise<AkFacts> {
@@ -94,7 +97,40 @@ export async function examineQuote(
   return clockInfo;
 }
 
-/** What both attestations have in common. The signature comes first: nothing unsigned is reported as a finding. */
+/**
+ * Checks that an AK of this TPM, by an attestation of its own, hands over to the AK of the request.
+ * @returns SHA-256 over the old AK's SubjectPublicKeyInfo; undefined where the request claims no such thing
+ * @throws ENROL_REFUSED
+ */
+export async function examineRotation(request: EnrolRequest, ak: AkFacts): Promise<Uint8Array | undefined> {
+  const { rotates } = request;
+  if (rotates === undefined) return undefined;
+  if (!rotates.origin.startsWith(`${request.fleet}/${request.host}/`)) {
+    throw refusal('rotation-origin', 'the log of the change belongs to another host');
+  }
+  const old = readAk(rotates.public);
+  const above = qualifiedName(RH_ENDORSEMENT, publicName(request.storage.public));
+  const facts = {
+    spki: publicSpki(old),
+    name: publicName(rotates.public),
+    qualifiedName: qualifiedName(above, publicName(rotates.public)),
+  };
+  const { attest, signature, origin } = rotates;
+  const { attested } = await examine(
+    'rotation',
+    facts,
+    attest,
+    signature,
+    keyExtraData(KEY_ROLES.ak, origin),
+  );
+  if (attested.kind !== 'certify') throw refusal('rotation-type', 'it attests no key');
+  if (!equal(attested.name, ak.name) || !equal(attested.qualifiedName, ak.qualifiedName)) {
+    throw refusal('rotation-name', 'the old AK signs for another key than the AK of the request');
+  }
+  return sha256(facts.spki);
+}
+
+/** What these attestations have in common. The signature comes first: nothing unsigned is reported as a finding. */
 async function examine(
   kind: Kind,
   ak: AkFacts,
@@ -107,7 +143,7 @@ async function examine(
     throw refusal(`${kind}-signature`, 'it is not signed by the AK with ECDSA and SHA-256');
   }
   if (attest.magic !== ATTEST_MAGIC) throw refusal(`${kind}-magic`, 'no TPM made it');
-  if (attest.type !== (kind === 'quote' ? ATTEST_QUOTE : ATTEST_CREATION)) {
+  if (attest.type !== TYPES[kind]) {
     throw refusal(`${kind}-type`, `the attest type is 0x${attest.type.toString(16)}`);
   }
   if (!equal(attest.qualifiedSigner, ak.qualifiedName)) {

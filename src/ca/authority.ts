@@ -1,13 +1,16 @@
 /**
- * An enrolment authority: one root key, one root certificate, a set of vendor roots that it trusts, a registry. All of
- * it is one folder that `initAuthority` makes and nothing else: opening never creates.
+ * An enrolment authority: one key, its certificate, a set of vendor roots that it trusts, a registry. All of it is one
+ * folder that `initAuthority` or `initSubordinate` makes and nothing else: opening never creates.
  *
  *   authority.json               what it is (no secret)
- *   root.pem                     its root certificate
- *   root-key.pem                 PKCS#8, encrypted; or root-key.UNENCRYPTED.pem
+ *   root.pem                     the root certificate: its own, or the one above
+ *   certificate.pem              of a subordinate: its own certificate and those above it, the root last
+ *   request.csr                  of a subordinate: its request for that certificate (PKCS#10)
+ *   root-key.pem                 PKCS#8, encrypted; or root-key.UNENCRYPTED.pem; or root-key.tpm.json
  *   ek-roots.pem                 vendor roots and intermediates for EK certificates
  *   registry.jsonl               everything it did
  *   challenges/<digest>.json     open challenges with their secrets, one file each
+ *   log/                         the registry as a signed log (auditlog.ts)
  */
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
@@ -21,7 +24,7 @@ import { type Certificate, parseCertificate } from '../evidence/x509/certificate
 import { commonName, serialNumber, signCertificate } from './certificate.ts';
 import { makeFolder, readIfThere, syncFolder, withLock, writeDurably } from './folder.ts';
 import { createRootKey, type KeyProtection, openRootKey } from './keyfile.ts';
-import { rootExtensions } from './profile.ts';
+import { authorityExtensions } from './profile.ts';
 import { appendRegistry } from './registry.ts';
 import type { RootCurve, Signer } from './signer.ts';
 
@@ -40,50 +43,59 @@ export interface Authority {
   readonly dir: string;
   readonly name: string;
   readonly kind: RootKind;
-  readonly root: Certificate;
+  /** Its own certificate: the root, or that of a subordinate. */
+  readonly certificate: Certificate;
+  /** Certificates above it, the root last; empty for a root. */
+  readonly above: readonly Certificate[];
+  /** Where its CRL can be fetched, for the certificates that it issues. */
+  readonly crlUrl?: string;
   readonly deps: AuthorityDeps;
 }
 
-const Schema = Type.Object(
+/** authority.json. `root` is SHA-256 of its own certificate, `request` that of a subordinate's PKCS#10 request. */
+export const AuthorityFile = Type.Object(
   {
     schema: Type.Literal('https://attestd.dev/authority/v1'),
     name: Type.String({ minLength: 1, maxLength: 64 }),
     kind: Type.Union([Type.Literal('hardware'), Type.Literal('software')]),
-    root: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    root: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    request: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    crlUrl: Type.Optional(Type.String({ pattern: '^https?://[!-~]{1,240}$' })),
   },
   { additionalProperties: false },
 );
+export type AuthorityFile = Static<typeof AuthorityFile>;
 
+const AUTHORITY_SCHEMA = 'https://attestd.dev/authority/v1';
 const YEAR = 365 * 24 * 3600 * 1000;
 const HOUR = 3600 * 1000;
 const ROOT_YEARS = 10;
 /** Milliseconds down to the whole second. */
 export const wholeSecond = (ms: number): number => Math.floor(ms / 1000) * 1000;
 
+/** What a new authority is made from. */
+export interface NewAuthority {
+  readonly dir: string;
+  /** Common name of its certificate. */
+  readonly name: string;
+  /** In the certificate for good. */
+  readonly kind: RootKind;
+  readonly protection: KeyProtection;
+  readonly curve?: RootCurve;
+  /** DER of vendor roots and intermediates. */
+  readonly ekRoots?: readonly Uint8Array[];
+  /** Where its CRL will be found; stands in every certificate that it issues. */
+  readonly crlUrl?: string;
+}
+
 /**
- * Makes an authority in a new folder.
- * @param options.name common name of the root; `kind` is in the certificate for good
- * @param options.ekRoots DER of vendor roots and intermediates
+ * Makes a root authority in a new folder.
  * @throws EXISTS, USAGE, MALFORMED when an EK root is no certificate
  */
-export async function initAuthority(
-  options: {
-    readonly dir: string;
-    readonly name: string;
-    readonly kind: RootKind;
-    readonly protection: KeyProtection;
-    readonly curve?: RootCurve;
-    readonly ekRoots?: readonly Uint8Array[];
-  },
-  deps: AuthorityDeps,
-): Promise<Authority> {
-  const { dir, name, kind, ekRoots = [] } = options;
-  if (name.length === 0 || name.length > 64) throw new AttestdError('USAGE', 'a name has 1 to 64 characters');
-  for (const c of ekRoots) parseCertificate(c);
+export async function initAuthority(options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
+  const { dir, name, kind, crlUrl } = options;
   const now = wholeSecond(deps.clock());
-  await makeFolder(dir);
-  await makeFolder(join(dir, 'challenges'));
-  const signer = await createRootKey(dir, options.curve ?? 'P-384', options.protection);
+  const signer = await prepareFolder(options);
   const subject = commonName(name);
   const root = await signCertificate(
     {
@@ -93,42 +105,84 @@ export async function initAuthority(
       notBefore: now - HOUR,
       notAfter: now + ROOT_YEARS * YEAR,
       spki: signer.spki,
-      extensions: rootExtensions(signer.spki, kind),
+      extensions: authorityExtensions(signer.spki, kind),
     },
     signer,
   );
   const digest = toHex(sha256(root.der));
   await writeDurably(join(dir, 'root.pem'), pemOf([root.der]));
-  await writeDurably(join(dir, 'ek-roots.pem'), pemOf(ekRoots));
   await withLock(dir, () => appendRegistry(dir, deps.clock(), { event: 'created', name, root: digest }));
   // Last: a folder without it is no authority yet.
-  const facts = { schema: 'https://attestd.dev/authority/v1', name, kind, root: digest } as const;
-  await writeDurably(join(dir, 'authority.json'), printFile('authority', Schema, facts));
+  const url = crlUrl === undefined ? {} : { crlUrl };
+  await writeFacts(dir, { schema: AUTHORITY_SCHEMA, name, kind, root: digest, ...url });
   await syncFolder(join(dir, '..'));
-  return { dir, name, kind, root, deps };
+  return { dir, name, kind, certificate: root, above: [], ...url, deps };
 }
 
-const pemOf = (certificates: readonly Uint8Array[]): string =>
+/** Makes the folder with key and vendor roots. @throws EXISTS, USAGE, MALFORMED when an EK root is no certificate */
+export async function prepareFolder(options: NewAuthority): Promise<Signer> {
+  const { dir, name, ekRoots = [] } = options;
+  if (name.length === 0 || name.length > 64) throw new AttestdError('USAGE', 'a name has 1 to 64 characters');
+  if (options.crlUrl !== undefined && !/^https?:\/\/[!-~]{1,240}$/.test(options.crlUrl)) {
+    throw new AttestdError('USAGE', 'the URL of a CRL is http or https, at most 248 characters');
+  }
+  for (const c of ekRoots) parseCertificate(c);
+  await makeFolder(dir);
+  await makeFolder(join(dir, 'challenges'));
+  const signer = await createRootKey(dir, options.curve ?? 'P-384', options.protection);
+  await writeDurably(join(dir, 'ek-roots.pem'), pemOf(ekRoots));
+  return signer;
+}
+
+/** Replaces authority.json durably. */
+export async function writeFacts(dir: string, facts: AuthorityFile): Promise<void> {
+  await writeDurably(join(dir, 'authority.json'), printFile('authority', AuthorityFile, facts));
+}
+
+/** PEM text of certificates. */
+export const pemOf = (certificates: readonly Uint8Array[]): string =>
   printPem(certificates.map((der) => ({ label: 'CERTIFICATE', der })));
 
-/** Opens an authority without its key. @throws NOT_FOUND when none is there, AUTHORITY_CORRUPT */
+/**
+ * Opens an authority without its key.
+ * @throws NOT_FOUND when none is there, AUTHORITY_UNCERTIFIED when a subordinate waits for its certificate,
+ *   AUTHORITY_CORRUPT
+ */
 export async function openAuthority(dir: string, deps: AuthorityDeps): Promise<Authority> {
+  const facts = await readFacts(dir);
+  if (facts.root === undefined) {
+    throw new AttestdError('AUTHORITY_UNCERTIFIED', `${join(dir, 'request.csr')} is not answered yet`);
+  }
+  const own = facts.request === undefined ? 'root.pem' : 'certificate.pem';
+  const [certificate, ...above] = await readChain(join(dir, own));
+  if (certificate === undefined || toHex(sha256(certificate.der)) !== facts.root) {
+    throw new AttestdError(
+      'AUTHORITY_CORRUPT',
+      `${own} does not begin with the certificate of this authority`,
+    );
+  }
+  const { name, kind, crlUrl } = facts;
+  return { dir, name, kind, certificate, above, ...(crlUrl === undefined ? {} : { crlUrl }), deps };
+}
+
+/** authority.json. @throws NOT_FOUND, AUTHORITY_CORRUPT */
+export async function readFacts(dir: string): Promise<AuthorityFile> {
   const file = await readIfThere(join(dir, 'authority.json'));
-  const pem = await readIfThere(join(dir, 'root.pem'));
-  if (file === undefined || pem === undefined) throw new AttestdError('NOT_FOUND', `no authority in ${dir}`);
-  let facts: Static<typeof Schema>;
-  let root: Certificate;
+  if (file === undefined) throw new AttestdError('NOT_FOUND', `no authority in ${dir}`);
   try {
-    facts = parseFile('authority', Schema, file, 4096);
-    const blocks = parsePem(new TextDecoder().decode(pem));
-    root = parseCertificate(blocks[0]?.der ?? new Uint8Array());
+    return parseFile('authority', AuthorityFile, file, 4096);
   } catch (cause) {
     throw new AttestdError('AUTHORITY_CORRUPT', (cause as Error).message, { cause });
   }
-  if (toHex(sha256(root.der)) !== facts.root) {
-    throw new AttestdError('AUTHORITY_CORRUPT', 'root.pem is not the certificate of this authority');
+}
+
+async function readChain(path: string): Promise<Certificate[]> {
+  const pem = (await readIfThere(path)) ?? new Uint8Array();
+  try {
+    return parsePem(new TextDecoder().decode(pem)).map((b) => parseCertificate(b.der));
+  } catch (cause) {
+    throw new AttestdError('AUTHORITY_CORRUPT', (cause as Error).message, { cause });
   }
-  return { dir, name: facts.name, kind: facts.kind, root, deps };
 }
 
 /**
@@ -142,14 +196,19 @@ export async function openSigner(authority: Authority, passphrase?: Uint8Array):
 
 /** The signer, if its key is the root's. @throws AUTHORITY_CORRUPT */
 export function holdSigner(authority: Authority, signer: Signer): Signer {
-  if (toHex(signer.spki) !== toHex(authority.root.spki)) {
-    throw new AttestdError('AUTHORITY_CORRUPT', 'the key is not the one of the root certificate');
+  if (toHex(signer.spki) !== toHex(authority.certificate.spki)) {
+    throw new AttestdError('AUTHORITY_CORRUPT', 'the key is not the one of its certificate');
   }
   return signer;
 }
 
-/** PEM bytes of the root certificate. */
-export const rootPem = (authority: Authority): Uint8Array => utf8(pemOf([authority.root.der]));
+/** PEM bytes of the root certificate: what auditors trust. */
+export const rootPem = (authority: Authority): Uint8Array =>
+  utf8(pemOf([(authority.above.at(-1) ?? authority.certificate).der]));
+
+/** Its certificate and those above it, DER, the root last: what stands below a leaf. */
+export const chainOf = (authority: Authority): Uint8Array[] =>
+  [authority.certificate, ...authority.above].map((c) => c.der);
 
 /** Vendor roots and intermediates that this authority trusts. */
 export async function ekRootsOf(authority: Authority): Promise<Certificate[]> {

@@ -13,7 +13,7 @@ import {
   parseRequest,
   printChallenge,
 } from '../evidence/enrolment.ts';
-import { type AkFacts, examineAk } from './attestation.ts';
+import { type AkFacts, examineAk, examineRotation } from './attestation.ts';
 import { type Authority, ekRootsOf } from './authority.ts';
 import { examineBinding } from './binding.ts';
 import { refusal } from './condition.ts';
@@ -42,6 +42,8 @@ export interface Examined {
   readonly request: EnrolRequest;
   readonly ek: EkFacts;
   readonly ak: AkFacts;
+  /** SHA-256 of the AK that hands over to this one; absent in a first enrolment. */
+  readonly rotates?: Uint8Array;
 }
 
 /** A challenge and what the operator should see beside it. */
@@ -81,7 +83,9 @@ export async function makeChallenge(
       const examined = await examineRequest(authority, request, options.allowEk ?? []);
       const { ek, ak } = examined;
       // Whether a live certificate of the same pair may be replaced is decided once, when it is issued.
-      const replaced = examineBinding(await readRegistry(dir), identityOf(examined), now, true);
+      const { replaced } = examineBinding(await readRegistry(dir), identityOf(examined), now, {
+        replace: true,
+      });
       const secret = deps.random(ENROLMENT_NONCE_BYTES);
       const digest = enrolmentDigest(file);
       const expiresMs = now + life;
@@ -129,15 +133,18 @@ export async function examineRequest(
   if (!trust.software && request.tpm.vendor === SWTPM_VENDOR) {
     throw refusal('software-tpm', 'the TPM calls itself software; it is enrolled only under a software root');
   }
-  return { request, ek, ak: await examineAk(request) };
+  const ak = await examineAk(request);
+  const rotates = await examineRotation(request, ak);
+  return { request, ek, ak, ...(rotates === undefined ? {} : { rotates }) };
 }
 
 /** The identity that a checked request claims. */
-export const identityOf = ({ request, ek, ak }: Examined) => ({
+export const identityOf = ({ request, ek, ak, rotates }: Examined) => ({
   fleet: request.fleet,
   host: request.host,
   ekDigest: ek.digest,
   akDigest: sha256(ak.spki),
+  ...(rotates === undefined ? {} : { rotates }),
 });
 
 /** Runs `work` and writes into the registry when it is refused. The caller holds the lock. */

@@ -27,12 +27,15 @@ export type Condition =
   | `${EnrolKey}-scheme`
   | `${EnrolKey}-symmetric`
   | `${EnrolKey}-attributes.${AttributeName | 'reserved'}`
-  | `${'creation' | 'quote'}-${'malformed' | 'magic' | 'type' | 'signer' | 'extra-data' | 'signature'}`
+  | `${'creation' | 'quote' | 'rotation'}-${'malformed' | 'magic' | 'type' | 'signer' | 'extra-data' | 'signature'}`
   | 'creation-name'
   | 'creation-hash'
   | 'creation-parent'
   | 'creation-hierarchy'
   | 'quote-pcrs'
+  | 'rotation-name'
+  | 'rotation-origin'
+  | 'rotation-unknown'
   | 'challenge-unknown'
   | 'response-request'
   | 'response-mac'

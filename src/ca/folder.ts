@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestdError } from '../core/errors.ts';
 
 /** Replaces a file durably. */
@@ -61,18 +62,36 @@ export async function readIfThere(path: string): Promise<Uint8Array | undefined>
   }
 }
 
+/** Whoever in this process is at work in a folder, by folder: the next waits for it. */
+const queues = new Map<string, Promise<void>>();
+/** How long another process is waited for: each holds the lock for the time of a few fsyncs. */
+const PATIENCE_MS = 2000;
+
 /**
- * Runs `work` while no other process changes the folder. The lock names its process; one whose process is gone is
- * taken over.
+ * Runs `work` while nobody else changes the folder: others of this process wait their turn, another process is waited
+ * for a little. The lock names its process; one whose process is gone is taken over.
  * @throws AUTHORITY_LOCKED
  */
 export async function withLock<T>(dir: string, work: () => Promise<T>): Promise<T> {
   const path = join(dir, 'lock');
-  await takeLock(path);
+  const before = queues.get(path) ?? Promise.resolve();
+  const turn = before.then(async () => {
+    await takeLock(path);
+    try {
+      return await work();
+    } finally {
+      await rm(path, { force: true });
+    }
+  });
+  const over = turn.then(
+    () => undefined,
+    () => undefined,
+  );
+  queues.set(path, over);
   try {
-    return await work();
+    return await turn;
   } finally {
-    await rm(path, { force: true });
+    if (queues.get(path) === over) queues.delete(path);
   }
 }
 
@@ -80,8 +99,9 @@ export async function withLock<T>(dir: string, work: () => Promise<T>): Promise<
 async function takeLock(path: string): Promise<void> {
   const own = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   await writeFile(own, `${process.pid}\n`, { flag: 'wx', mode: 0o600 });
+  const deadline = performance.now() + PATIENCE_MS;
   try {
-    for (let attempt = 0; ; attempt++) {
+    for (;;) {
       try {
         return await link(own, path);
       } catch (e) {
@@ -89,8 +109,9 @@ async function takeLock(path: string): Promise<void> {
       }
       const holder = await holderOf(path);
       if (holder === undefined) continue;
-      if (attempt > 0 || isAlive(holder)) throw locked(holder);
-      await removeStale(path, `${own}.stale`);
+      if (!isAlive(holder)) await removeStale(path, `${own}.stale`);
+      else if (performance.now() > deadline) throw locked(holder);
+      else await sleep(20);
     }
   } finally {
     await rm(own, { force: true });

@@ -18,8 +18,8 @@ import {
 } from '../evidence/enrolment.ts';
 import type { ClockInfo } from '../evidence/tpm/attest.ts';
 import { examineQuote } from './attestation.ts';
-import { type Authority, holdSigner, wholeSecond } from './authority.ts';
-import { examineBinding } from './binding.ts';
+import { type Authority, chainOf, holdSigner, wholeSecond } from './authority.ts';
+import { examineBinding, type Succession } from './binding.ts';
 import { EMPTY_NAME, serialNumber, signCertificate } from './certificate.ts';
 import { type Examined, examineRequest, identityOf, recordingRefusals } from './challenge.ts';
 import { refusal } from './condition.ts';
@@ -28,7 +28,7 @@ import { withLock } from './folder.ts';
 import { burnPending, findPending, type Pending } from './pending.ts';
 import { akExtensions } from './profile.ts';
 import { appendRegistry, type Issued, type RegistryLine, readRegistry } from './registry.ts';
-import { makeCrl } from './revocation.ts';
+import { keepCrl, makeCrl } from './revocation.ts';
 import type { Signer } from './signer.ts';
 import { readEk } from './template.ts';
 
@@ -36,7 +36,7 @@ const DAY = 24 * 3600 * 1000;
 /** Days an AK certificate is valid, by default and at most. */
 export const AK_DAYS = 365;
 /** How far notBefore lies before the authority's clock: hosts' clocks are never quite the same. */
-const SKEW = 10 * 60 * 1000;
+export const SKEW = 10 * 60 * 1000;
 
 /** What the operator is asked to approve. */
 export interface Approval {
@@ -61,6 +61,8 @@ export interface IssueOptions {
   readonly days?: number;
   /** Revoke the live certificate of the same EK and name in the same step. */
   readonly replace?: boolean;
+  /** Let the same AK have a new certificate in the last third of its old one's life. */
+  readonly renewal?: boolean;
 }
 
 /** An issued certificate. */
@@ -77,6 +79,7 @@ interface Checked extends Examined {
   readonly clockInfo: ClockInfo;
   readonly lines: readonly RegistryLine[];
   readonly replaced: readonly Issued[];
+  readonly revokes: boolean;
 }
 
 /**
@@ -95,12 +98,12 @@ export async function issue(
     throw new AttestdError('USAGE', `a certificate lives 1 to ${AK_DAYS} days`);
   holdSigner(authority, options.signer);
   const response = parseResponse(file);
-  const replace = options.replace ?? false;
-  const first = await withLock(authority.dir, () => examineResponse(authority, response, replace));
+  const how = { replace: options.replace ?? false, renewal: options.renewal ?? false };
+  const first = await withLock(authority.dir, () => examineResponse(authority, response, how));
   // The operator may take minutes: no lock is held, and nothing seen before counts afterwards.
   const approved = await options.approve(approvalOf(first));
   return withLock(authority.dir, async () => {
-    const checked = await examineResponse(authority, response, replace);
+    const checked = await examineResponse(authority, response, how);
     await recordingRefusals(authority, checked.request, async () => {
       const asked = approvalOf(first).replaces;
       if (!approved || checked.replaced.some((r) => !asked.includes(r.serial))) {
@@ -123,7 +126,7 @@ const approvalOf = ({ request, ek, replaced }: Checked): Approval => ({
 async function examineResponse(
   authority: Authority,
   response: EnrolResponse,
-  replace: boolean,
+  how: Succession,
 ): Promise<Checked> {
   const { dir, deps } = authority;
   const lines = await readRegistry(dir);
@@ -146,8 +149,8 @@ async function examineResponse(
     const allowed = pending.allowed ? [toHex(ekDigest(readEk(request.ek.public)))] : [];
     const examined = await examineRequest(authority, request, allowed);
     const clockInfo = await examineQuote(examined.ak, response, requestDigest, challengeDigest);
-    const replaced = examineBinding(lines, identityOf(examined), now, replace);
-    return { ...examined, response, pending, clockInfo, lines, replaced };
+    const bound = examineBinding(lines, identityOf(examined), now, how);
+    return { ...examined, response, pending, clockInfo, lines, ...bound };
   });
 }
 
@@ -171,7 +174,7 @@ async function certify(
   signer: Signer,
   days: number,
 ): Promise<IssueAnswer> {
-  const { dir, root, deps } = authority;
+  const { dir, certificate: root, deps } = authority;
   const { request, ek, ak, pending, response, clockInfo, lines, replaced } = checked;
   const identity = identityOf(checked);
   const who = { fleet: request.fleet, host: request.host, ek: toHex(ek.digest) };
@@ -211,18 +214,22 @@ async function certify(
       notBefore: Math.max(root.notBefore, now - SKEW),
       notAfter: Math.min(root.notAfter, now + days * DAY),
       spki: ak.spki,
-      extensions: akExtensions(subject, root.spki),
+      extensions: akExtensions(subject, authority),
     },
     signer,
   );
   const serials = replaced.map((r) => r.serial);
-  const { crl, event } = await makeCrl(authority, signer, lines, serials);
   const serial = toHex(certificate.serial);
+  const { crl, event } = await makeCrl(authority, signer, lines, checked.revokes ? serials : []);
   const notAfter = formatTime(certificate.notAfter);
   await appendRegistry(
     dir,
     deps.clock(),
-    ...serials.map((s) => ({ event: 'revoked' as const, serial: s, reason: 'superseded' })),
+    ...serials.map((s) =>
+      checked.revokes
+        ? { event: 'revoked' as const, serial: s, reason: 'superseded' }
+        : { event: 'superseded' as const, serial: s, by: serial },
+    ),
     {
       event: 'issued',
       ...who,
@@ -235,6 +242,7 @@ async function certify(
     },
     event,
   );
-  const chain = [certificate.der, root.der];
+  await keepCrl(dir, crl.der);
+  const chain = [certificate.der, ...chainOf(authority)];
   return { certificateFile: printCertificateFile({ chain, crl: crl.der }), serial, notAfter };
 }

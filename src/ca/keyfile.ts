@@ -13,8 +13,14 @@ import { printPem } from '../evidence/certfile.ts';
 import { readIfThere, writeDurably } from './folder.ts';
 import { importSigner, type RootCurve, type Signer } from './signer.ts';
 
-/** How the root key is kept. */
-export type KeyProtection = { readonly passphrase: Uint8Array } | { readonly unencrypted: true };
+/**
+ * How the key is kept: in a file, or elsewhere, as in a TPM: then `create` makes it, writes what is needed to find it
+ * again into the folder, and gives the signer.
+ */
+export type KeyProtection =
+  | { readonly passphrase: Uint8Array }
+  | { readonly unencrypted: true }
+  | { readonly create: (dir: string) => Promise<Signer> };
 
 const ENCRYPTED = 'root-key.pem';
 const PLAIN = 'root-key.UNENCRYPTED.pem';
@@ -60,6 +66,7 @@ export async function createRootKey(
   curve: RootCurve,
   protection: KeyProtection,
 ): Promise<Signer> {
+  if ('create' in protection) return protection.create(dir);
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: curve });
   const pkcs8 = new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' }));
   const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));

@@ -32,11 +32,25 @@ const extension = (id: string, critical: boolean, value: Uint8Array): ExtensionV
 });
 const policies = (ids: readonly string[]) => sequence(...ids.map((id) => sequence(oid(id))));
 const octets = (b: Uint8Array) => tlv(0x04, b);
-const authorityKey = (spki: Uint8Array) =>
-  extension(OID.authorityKeyId, false, sequence(tlv(0x80, keyIdentifier(spki))));
+/** The issuer's own words for its key, where it has them: a certificate above was not made here. */
+export const authorityKey = (issuer: Pick<Certificate, 'spki' | 'subjectKeyId'>) =>
+  extension(
+    OID.authorityKeyId,
+    false,
+    sequence(tlv(0x80, issuer.subjectKeyId ?? keyIdentifier(issuer.spki))),
+  );
 
-/** Extensions of a root. A software root allows any policy below it, besides saying what it is. */
-export function rootExtensions(spki: Uint8Array, kind: 'hardware' | 'software'): ExtensionValue[] {
+/** Who issues: the authority's certificate, and where its CRL can be fetched. */
+export interface Issuer {
+  readonly certificate: Certificate;
+  readonly crlUrl?: string;
+}
+
+/**
+ * Extensions of an authority: of a root, and what a subordinate asks for. One for software TPMs allows any policy
+ * below it, besides saying what it is.
+ */
+export function authorityExtensions(spki: Uint8Array, kind: 'hardware' | 'software'): ExtensionValue[] {
   const basic = sequence(tlv(0x01, Uint8Array.of(0xff)), tlv(0x02, Uint8Array.of(0)));
   return [
     extension(OID.basicConstraints, true, basic),
@@ -62,7 +76,7 @@ export interface AkSubject {
 }
 
 /** Extensions of an AK certificate. */
-export function akExtensions(ak: AkSubject, issuerSpki: Uint8Array): ExtensionValue[] {
+export function akExtensions(ak: AkSubject, issuer: Issuer): ExtensionValue[] {
   const claimed = [
     ...(ak.ekCertificate === undefined
       ? []
@@ -75,19 +89,47 @@ export function akExtensions(ak: AkSubject, issuerSpki: Uint8Array): ExtensionVa
     extension(OID.keyUsage, true, tlv(0x03, Uint8Array.of(7, 0x80))), // digitalSignature
     extension(OID.extendedKeyUsage, false, sequence(oid(EKU_AK))),
     ...(claimed.length > 0 ? [extension(OID.policies, false, policies(claimed))] : []),
-    authorityKey(issuerSpki),
+    authorityKey(issuer.certificate),
     extension(OID.subjectKeyId, false, octets(keyIdentifier(ak.spki))),
+    ...(issuer.crlUrl === undefined ? [] : [distribution(issuer.crlUrl)]),
     extension(EXTENSION_ENROLMENT, false, encodeEnrolmentFacts(ak.enrolment)),
   ];
 }
 
+/** One distribution point by its URL (RFC 5280 §4.2.1.13). */
+const distribution = (url: string): ExtensionValue =>
+  extension(OID.crlDistribution, false, sequence(sequence(tlv(0xa0, tlv(0xa0, tlv(0x86, utf8(url)))))));
+
+/** Extensions of a certificate for the authority's HTTPS server. @param names DNS names or IPv4/IPv6 addresses */
+export function serverExtensions(
+  spki: Uint8Array,
+  names: readonly ServerName[],
+  issuer: Issuer,
+): ExtensionValue[] {
+  const san = names.map((n) => (n.kind === 'dns' ? tlv(0x82, utf8(n.name)) : tlv(0x87, n.address)));
+  return [
+    extension(OID.alternativeName, true, sequence(...san)),
+    extension(OID.basicConstraints, true, sequence()),
+    extension(OID.keyUsage, true, tlv(0x03, Uint8Array.of(7, 0x80))), // digitalSignature
+    extension(OID.extendedKeyUsage, false, sequence(oid(EKU_SERVER))),
+    authorityKey(issuer.certificate),
+    extension(OID.subjectKeyId, false, octets(keyIdentifier(spki))),
+  ];
+}
+
+/** What a server is called. */
+export type ServerName =
+  | { readonly kind: 'dns'; readonly name: string }
+  | { readonly kind: 'ip'; readonly address: Uint8Array };
+const EKU_SERVER = '1.3.6.1.5.5.7.3.1';
+
 /** Extensions of a CRL (RFC 5280 §5.2.1, §5.2.3). */
-export function crlExtensions(number: bigint, issuerSpki: Uint8Array): ExtensionValue[] {
+export function crlExtensions(number: bigint, issuer: Certificate): ExtensionValue[] {
   const digits = number.toString(16);
   const even = digits.length % 2 === 0 ? digits : `0${digits}`;
   const body = Uint8Array.from(even.match(/../g) ?? [], (h) => Number.parseInt(h, 16));
   const value = (body[0] as number) >= 0x80 ? concat(Uint8Array.of(0), body) : body;
-  return [authorityKey(issuerSpki), extension(OID.crlNumber, false, tlv(0x02, value))];
+  return [authorityKey(issuer), extension(OID.crlNumber, false, tlv(0x02, value))];
 }
 
 /** GeneralNames: TPM attributes, permanentIdentifier, URI of the host. */

@@ -2,16 +2,23 @@
  * Revocation: the registry says which serials are revoked, and a CRL says it to auditors. Lists are complete, signed
  * by the root, and numbered without a gap in meaning: a higher number is never older (RFC 5280 §5.2.3).
  */
+import { join } from 'node:path';
 import { fromHex, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import { printPem } from '../evidence/certfile.ts';
-import type { Crl } from '../evidence/x509/crl.ts';
+import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
 import { type Authority, wholeSecond } from './authority.ts';
 import { type Revoked, signCrl } from './certificate.ts';
-import { withLock } from './folder.ts';
+import { readIfThere, withLock, writeDurably } from './folder.ts';
 import { crlExtensions } from './profile.ts';
-import { appendRegistry, type RegistryEvent, type RegistryLine, readRegistry } from './registry.ts';
+import {
+  appendRegistry,
+  type RegistryEvent,
+  type RegistryLine,
+  readRegistry,
+  revokedSerials,
+} from './registry.ts';
 import type { Signer } from './signer.ts';
 
 const DAY = 24 * 3600 * 1000;
@@ -46,12 +53,12 @@ export async function makeCrl(
   ];
   const crl = await signCrl(
     {
-      issuer: authority.root.subject,
+      issuer: authority.certificate.subject,
       number,
       thisUpdate: now,
       nextUpdate: now + days * DAY,
       revoked,
-      extensions: crlExtensions(number, authority.root.spki),
+      extensions: crlExtensions(number, authority.certificate),
     },
     signer,
   );
@@ -63,33 +70,62 @@ export async function issueCrl(authority: Authority, signer: Signer, days?: numb
   return withLock(authority.dir, async () => {
     const made = await makeCrl(authority, signer, await readRegistry(authority.dir), [], days);
     await appendRegistry(authority.dir, authority.deps.clock(), made.event);
-    return made.crl.der;
+    return keepCrl(authority.dir, made.crl.der);
   });
+}
+
+const fileOf = (dir: string) => join(dir, 'crl.der');
+
+/** Keeps the newest CRL beside the registry, for whoever hands it out. The registry is the truth: this may be lost. */
+export async function keepCrl(dir: string, der: Uint8Array): Promise<Uint8Array> {
+  await writeDurably(fileOf(dir), der);
+  return der;
+}
+
+/** The newest CRL; undefined where none was made or it cannot be read. */
+export async function newestCrl(dir: string): Promise<Crl | undefined> {
+  const der = await readIfThere(fileOf(dir));
+  try {
+    return der === undefined ? undefined : parseCrl(der);
+  } catch {
+    return undefined;
+  }
 }
 
 /** PEM text of a CRL. */
 export const crlPem = (der: Uint8Array): string => printPem([{ label: 'X509 CRL', der }]);
 
 /**
- * Revokes a certificate and gives the CRL that says so.
- * @param serial lower-case hex, as the registry and openssl print it
- * @throws NOT_FOUND when no such certificate is live, AUTHORITY_LOCKED
+ * Revokes a certificate, or all of a host, and gives the CRL that says so.
+ * @param which a serial in lower-case hex, as the registry and openssl print it; or `fleet/host`
+ * @throws NOT_FOUND when there is none that could be revoked, AUTHORITY_LOCKED
  */
 export async function revoke(
   authority: Authority,
   signer: Signer,
-  serial: string,
+  which: string,
   reason: string,
 ): Promise<Uint8Array> {
   return withLock(authority.dir, async () => {
     const lines = await readRegistry(authority.dir);
-    const known = lines.some((l) => l.event === 'issued' && l.serial === serial);
-    if (!known || lines.some((l) => l.event === 'revoked' && l.serial === serial)) {
-      throw new AttestdError('NOT_FOUND', `no certificate with serial ${serial} that could be revoked`);
+    const gone = revokedSerials(lines);
+    const serials = lines.flatMap((l) =>
+      l.event === 'issued' &&
+      !gone.has(l.serial) &&
+      (l.serial === which || `${l.fleet}/${l.host}` === which.replace(/^attestd:\/\//, ''))
+        ? [l.serial]
+        : [],
+    );
+    if (serials.length === 0) {
+      throw new AttestdError('NOT_FOUND', `no certificate of ${which} that could be revoked`);
     }
-    const made = await makeCrl(authority, signer, lines, [serial]);
-    const event = { event: 'revoked', serial, reason: reason.slice(0, 200) } as const;
-    await appendRegistry(authority.dir, authority.deps.clock(), event, made.event);
-    return made.crl.der;
+    const made = await makeCrl(authority, signer, lines, serials);
+    const events = serials.map((serial) => ({
+      event: 'revoked' as const,
+      serial,
+      reason: reason.slice(0, 200),
+    }));
+    await appendRegistry(authority.dir, authority.deps.clock(), ...events, made.event);
+    return keepCrl(authority.dir, made.crl.der);
   });
 }

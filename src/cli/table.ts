@@ -113,8 +113,9 @@ const COMMANDS: readonly Command[] = [
     name: 'audit',
     summary: 'check a whole log: every entry, root, seal, clock and counter',
     examples: ['attestctl audit /var/lib/attestd', 'attestctl audit --socket /run/attestd/admin.sock'],
-    arguments: [{ name: '[state]', help: 'state directory of the daemon' }],
+    arguments: [{ name: '[state]', help: 'state directory of the daemon, or directory of an authority' }],
     options: [
+      { flags: '--ca <file>', help: 'the certificate of an authority whose log is checked' },
       { flags: '--socket <path>', help: 'read the log through the admin socket' },
       { flags: '--progress <how>', help: 'auto, bar, lines, json or none' },
       { flags: '--cursor <file>', help: 'keep the place here, to go on after an interruption' },

@@ -157,6 +157,24 @@ export const ERRORS = {
     'the folder of the authority is not as it was left',
     'keep it as it is and compare with a backup; nothing was issued',
   ),
+  AUTHORITY_UNAVAILABLE: row(
+    503,
+    5,
+    'the authority does not answer, or not under the roots that were given',
+    'check --server and --ca; carrying files works without it: attestctl enroll request',
+  ),
+  AUTHORITY_UNCERTIFIED: row(
+    409,
+    5,
+    'this authority has no certificate yet',
+    'have request.csr signed by the authority above, then attestctl ca install-cert',
+  ),
+  CERTIFICATE_REFUSED: row(
+    422,
+    1,
+    'this certificate does not make the authority',
+    'have request.csr signed with the extensions that it asks for, and give the certificates above it too',
+  ),
   PASSPHRASE_WRONG: row(
     403,
     6,

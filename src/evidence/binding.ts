@@ -19,8 +19,8 @@ export const TAGS = {
   creation: 'tpm-creation/v1',
 } as const;
 
-/** Roles of a certified key: our own records, a caller's signatures, a TLS client. */
-export const KEY_ROLES = { record: 1, workload: 2, tls: 3 } as const;
+/** Roles of a certified key: our own records, a caller's signatures, a TLS client, another AK that takes over. */
+export const KEY_ROLES = { record: 1, workload: 2, tls: 3, ak: 4 } as const;
 
 /** Bounds of an auditor's or authority's nonce, in bytes. */
 export const MIN_NONCE = 16;
@@ -88,7 +88,7 @@ export function enrolExtraData(requestDigest: Uint8Array, challengeDigest: Uint8
 
 /** Certification of a key: u8 role ‖ origin. @throws MALFORMED for an unknown role */
 export function keyExtraData(role: number, origin: string): Uint8Array {
-  if (role !== KEY_ROLES.record && role !== KEY_ROLES.workload && role !== KEY_ROLES.tls) {
+  if (!(Object.values(KEY_ROLES) as number[]).includes(role)) {
     throw new AttestdError('MALFORMED', `key role ${role} is not known`);
   }
   return bind(TAGS.key, u8(role), utf8(origin));

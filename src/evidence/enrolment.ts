@@ -6,92 +6,25 @@
  */
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { concat, fromHex, toBase64, toHex, utf8 } from '../core/bytes.ts';
 import { sha256 } from '../core/hash.ts';
 import { fieldReader, parseFile, printFile, readTime } from './jsonfile.ts';
+import {
+  CHALLENGE,
+  ENROLMENT_NONCE_BYTES,
+  EnrolChallengeSchema,
+  EnrolRequestSchema,
+  EnrolResponseSchema,
+  REQUEST,
+  RESPONSE,
+} from './schema/enrolment.ts';
 
 /** Largest request, challenge or response file, bytes. */
 export const MAX_ENROLMENT_FILE = 262_144;
-/** Bytes of a host nonce, a CA nonce, an activated secret and a MAC. */
-export const ENROLMENT_NONCE_BYTES = 32;
+export { ENROLMENT_NONCE_BYTES };
 
-const REQUEST = 'https://attestd.dev/enrol-request/v1';
-const CHALLENGE = 'https://attestd.dev/enrol-challenge/v1';
-const RESPONSE = 'https://attestd.dev/enrol-response/v1';
 const MAC_TAG = utf8('attestd/activate/v1');
-
-const closed = { additionalProperties: false } as const;
-const b64 = (maxBytes: number) => Type.String({ minLength: 4, maxLength: Math.ceil(maxBytes / 3) * 4 });
-const digest = () => Type.String({ pattern: '^[0-9a-f]{64}$' });
-const time = () => Type.String({ minLength: 24, maxLength: 24 });
-const segment = () => Type.String({ maxLength: 64, pattern: '^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$' });
-const decimal = () => Type.String({ maxLength: 20, pattern: '^(?:0|[1-9][0-9]*)$' });
-
-/** JSON form of request.json. Base64 is standard, padded and canonical. */
-export const EnrolRequestSchema = Type.Object(
-  {
-    schema: Type.Literal(REQUEST),
-    fleet: segment(),
-    host: segment(),
-    nonce: b64(ENROLMENT_NONCE_BYTES),
-    time: time(),
-    ek: Type.Object(
-      {
-        public: b64(1024),
-        certificate: Type.Optional(b64(8192)),
-        chain: Type.Array(b64(8192), { maxItems: 16 }),
-      },
-      closed,
-    ),
-    storage: Type.Object({ public: b64(1024) }, closed),
-    ak: Type.Object(
-      { public: b64(1024), creationData: b64(1024), creationAttest: b64(2048), creationSignature: b64(1024) },
-      closed,
-    ),
-    tpm: Type.Object(
-      {
-        manufacturer: Type.String({ pattern: '^[0-9a-f]{8}$' }),
-        vendor: Type.String({ maxLength: 64 }),
-        firmwareVersion: decimal(),
-        revision: Type.Integer({ minimum: 0, maximum: 0xffff_ffff }),
-      },
-      closed,
-    ),
-  },
-  closed,
-);
-
-/** JSON form of challenge.json. */
-export const EnrolChallengeSchema = Type.Object(
-  {
-    schema: Type.Literal(CHALLENGE),
-    request: digest(),
-    credentialBlob: b64(512),
-    encryptedSecret: b64(1024),
-    nonce: b64(ENROLMENT_NONCE_BYTES),
-    expires: time(),
-  },
-  closed,
-);
-
-/** JSON form of response.json. */
-export const EnrolResponseSchema = Type.Object(
-  {
-    schema: Type.Literal(RESPONSE),
-    request: digest(),
-    challenge: digest(),
-    mac: b64(32),
-    quote: Type.Object({ attest: b64(2048), signature: b64(1024) }, closed),
-    pcrs: Type.Object(
-      {
-        sha256: Type.Record(Type.String({ pattern: '^(?:[0-9]|1[0-9]|2[0-3])$' }), digest(), closed),
-      },
-      closed,
-    ),
-  },
-  closed,
-);
 
 /** What the host asks for and shows (request.json). */
 export interface EnrolRequest {
@@ -123,6 +56,19 @@ export interface EnrolRequest {
   };
   /** Fixed properties as the TPM states them; unauthenticated, for the operator's eyes. */
   readonly tpm: TpmIdentity;
+  /** Present where this AK takes over from one that has a certificate. */
+  readonly rotates?: Rotates;
+}
+
+/** The certified AK signs for the one that takes over (TPM2_Certify). */
+export interface Rotates {
+  /** Of the log in which the change will stand; its first two segments are fleet and host. */
+  readonly origin: string;
+  /** TPMT_PUBLIC of the old AK. */
+  readonly public: Uint8Array;
+  /** TPMS_ATTEST over the new AK by the old one, extraData `keyExtraData(KEY_ROLES.ak, origin)`; its TPMT_SIGNATURE. */
+  readonly attest: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /** TPM_PT_* values: manufacturer as 8 hex digits, vendor strings joined without NULs, firmware version decimal. */
@@ -190,6 +136,16 @@ export function printRequest(r: EnrolRequest): Uint8Array {
       creationSignature: toBase64(r.ak.creationSignature),
     },
     tpm: r.tpm,
+    ...(r.rotates === undefined
+      ? {}
+      : {
+          rotates: {
+            origin: r.rotates.origin,
+            public: toBase64(r.rotates.public),
+            attest: toBase64(r.rotates.attest),
+            signature: toBase64(r.rotates.signature),
+          },
+        }),
   });
 }
 
@@ -216,6 +172,16 @@ export function parseRequest(file: Uint8Array): EnrolRequest {
       creationSignature: bytes('/ak/creationSignature', j.ak.creationSignature),
     },
     tpm: j.tpm,
+    ...(j.rotates === undefined
+      ? {}
+      : {
+          rotates: {
+            origin: j.rotates.origin,
+            public: bytes('/rotates/public', j.rotates.public),
+            attest: bytes('/rotates/attest', j.rotates.attest),
+            signature: bytes('/rotates/signature', j.rotates.signature),
+          },
+        }),
   };
 }
 

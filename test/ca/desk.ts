@@ -32,8 +32,8 @@ export async function makeDesks() {
   return {
     vendor,
     close: () => rmSync(dir, { recursive: true, force: true }),
-    async desk(kind: 'hardware' | 'software' = 'software'): Promise<Desk> {
-      const time = { now: NOW };
+    async desk(kind: 'hardware' | 'software' = 'software', now: number = NOW): Promise<Desk> {
+      const time = { now };
       const deps = { clock: () => time.now, random: (n: number) => new Uint8Array(randomBytes(n)) };
       const authority = await initAuthority(
         {

@@ -66,7 +66,7 @@ describe.each(['rsa2048', 'p256', 'p384'] as const)('an enrolment with an EK of 
     const { chain, crl } = parseCertificateFile(issued.certificateFile);
     const [leaf, root] = chain.map(parseCertificate);
     if (leaf === undefined || root === undefined) throw new Error('no chain');
-    expect(equal(root.der, authority.root.der)).toBe(true);
+    expect(equal(root.der, authority.certificate.der)).toBe(true);
     expect(leaf.version).toBe(3);
     expect(toHex(leaf.subject)).toBe('3000');
     expect(isCritical(leaf, '2.5.29.17')).toBe(true);

@@ -6,7 +6,7 @@ import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { ekDigest } from '../../src/ca/endorsement.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/hash.ts';
-import { creationExtraData, enrolExtraData } from '../../src/evidence/binding.ts';
+import { creationExtraData, enrolExtraData, KEY_ROLES, keyExtraData } from '../../src/evidence/binding.ts';
 import {
   activationMac,
   type EnrolRequest,
@@ -18,6 +18,7 @@ import {
 } from '../../src/evidence/enrolment.ts';
 import { ALG_SHA256 } from '../../src/evidence/tpm/algorithm.ts';
 import {
+  ATTEST_CERTIFY,
   ATTEST_CREATION,
   ATTEST_MAGIC,
   ATTEST_QUOTE,
@@ -56,7 +57,12 @@ export interface Wishes {
   readonly creation?: (a: Attest) => Attest;
   readonly quote?: (a: Attest) => Attest;
   /** Signs these with another key than the AK. */
-  readonly forged?: 'creation' | 'quote';
+  readonly forged?: 'creation' | 'quote' | 'rotation';
+  /** Of a rotation: what the old AK attests, and the log in which the change will stand. */
+  readonly rotation?: (a: Attest) => Attest;
+  readonly origin?: string;
+  /** The old AK as the request shows it. */
+  readonly oldAk?: (p: TpmPublic) => TpmPublic;
   readonly request?: (r: EnrolRequest) => EnrolRequest;
   readonly response?: (r: EnrolResponse) => EnrolResponse;
 }
@@ -82,6 +88,8 @@ export interface FakeHost {
   respond(challenge: Uint8Array, wishes?: Wishes): Uint8Array;
   /** The same TPM, asking again: same EK, a new AK and nonce. */
   again(wishes: Wishes): Promise<FakeHost>;
+  /** The same TPM with a new AK, for which the old one signs. */
+  rotated(wishes?: Wishes): Promise<FakeHost>;
 }
 
 const OURS = [
@@ -98,8 +106,15 @@ export async function makeHost(vendor: Vendor, wishes: Wishes = {}): Promise<Fak
   return build(vendor, ekKey(wishes.kind ?? 'p256'), wishes);
 }
 
-async function build(vendor: Vendor, ek: FakeEk, wishes: Wishes): Promise<FakeHost> {
-  const storage = p256(makeAttributes(...OURS, 'decrypt'), false);
+type Area = ReturnType<typeof p256>;
+
+async function build(
+  vendor: Vendor,
+  ek: FakeEk,
+  wishes: Wishes,
+  before?: { readonly storage: Area; readonly ak: Area },
+): Promise<FakeHost> {
+  const storage = before?.storage ?? p256(makeAttributes(...OURS, 'decrypt'), false);
   const ak = p256(makeAttributes(...OURS, 'sign'), true);
   const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 
@@ -134,9 +149,9 @@ async function build(vendor: Vendor, ek: FakeEk, wishes: Wishes): Promise<FakeHo
     clockInfo,
     firmwareVersion: 0x2019_1023n,
   };
-  const signed = (attest: Attest, forged: boolean) => {
+  const signed = (attest: Attest, forged: boolean, by: Area = ak) => {
     const bytes = printAttest(attest);
-    const raw = sign('sha256', bytes, { key: forged ? stranger : ak.privateKey, dsaEncoding: 'ieee-p1363' });
+    const raw = sign('sha256', bytes, { key: forged ? stranger : by.privateKey, dsaEncoding: 'ieee-p1363' });
     const signature = printSignature({
       alg: 'ecdsa',
       hash: ALG_SHA256,
@@ -171,6 +186,32 @@ async function build(vendor: Vendor, ek: FakeEk, wishes: Wishes): Promise<FakeHo
     }),
     wishes.forged === 'creation',
   );
+  const origin = wishes.origin ?? `${wishes.fleet ?? 'example'}/${wishes.host ?? 'web-1'}/17`;
+  const oldName = before === undefined ? new Uint8Array() : publicName(printPublic(before.ak.area));
+  const rotates =
+    before === undefined
+      ? {}
+      : {
+          rotates: {
+            origin,
+            public: printPublic((wishes.oldAk ?? same)(before.ak.area)),
+            ...signed(
+              (wishes.rotation ?? same)({
+                ...frame,
+                type: ATTEST_CERTIFY,
+                qualifiedSigner: qualifiedName(parentQualifiedName, oldName),
+                extraData: keyExtraData(KEY_ROLES.ak, origin),
+                attested: {
+                  kind: 'certify',
+                  name: akName,
+                  qualifiedName: qualifiedName(parentQualifiedName, akName),
+                },
+              }),
+              wishes.forged === 'rotation',
+              before.ak,
+            ),
+          },
+        };
   const request = printRequest(
     (wishes.request ?? same)({
       fleet: wishes.fleet ?? 'example',
@@ -190,6 +231,7 @@ async function build(vendor: Vendor, ek: FakeEk, wishes: Wishes): Promise<FakeHo
         creationSignature: creation.signature,
       },
       tpm: { manufacturer: '49465800', vendor: 'SLB9672', firmwareVersion: '538185763', revision: 159 },
+      ...rotates,
     }),
   );
 
@@ -199,6 +241,7 @@ async function build(vendor: Vendor, ek: FakeEk, wishes: Wishes): Promise<FakeHo
     ekCertificate: certificate,
     akSpki: publicSpki(ak.area),
     again: (more) => build(vendor, ek, more),
+    rotated: (more = {}) => build(vendor, ek, more, { storage, ak }),
     respond(challengeFile, late = wishes) {
       const challenge = parseChallenge(challengeFile);
       const secret = activate(ek, akName, challenge.credentialBlob, challenge.encryptedSecret);

@@ -100,7 +100,7 @@ describe('the signer', () => {
     const pkcs8 = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' });
     const algorithm = { name: 'ECDSA', namedCurve: 'P-384' };
     const key = await provider.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']);
-    const signer = makeSigner(provider, key, authority.root.spki);
+    const signer = makeSigner(provider, key, authority.certificate.spki);
     const { certificateFile } = await finish({ ...desk, signer, now: desk.now }, await makeHost(vendor));
     expect(parseCertificateFile(certificateFile).chain.length).toBe(2);
   });
@@ -120,7 +120,7 @@ describe('the signer', () => {
     const response = host.respond(challenge);
     const key = desk.signer.privateKey;
     const subtle = { ...webcrypto.subtle, sign: () => Promise.reject(new Error('the HSM is gone')) };
-    const broken = makeSigner({ subtle: subtle as never }, key, authority.root.spki);
+    const broken = makeSigner({ subtle: subtle as never }, key, authority.certificate.spki);
     await expect(issue(authority, response, { signer: broken, approve })).rejects.toThrow();
     expect((await readRegistry(authority.dir)).map((l) => l.event)).toEqual([
       'created',
@@ -137,7 +137,7 @@ describe('the signer', () => {
     const host = await makeHost(vendor);
     const { challenge } = await makeChallenge(authority, host.request);
     const wrong = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-384' }, false, ['sign']);
-    const signer = makeSigner(webcrypto as SubtleProvider, wrong.privateKey, authority.root.spki);
+    const signer = makeSigner(webcrypto as SubtleProvider, wrong.privateKey, authority.certificate.spki);
     const e = await failure(issue(authority, host.respond(challenge), { signer, approve }));
     expect(e.code).toBe('INTERNAL');
     expect((await readRegistry(authority.dir)).some((l) => l.event === 'issued')).toBe(false);

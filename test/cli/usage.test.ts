@@ -112,7 +112,7 @@ describe('what is not understood', () => {
     [
       'no answer about the passphrase',
       ['ca', 'init', '--dir', 'x', '--name', 'x'],
-      'give either --passphrase-file',
+      'give one of --passphrase-file',
     ],
     ['a new epoch that nobody confirmed', ['recover', '--new-epoch', '--config', 'CONFIG'], 'not confirmed'],
   ])('%s', async (_, args, said) => {

@@ -70,7 +70,7 @@ describe('extraData of each role', () => {
     expect(new Set(all).size).toBe(all.length);
   });
 
-  it('knows three roles of keys', () => {
-    expect(KEY_ROLES).toEqual({ record: 1, workload: 2, tls: 3 });
+  it('knows four roles of keys', () => {
+    expect(KEY_ROLES).toEqual({ record: 1, workload: 2, tls: 3, ak: 4 });
   });
 });

@@ -28,8 +28,9 @@ const run = promisify(execFile);
 export interface SwtpmOptions {
   /** Extend PCRs 0–7 as a firmware would, at every power-on. Default true; false leaves them all zero. */
   readonly pcrs?: boolean;
-  /** 'debian' (default): RSA-2048 and P-384 EK certificates; 'p256': one for a low-range P-256 EK as well. */
-  readonly eks?: 'debian' | 'p256' | 'none';
+  /** 'debian' (default): RSA-2048 and P-384 EK certificates; 'p256': one for a low-range P-256 EK as well;
+   * 'none': no certificates; 'blank': as it leaves the factory, with seeds of its own. Quick, unlike `fresh`. */
+  readonly eks?: 'debian' | 'p256' | 'none' | 'blank';
   /** Own seeds and own keys, not the ones shared by the TPMs of this process. Slower. */
   readonly fresh?: boolean;
   /** Put a fault proxy in front; `tcti` then leads through it. */
@@ -123,6 +124,7 @@ const templates = new Map<Kind, Promise<string>>();
 async function provision(kind: Kind): Promise<string> {
   const ca = localCa();
   const state = scratch('tpm-state');
+  if (kind === 'blank') return state;
   const args = [
     '--tpm2',
     '--tpmstate',
@@ -308,7 +310,8 @@ export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
   await on('startup-clear', true);
   const proxy = options.proxy ? await startProxy(join(dir, 'tpm'), raw) : null;
   const ca = localCa();
-  const pem = (f: string) => (kind === 'none' ? '' : readFileSync(join(ca.dir, f), 'utf8'));
+  const pem = (f: string) =>
+    kind === 'none' || kind === 'blank' ? '' : readFileSync(join(ca.dir, f), 'utf8');
   return {
     tcti: `swtpm:path=${join(dir, 'tpm')}`,
     directTcti: `swtpm:path=${raw}`,

@@ -2,9 +2,12 @@
  * `attestctl audit`: every entry, root, seal and anchor of every log in a state directory, or of a running daemon. An
  * interruption leaves a cursor from which the next run goes on.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { AttestdError, ERRORS } from '../../core/errors.ts';
 import { useSha256 } from '../../core/hash.ts';
 import { sha256Of } from '../../store/hash.ts';
+import { auditAuthority, reportAuthority } from '../audit/authority.ts';
 import { type AuditedLog, auditDirectory } from '../audit/directory.ts';
 import { auditSocket } from '../audit/socket.ts';
 import { type Input, text } from '../command.ts';
@@ -17,6 +20,9 @@ export async function run(input: Input): Promise<number> {
   const socket = text(input, 'socket');
   if ((state === undefined) === (socket === undefined)) {
     throw new AttestdError('USAGE', 'audit either a state directory or, by --socket, a running daemon');
+  }
+  if (state !== undefined && existsSync(join(state, 'authority.json'))) {
+    return reportAuthority(input.io, await auditAuthority(state, text(input, 'ca'), input.io));
   }
   const progress = createProgress(input.io, 'entries', text(input, 'progress'));
   const cursor = text(input, 'cursor');

@@ -1,15 +1,17 @@
 /** `attestctl ca issue`: checks a response, asks the operator, and writes the certificate file. */
 import { type Approval, issue } from '../../ca/issue.ts';
 import { AttestdError } from '../../core/errors.ts';
-import { chosenAuthority, chosenSigner } from '../authority.ts';
+import { chosenAuthority, withSigner } from '../authority.ts';
 import { type Input, on, text } from '../command.ts';
-import { readInput, reportWritten, writeOutput } from '../files.ts';
+import { readInput } from '../files.ts';
+import { writeCertificate } from '../issued.ts';
 import { confirm } from '../question.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io } = input;
-  const out = text(input, 'out') as string;
-  if (io.json && out === '-') throw new AttestdError('USAGE', 'a certificate is no JSON: give --out a file');
+  if (io.json && text(input, 'out') === '-') {
+    throw new AttestdError('USAGE', 'a certificate is no JSON: give --out a file');
+  }
   const authority = await chosenAuthority(input);
   const response = await readInput(input.args[0] as string, io);
   const approve = (a: Approval) => {
@@ -19,14 +21,8 @@ export async function run(input: Input): Promise<number> {
     for (const serial of a.replaces) io.note(`replaces the certificate ${serial}`);
     return confirm(io, 'certify this name for this EK?', on(input, 'approve'));
   };
-  const answer = await issue(authority, response, {
-    signer: await chosenSigner(input, authority),
-    approve,
-    replace: on(input, 'replace'),
-  });
-  await writeOutput(out, answer.certificateFile, io);
-  const { certificateFile: _, ...facts } = answer;
-  if (io.json) reportWritten(io, out, facts);
-  else io.note(`certificate ${answer.serial}, valid until ${answer.notAfter}`);
-  return 0;
+  const answer = await withSigner(input, authority, (signer) =>
+    issue(authority, response, { signer, approve, replace: on(input, 'replace') }),
+  );
+  return writeCertificate(input, answer);
 }

@@ -12,12 +12,21 @@ export const HOST_COMMANDS: readonly Command[] = [
   },
   {
     name: 'enroll',
-    summary: 'get a certificate for this host from an authority, in files that can cross an air gap',
+    summary:
+      'get a certificate for this host from an authority, over HTTPS or in files that can cross an air gap',
     examples: [
+      'attestctl enroll --server https://ca.example.org:8443 --ca ca.pem',
       'attestctl enroll request -o request.json',
       'attestctl enroll respond challenge.json -o response.json',
       'attestctl enroll install certificate.pem',
     ],
+    options: [
+      CONFIG,
+      { flags: '--server <url>', help: 'an authority that serves, https://name:port' },
+      { flags: '--ca <file>', help: 'PEM roots under which its HTTPS certificate must stand' },
+      { flags: '--ek-certificate <file>', help: 'an EK certificate that the TPM does not hold itself' },
+    ],
+    load: () => import('../commands/enroll.ts'),
     commands: [
       {
         name: 'request',
