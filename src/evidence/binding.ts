@@ -2,7 +2,8 @@
  * What the AK signs: extraData for each role, SHA-256(`attestd.dev/<tag>\n` ‖ body), one tag per purpose. Nothing that
  * a caller sends becomes extraData itself, so no quote, certification or creation of one role passes for another.
  */
-import { concat, u8, utf8 } from '../core/bytes.ts';
+import { sha512 } from '@noble/hashes/sha2.js';
+import { concat, u8, u16, utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import { TAG_PREFIX } from '../core/namespace.ts';
@@ -97,4 +98,15 @@ export function keyExtraData(role: number, origin: string): Uint8Array {
 /** Creation attestation: the host's nonce. @throws MALFORMED when it is not 16–64 bytes */
 export function creationExtraData(hostNonce: Uint8Array): Uint8Array {
   return bind(TAGS.creation, sized(hostNonce, 'the host nonce', MIN_NONCE, MAX_NONCE));
+}
+
+/** Tag of what a confidential machine signs: not the AK, and so not one of the roles above. */
+const TEE_TAG = 'tee/v1';
+
+/**
+ * Report data of a confidential machine, 64 bytes: SHA-512(tag ‖ u16 len ‖ AK Name ‖ JCS(boot predicate without `tee`)).
+ * So a report names one TPM key and one run, and none of a neighbour's or of yesterday's passes for it.
+ */
+export function teeReportData(akName: Uint8Array, bootPredicate: Uint8Array): Uint8Array {
+  return sha512(concat(utf8(`${TAG_PREFIX}${TEE_TAG}\n`), u16(akName.length), akName, bootPredicate));
 }

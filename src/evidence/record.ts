@@ -53,6 +53,19 @@ export function newFrame(
   return { ...of, id: ulid(timeMs, random(10)), timeMs, salt: random(SALT_BYTES) };
 }
 
+/** The predicate of a record: its body in the frame. */
+export function framed<K extends Kind>(body: Body<K>, frame: Frame): JsonObject {
+  return {
+    ...(body as JsonObject),
+    v: 1,
+    id: frame.id,
+    log: frame.log,
+    time: formatTime(frame.timeMs),
+    salt: toBase64Url(frame.salt),
+    ...(frame.boot === undefined ? {} : { boot: frame.boot }),
+  };
+}
+
 /**
  * The entry of a record.
  * @throws MALFORMED when the predicate does not fit its schema, RECORD_TOO_LARGE
@@ -63,15 +76,7 @@ export function buildEntry<K extends Kind>(
   frame: Frame,
   artefacts: readonly Subject[] = [],
 ): BuiltRecord {
-  const predicate: JsonObject = {
-    ...(body as JsonObject),
-    v: 1,
-    id: frame.id,
-    log: frame.log,
-    time: formatTime(frame.timeMs),
-    salt: toBase64Url(frame.salt),
-    ...(frame.boot === undefined ? {} : { boot: frame.boot }),
-  };
+  const predicate = framed(body, frame);
   checkPredicate(kind, predicate);
   const statement = {
     _type: STATEMENT_TYPE,

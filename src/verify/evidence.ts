@@ -17,6 +17,7 @@ import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import type { Checkpoint } from '../log/checkpoint.ts';
 import type { Note, NoteSignature } from '../log/note.ts';
 import { absent, got, type Part } from './outcome.ts';
+import type { TeeFacts } from './tee/facts.ts';
 import type { TrustRoot } from './trust.ts';
 
 /** A statement whose frame (schema, first subject, canonical form) holds. */
@@ -131,6 +132,8 @@ export interface Evidence {
   readonly crls: Part<readonly Crl[]>;
   readonly path: Part<PathFacts>;
   readonly time: Part<TimeFacts>;
+  /** The report of a confidential machine in the boot entry; absent where there is none or nobody asks. */
+  readonly tee: Part<TeeFacts>;
   /** Encoded disclosures as given. */
   readonly disclosures: Part<readonly string[]>;
   /** Verifies signatures; passed in so that an embedder may bring its own. */

@@ -19,6 +19,7 @@ import { ecdsaKeyId } from '../log/keys.ts';
 import { type NoteSignature, parseNote } from '../log/note.ts';
 import type * as facts from './evidence.ts';
 import { absent, attempt, broken, derive, got, type Part } from './outcome.ts';
+import { gatherTee } from './tee/facts.ts';
 import type { Trust } from './trust.ts';
 
 /** An entry with its index and siblings, leaf first. */
@@ -99,6 +100,7 @@ export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools)
     crls,
     path: await findPath(certificates, trust, time, verify),
     time,
+    tee: await gatherTee(boot, time, trust.tee, verify),
     disclosures: derive(raw, (r) => r.disclosures),
     verify,
   };

@@ -6,6 +6,7 @@ import { toHex } from '../core/bytes.ts';
 import { ERRORS } from '../core/errors.ts';
 import { type JsonObject, jcs } from '../core/json.ts';
 import { formatTime } from '../core/time.ts';
+import { matchingLaunch } from './checks/tee.ts';
 import type { Evidence } from './evidence.ts';
 import type { CheckFrame } from './outcome.ts';
 import { isRequired, requiredIds } from './table.ts';
@@ -46,6 +47,8 @@ export interface Report {
   readonly level: Level;
   readonly minimumLevel: Level;
   readonly record?: RecordFacts;
+  /** There only where every check of the machine passed: the TPM key lives inside this confidential machine. */
+  readonly confidential?: { readonly platform: string; readonly measurement: string };
   readonly checks: readonly ReportedCheck[];
   /** What not even a verified bundle shows. */
   readonly notClaimed: readonly string[];
@@ -80,12 +83,25 @@ export function makeReport(
     level: levelOf(checks, levels),
     minimumLevel: trust.minimumLevel,
     ...(record === undefined ? {} : { record }),
+    ...confidential(e, trust, checks),
     checks: checks.map((c) => {
       const definition = table.find((d) => d.id === c.id);
       return { ...c, level: definition?.level ?? 1, required: required.includes(c.id) };
     }),
     notClaimed: NOT_CLAIMED,
   };
+}
+
+function confidential(e: Evidence, trust: Trust, checks: readonly Check[]): Pick<Report, 'confidential'> {
+  if (!e.tee.ok || trust.tee === undefined) return {};
+  // The binding names the key of the genesis entry: that this is the certified one is what `ak-key` says.
+  const asked = checks.filter(
+    (c) => c.id === 'ak-key' || (c.id.startsWith('tee-') && c.id !== 'tee-revocation'),
+  );
+  const withdrawn = checks.some((c) => c.id === 'tee-revocation' && c.status === 'fail');
+  const launch = matchingLaunch(e.tee.value, trust.tee);
+  if (withdrawn || launch === undefined || !asked.every((c) => c.status === 'pass')) return {};
+  return { confidential: { platform: launch.platform, measurement: launch.name } };
 }
 
 function recordFacts(e: Evidence): RecordFacts | undefined {

@@ -30,6 +30,7 @@ import * as seal from './checks/seal.ts';
 import { sealSelection } from './checks/selection.ts';
 import { sealSigner } from './checks/signer.ts';
 import { statement } from './checks/statement.ts';
+import { TEE_CHECKS } from './checks/tee.ts';
 import { recordTime, sealAge } from './checks/time.ts';
 import { completion, grantUses } from './checks/uses.ts';
 import type { CheckDefinition, CheckFrame } from './outcome.ts';
@@ -93,6 +94,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   anchorCertified,
   anchorStep,
   anchorConsistency,
+  ...TEE_CHECKS,
 ];
 
 /** Of these, what an answer to a nonce is held to as well: everything about log, seal, certificate and keys. */
@@ -128,6 +130,7 @@ export const FRESH_STATE: readonly CheckDefinition[] = [
   counter,
   genesisAnchor,
   inclusion.inclusionAnchors,
+  ...TEE_CHECKS,
 ];
 
 /** And those that look at the quote over the nonce, not at the seal. */

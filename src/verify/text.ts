@@ -32,6 +32,13 @@ export function printText(report: Report, options: TextOptions = {}): string {
       if (c.actual !== undefined) lines.push(`${' '.repeat(11)}actual:   ${tame(c.actual)}`);
     }
   }
+  if (report.confidential !== undefined) {
+    const { platform, measurement } = report.confidential;
+    lines.push(
+      '',
+      `The TPM key lives inside a confidential machine (${platform}), launched as "${tame(measurement)}".`,
+    );
+  }
   const simulated = report.simulated ? ', simulated (software TPM)' : '';
   const verdict = report.malformed ? 'REJECTED (malformed)' : report.verdict.toUpperCase();
   const level = `level ${report.level} reached, ${report.minimumLevel} required${simulated}`;

@@ -7,6 +7,7 @@ import { type Json, parseJson } from '../core/json.ts';
 import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
 import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
 import { arrayOf, decoded, invalid, objectOf, oneOf, textOf } from './shape.ts';
+import { readTeeTrust, type TeeTrust } from './tee/trust.ts';
 import type { Level } from './verdict.ts';
 
 export const TRUST_SCHEMA = 'attestd.dev/trust/v1';
@@ -40,13 +41,15 @@ export interface Trust {
   readonly revocation: 'required' | 'if-present';
   /** Seconds that a seal may be old when it is verified; absent: any age. */
   readonly maxAge?: number;
+  /** Confidential machines; absent: reports of them are not looked at. */
+  readonly tee?: TeeTrust;
 }
 
 /** Reads a trust file. @throws MALFORMED naming the field by JSON pointer, TOO_LARGE */
 export function parseTrust(bytes: Uint8Array): Trust {
   if (bytes.length > MAX_TRUST) throw invalid('', `more than ${MAX_TRUST} bytes`);
   const required = ['schema', 'roots', 'minimumLevel', 'pcrs', 'acceptHostTime', 'crls', 'revocation'];
-  const o = objectOf(parseJson(bytes), '', required, ['hosts', 'maxAge']);
+  const o = objectOf(parseJson(bytes), '', required, ['hosts', 'maxAge', 'tee']);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
   const roots = arrayOf(o.roots, '/roots', 256, readRoot);
   if (roots.length === 0) throw invalid('/roots', 'there is no root to trust');
@@ -59,9 +62,13 @@ export function parseTrust(bytes: Uint8Array): Trust {
     revocation: oneOf(o.revocation, '/revocation', ['required', 'if-present'] as const),
     ...(o.hosts === undefined ? {} : { hosts: arrayOf(o.hosts, '/hosts', 65_536, readHost) }),
     ...(o.maxAge === undefined ? {} : { maxAge: readAge(o.maxAge) }),
+    ...(o.tee === undefined ? {} : { tee: readTeeTrust(o.tee, '/tee') }),
   };
   if (trust.minimumLevel >= 3 && trust.pcrs.length === 0) {
     throw invalid('/pcrs', `level ${trust.minimumLevel} needs at least one accepted state`);
+  }
+  if (trust.minimumLevel < 3 && trust.tee?.required) {
+    throw invalid('/tee/required', 'a report speaks of the state of a machine, so it needs level 3');
   }
   return trust;
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
@@ -10,6 +11,7 @@ import {
   KEY_ROLES,
   keyExtraData,
   TAGS,
+  teeReportData,
 } from '../../src/evidence/binding.ts';
 
 interface Vector {
@@ -73,4 +75,11 @@ describe('extraData of each role', () => {
   it('knows four roles of keys', () => {
     expect(KEY_ROLES).toEqual({ record: 1, workload: 2, tls: 3, ak: 4 });
   });
+});
+
+it('a confidential machine names the AK and the boot predicate, under a tag of its own', () => {
+  const name = new Uint8Array(34).fill(0x0b);
+  const boot = new TextEncoder().encode('{"v":1}');
+  const hash = createHash('sha512').update('attestd.dev/tee/v1\n').update(Uint8Array.of(0, 34)).update(name);
+  expect(toHex(teeReportData(name, boot))).toBe(hash.update(boot).digest('hex'));
 });

@@ -5,6 +5,7 @@ import { schemaCatalogue } from '../../src/evidence/schema/catalogue.ts';
 import { TrustSchema } from '../../src/evidence/schema/trust.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
 import { forge } from '../kit/forge.ts';
+import { teeTrust } from '../kit/teeforge.ts';
 
 const DIR = new URL('../../docs/schemas/', import.meta.url);
 
@@ -32,6 +33,11 @@ describe('the schema of the trust file and its reader', async () => {
       return false;
     }
   };
+  const tee = await teeTrust();
+  const launch = (values: unknown, platform = 'tdx') => ({
+    ...good,
+    tee: { ...tee, measurements: [{ name: 'x', platform, values }] },
+  });
   const root = (good.roots as Record<string, unknown>[])[0];
   it.each<[string, unknown, boolean]>([
     ['as it is', good, true],
@@ -49,6 +55,37 @@ describe('the schema of the trust file and its reader', async () => {
     ['with a PCR of no value', { ...good, pcrs: [{ name: 'x', sha256: { 0: [] } }] }, false],
     ['with a state that names no PCR', { ...good, pcrs: [{ name: 'x', sha256: {} }] }, false],
     ['with an age of nothing', { ...good, maxAge: 0 }, false],
+    ['with confidential machines', { ...good, tee }, true],
+    [
+      'with lowest versions',
+      { ...good, tee: { ...tee, sevSnp: { minimumTcb: { snp: 3 }, maximumVmpl: 1 } } },
+      true,
+    ],
+    [
+      'with a version that does not fit a byte',
+      { ...good, tee: { ...tee, sevSnp: { minimumTcb: { snp: 256 } } } },
+      false,
+    ],
+    ['with privilege level 4', { ...good, tee: { ...tee, sevSnp: { maximumVmpl: 4 } } }, false],
+    ['with statuses', { ...good, tee: { ...tee, tdx: { statuses: ['UpToDate', 'OutOfDate'] } } }, true],
+    [
+      'with a status that Intel does not know',
+      { ...good, tee: { ...tee, tdx: { statuses: ['Fine'] } } },
+      false,
+    ],
+    ['with no root of a vendor', { ...good, tee: { ...tee, roots: [] } }, false],
+    ['with no accepted launch', { ...good, tee: { ...tee, measurements: [] } }, false],
+    ['with a launch', launch({ mrtd: ['00'.repeat(48)], rtmr3: ['11'.repeat(48)] }), true],
+    ['with a launch that leaves it open', launch({ rtmr3: ['11'.repeat(48)] }), false],
+    [
+      'with a register of another platform',
+      launch({ mrtd: ['00'.repeat(48)], pcr0: ['11'.repeat(48)] }),
+      false,
+    ],
+    ['with a launch of no platform', launch({ mrtd: ['00'.repeat(48)] }, 'sgx'), false],
+    ['with a register of no value', launch({ mrtd: [] }), false],
+    ['with a value that is no digest', launch({ mrtd: ['00'] }), false],
+    ['with an unknown name in it', { ...good, tee: { ...tee, azure: true } }, false],
     ['with a word for truth', { ...good, acceptHostTime: 'true' }, false],
   ])('%s', (_what, value, expected) => {
     const plain: unknown = JSON.parse(JSON.stringify(value));

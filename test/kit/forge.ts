@@ -24,6 +24,7 @@ import {
   type Attested,
 } from '../../src/evidence/tpm/attest.ts';
 import { pcrDigest } from '../../src/evidence/tpm/pcr.ts';
+import { publicName } from '../../src/evidence/tpm/public.ts';
 import { printSignature } from '../../src/evidence/tpm/signature.ts';
 import { ecdsaDer } from '../../src/evidence/x509/signature.ts';
 import { printCheckpoint } from '../../src/log/checkpoint.ts';
@@ -71,7 +72,10 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     nv,
   } = createForgedTpm(hooks, w);
 
-  const { add, build, put, entries, digests, range, raw, rawAnchor } = createForgedLog(hooks, origin);
+  const { add, bootPredicate, build, put, entries, digests, range, raw, rawAnchor } = createForgedLog(
+    hooks,
+    origin,
+  );
 
   const empty = printCheckpoint({ origin, size: 0, root: range.root() });
   const certify = attestOf(
@@ -100,7 +104,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     }),
   );
   const values = alter(hooks.values, Object.fromEntries(PCRS.map((i) => [String(i), pcrValue(i)])));
-  const bootBody = alter(hooks.boot, {
+  const bare = alter(hooks.boot, {
     bootId: '6e3a1c1e-6a0b-4b7e-9a54-1d2f3c4b5a69',
     reset: { resetCount: 3, restartCount: 1, clock: '1000', safe: true },
     firmwareVersion: '538513443',
@@ -110,6 +114,8 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     firmwareLog: 'absent',
     daemon: { version: '0.1.0', node: 'v20.20.2' },
   });
+  const tee = await hooks.tee?.(publicName(akPublic), bootPredicate(bare));
+  const bootBody = tee === undefined ? bare : { ...bare, tee };
   add('boot', bootBody);
   const boot = digests[1] as Uint8Array;
 

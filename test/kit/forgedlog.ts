@@ -1,6 +1,7 @@
 /** The log of a forged host: entries in a real tree, with their proofs under its last size. */
 import { toHex } from '../../src/core/bytes.ts';
-import { type Body, type BuiltRecord, buildEntry } from '../../src/evidence/record.ts';
+import { jcsBytes } from '../../src/core/json.ts';
+import { type Body, type BuiltRecord, buildEntry, type Frame, framed } from '../../src/evidence/record.ts';
 import { consistencyProof } from '../../src/log/consistency.ts';
 import { inclusionProof } from '../../src/log/inclusion.ts';
 import { leafHash, nodeHash } from '../../src/log/merkle.ts';
@@ -20,24 +21,20 @@ export function createForgedLog(hooks: Hooks, origin: string) {
   const digests: Uint8Array[] = [];
   const range = new CompactRange();
   const nodes = new Map<string, Uint8Array>();
+  const frameAt = (at: number, boot?: Uint8Array): Frame => ({
+    id: `01JABCDEFGHJKMNPQRSTVWXY${String(10 + at)}`,
+    salt: new Uint8Array(16).fill(at),
+    log: origin,
+    timeMs: T0 + at * 1000,
+    ...(boot === undefined ? {} : { boot: toHex(boot) }),
+    ...(hooks.frame?.({}, at) as object),
+  });
   const build = (
     kind: Parameters<typeof buildEntry>[0],
     body: unknown,
     boot?: Uint8Array,
     at = entries.length,
-  ): BuiltRecord => {
-    const frame = {
-      log: origin,
-      timeMs: T0 + at * 1000,
-      ...(boot === undefined ? {} : { boot: toHex(boot) }),
-      ...(hooks.frame?.({}, at) as object),
-    };
-    return buildEntry(kind as 'gap', body as Body<'gap'>, {
-      id: `01JABCDEFGHJKMNPQRSTVWXY${String(10 + at)}`,
-      salt: new Uint8Array(16).fill(at),
-      ...frame,
-    });
-  };
+  ): BuiltRecord => buildEntry(kind as 'gap', body as Body<'gap'>, frameAt(at, boot));
   const put = (built: BuiltRecord): number => {
     const at = entries.length;
     const entry = (hooks.entry ?? same)(built.entry, at);
@@ -63,5 +60,7 @@ export function createForgedLog(hooks: Hooks, origin: string) {
     seed === undefined
       ? undefined
       : { ...(await raw(seed.at)), consistency: await consistencyProof(seed.from, entries.length, node) };
-  return { add, build, put, entries, digests, range, raw, rawAnchor };
+  /** Canonical predicate that a boot entry here would have. */
+  const bootPredicate = (body: Body<'boot'>): Uint8Array => jcsBytes(framed(body, frameAt(entries.length)));
+  return { add, bootPredicate, build, put, entries, digests, range, raw, rawAnchor };
 }

@@ -56,6 +56,8 @@ export interface Hooks {
   readonly anchorAttest?: (a: Attest, which: 'previous' | 'covering') => Attest;
   readonly genesis?: Alter<Body<'genesis'>>;
   readonly boot?: Alter<Body<'boot'>>;
+  /** Report of a confidential machine over this AK Name and canonical boot predicate. */
+  readonly tee?: (akName: Uint8Array, boot: Uint8Array) => Promise<Body<'boot'>['tee']>;
   readonly execution?: Alter<JsonObject>;
   /** Writes governed entries in place of the execution, and says which is the record and which stand beside it. */
   readonly governed?: (stage: Stage) => Promise<{ record: number; related: number[] }>;

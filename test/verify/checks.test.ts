@@ -15,6 +15,7 @@ import { GOVERNED_VECTORS } from './vectors/governed.ts';
 import { KEYS_VECTORS } from './vectors/keys.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
 import { SEAL_VECTORS } from './vectors/seal.ts';
+import { demand, TEE_VALID, TEE_VECTORS } from './vectors/tee.ts';
 
 const VECTORS = [
   ...ENTRIES_VECTORS,
@@ -24,6 +25,7 @@ const VECTORS = [
   ...MACHINE_VECTORS,
   ...ANCHORS_VECTORS,
   ...GOVERNED_VECTORS,
+  ...TEE_VECTORS,
 ];
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
@@ -45,6 +47,31 @@ test('a governed bundle passes every check, and says by whose leave', async () =
   const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
   expect(sentences).toEqual([]);
   expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+});
+
+test.each(Object.entries(TEE_VALID))(
+  'a host inside %s passes every check, and the report says so',
+  async (name, hooks) => {
+    const report = await judged(hooks);
+    const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
+    expect(sentences).toEqual([]);
+    expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+    expect(report.checks.find((c) => c.id === 'tee-report')?.sentence).toContain(name);
+    expect(report.confidential?.measurement).toMatch(/7$/);
+  },
+);
+
+test('where no confidential machine is demanded, its absence changes no verdict', async () => {
+  const report = await judged({ trust: demand((t) => ({ ...t, required: false })) });
+  expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+  expect(report.confidential).toBeUndefined();
+  expect(ids(report, 'unknown').every((id) => id.startsWith('tee-'))).toBe(true);
+});
+
+test('a report of a confidential machine that nobody asks about is not looked at', async () => {
+  const report = await judged({ tee: TEE_VALID['Intel TDX'].tee });
+  expect(report.verdict).toBe('verified');
+  expect(report.checks.some((c) => c.id.startsWith('tee-'))).toBe(false);
 });
 
 describe('each vector breaks one check and no other', () => {

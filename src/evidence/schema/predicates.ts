@@ -45,6 +45,19 @@ export const Genesis = closed({
   previous: Type.Optional(closed({ origin: Origin, seal: Hex32, size: Count })),
 });
 
+/**
+ * Report of a confidential machine over its TPM key and this entry (report data: binding.ts, `teeReportData`);
+ * `unreadable` where there is one and the daemon could not get it. `certificates` is what the host adds for SEV-SNP.
+ */
+const Tee = Type.Union([
+  closed({
+    platform: oneOf('sev-snp', 'tdx', 'nitro'),
+    report: base64(16_384),
+    certificates: Type.Optional(base64(24_576)),
+  }),
+  Type.Literal('unreadable'),
+]);
+
 /** First entry of a run: the state of the platform before it takes a record. */
 export const Boot = closed({
   ...frame,
@@ -61,6 +74,7 @@ export const Boot = closed({
   ]),
   recovered: Type.Optional(closed({ from: Count, size: Count })),
   daemon: closed({ version: text(64), node: text(64) }),
+  tee: Type.Optional(Tee),
 });
 
 /** The NV counter certified over a durable checkpoint. */

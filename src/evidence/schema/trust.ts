@@ -20,6 +20,82 @@ const Profile = closed({
   }),
 });
 
+const Platform = oneOf('sev-snp', 'tdx', 'nitro');
+const Launch = Type.Array(Type.String({ pattern: '^(?:[0-9a-f]{32}|[0-9a-f]{64}|[0-9a-f]{96})$' }), {
+  minItems: 1,
+  maxItems: 1024,
+});
+/** Accepted values by register; the one that says what was launched must be among them. */
+const launch = (platform: string, required: string, registers: string) =>
+  closed({
+    name: text(256),
+    platform: Type.Literal(platform),
+    values: Type.Intersect([
+      Type.Record(Type.String({ pattern: registers }), Launch, { additionalProperties: false }),
+      Type.Object({ [required]: Launch }),
+    ]),
+  });
+const Version = Type.Optional(Type.Integer({ minimum: 0, maximum: 255 }));
+
+/** Confidential machines. */
+const Tee = closed({
+  required: Type.Boolean(),
+  roots: Type.Array(
+    closed({ platform: Platform, certificate: base64(16_384), name: Type.Optional(text(256)) }),
+    {
+      minItems: 1,
+      maxItems: 64,
+    },
+  ),
+  certificates: Type.Optional(list(base64(16_384), 1024)),
+  crls: Type.Optional(list(base64(1_500_000), 64)),
+  measurements: Type.Array(
+    Type.Union([
+      launch(
+        'sev-snp',
+        'measurement',
+        '^(?:measurement|hostdata|idkeydigest|authorkeydigest|familyid|imageid)$',
+      ),
+      launch(
+        'tdx',
+        'mrtd',
+        '^(?:mrtd|rtmr[0-3]|mrseam|mrsignerseam|mrconfigid|mrowner|mrownerconfig|mrservicetd)$',
+      ),
+      launch('nitro', 'pcr0', '^pcr(?:[0-9]|[12][0-9]|3[01])$'),
+    ]),
+    { minItems: 1, maxItems: 4096 },
+  ),
+  sevSnp: Type.Optional(
+    closed({
+      maximumVmpl: Type.Optional(Type.Integer({ minimum: 0, maximum: 3 })),
+      minimumTcb: Type.Optional(
+        closed({ bootLoader: Version, tee: Version, snp: Version, microcode: Version, fmc: Version }),
+      ),
+    }),
+  ),
+  tdx: Type.Optional(
+    closed({
+      /** Answers of Intel's provisioning service as they are, and the certificate of their signer. */
+      collateral: Type.Optional(
+        list(closed({ tcbInfo: base64(131_072), qeIdentity: base64(131_072), signer: base64(16_384) }), 64),
+      ),
+      statuses: Type.Optional(
+        list(
+          oneOf(
+            'UpToDate',
+            'SWHardeningNeeded',
+            'ConfigurationNeeded',
+            'ConfigurationAndSWHardeningNeeded',
+            'OutOfDate',
+            'OutOfDateConfigurationNeeded',
+          ),
+          8,
+        ),
+      ),
+    }),
+  ),
+});
+
 export const TrustSchema = closed({
   schema: Type.Literal('attestd.dev/trust/v1'),
   roots: Type.Array(Root, { minItems: 1, maxItems: 256 }),
@@ -32,4 +108,5 @@ export const TrustSchema = closed({
   crls: list(base64(1_500_000), 256),
   revocation: oneOf('required', 'if-present'),
   maxAge: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
+  tee: Type.Optional(Tee),
 });
