@@ -4,11 +4,14 @@
  * here, and an event of unknown type keeps its place and is replayed like any other.
  */
 import { fromUtf8 } from '../../core/bytes.ts';
-import { AttestdError } from '../../core/errors.ts';
-import { type HashName, hashOf, TPM_ALG } from './hashes.ts';
+import { AttestdError, isAttestdError } from '../../core/errors.ts';
+import { Cursor } from './cursor.ts';
+import { type LogDefect, logDefects } from './defects.ts';
+import { EV } from './eventtypes.ts';
+import { extend, type HashName, SIZE, TPM_ALG } from './hashes.ts';
 
 /** EV_NO_ACTION: carries facts, never extends a PCR. */
-export const EV_NO_ACTION = 0x00000003;
+export const EV_NO_ACTION = EV.NO_ACTION;
 /** A log larger than this is refused unread. */
 export const MAX_LOG = 16 * 1024 * 1024;
 const MAX_EVENT = 4 * 1024 * 1024;
@@ -40,44 +43,22 @@ export interface TcgLog {
   readonly format: 'sha1' | 'crypto-agile';
   readonly banks: readonly LogBank[];
   readonly events: readonly TcgEvent[];
-  /** Locality of TPM2_Startup when the log says so (0, 3 or 4); it is where PCR 0 starts from. */
+  /**
+   * Locality of TPM2_Startup when the log says so (0, 3 or 4), or 4 when an H-CRTM was measured before it; it is where
+   * PCR 0 starts from.
+   */
   readonly startupLocality: number | undefined;
   /** Bytes after the last event that are padding (all 0x00 or all 0xFF). */
   readonly padding: number;
+  /** What is odd about the log and no reason not to read it; a policy may mind. */
+  readonly defects: readonly LogDefect[];
 }
 
-/** Little-endian, unlike everything of the TPM itself. */
-class Cursor {
-  at = 0;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-  fail(why: string): AttestdError {
-    return new AttestdError('MALFORMED', `firmware log: ${why} at byte ${this.at}`);
-  }
-  take(n: number): number {
-    if (n > this.bytes.length - this.at)
-      throw this.fail(`${n} bytes wanted, ${this.bytes.length - this.at} left`);
-    const at = this.at;
-    this.at += n;
-    return at;
-  }
-  u8(): number {
-    return this.view.getUint8(this.take(1));
-  }
-  u16(): number {
-    return this.view.getUint16(this.take(2), true);
-  }
-  u32(): number {
-    return this.view.getUint32(this.take(4), true);
-  }
-  slice(n: number): Uint8Array {
-    const at = this.take(n);
-    return this.bytes.slice(at, at + n);
-  }
+/** A log, and where its framing breaks if it does. */
+export interface TcgReading {
+  /** The events before the fault. */
+  readonly log: TcgLog;
+  readonly fault?: AttestdError;
 }
 
 /**
@@ -85,32 +66,76 @@ class Cursor {
  * @throws TOO_LARGE over 16 MiB; MALFORMED naming the byte where the framing breaks
  */
 export function parseTcgLog(bytes: Uint8Array): TcgLog {
+  const { log, fault } = readTcgLog(bytes);
+  if (fault !== undefined) throw fault;
+  return log;
+}
+
+/**
+ * Reads as much of a firmware log as is whole: of one that was cut off, or goes over into rubbish, the events before
+ * that and the fault beside them. Such a log shows what was begun, and must not be believed complete.
+ * @throws TOO_LARGE over 16 MiB
+ */
+export function readTcgLog(bytes: Uint8Array): TcgReading {
   if (bytes.length > MAX_LOG)
     throw new AttestdError('TOO_LARGE', `the firmware log has ${bytes.length} bytes`);
-  const cursor = new Cursor(bytes);
+  const cursor = new Cursor(bytes, 'firmware log');
   const events: TcgEvent[] = [];
-  let banks: LogBank[] = [{ algorithm: TPM_ALG.sha1, size: 20 }];
-  let format: TcgLog['format'] = 'sha1';
-  let startupLocality: number | undefined;
-  let padding = 0;
+  const found: Found = {
+    banks: [{ algorithm: TPM_ALG.sha1, size: 20 }],
+    format: 'sha1',
+    uncounted: 0,
+    padding: 0,
+  };
+  let fault: AttestdError | undefined;
+  try {
+    readEvents(cursor, events, found);
+  } catch (e) {
+    if (!isAttestdError(e)) throw e;
+    fault = e;
+  }
+  const { format, banks, padding } = found;
+  const log = { format, banks, events, startupLocality: localityOf(events), padding };
+  const defects = logDefects({ ...log, uncounted: found.uncounted });
+  return { log: { ...log, defects }, ...(fault === undefined ? {} : { fault }) };
+}
+
+interface Found {
+  banks: readonly LogBank[];
+  format: TcgLog['format'];
+  uncounted: number;
+  padding: number;
+}
+
+function readEvents(cursor: Cursor, events: TcgEvent[], found: Found): void {
+  const { bytes } = cursor;
   while (cursor.at < bytes.length) {
-    padding = paddingAt(bytes, cursor.at);
-    if (padding > 0) break;
+    found.padding = paddingAt(bytes, cursor.at);
+    if (found.padding > 0) return;
     if (events.length >= MAX_EVENTS) throw cursor.fail(`more than ${MAX_EVENTS} events`);
     const event =
-      format === 'sha1' ? legacyEvent(cursor, events.length) : agileEvent(cursor, events.length, banks);
+      found.format === 'sha1'
+        ? legacyEvent(cursor, events.length)
+        : agileEvent(cursor, events.length, found.banks);
     events.push(event);
-    if (event.type !== EV_NO_ACTION) continue;
-    if (events.length === 1 && startsWith(event.data, SPEC_ID)) {
+    if (event.type === EV_NO_ACTION && events.length === 1 && startsWith(event.data, SPEC_ID)) {
       const header = specId(event.data);
-      banks = header.banks;
+      found.banks = header.banks;
+      found.format = 'crypto-agile';
       cursor.take(header.uncounted);
-      format = 'crypto-agile';
-    } else if (event.data.length === 17 && startsWith(event.data, LOCALITY)) {
-      startupLocality = event.data[16] as number;
+      found.uncounted = header.uncounted;
     }
   }
-  return { format, banks, events, startupLocality, padding };
+}
+
+/** Where PCR 0 starts from: the first record that says so before the register was extended. */
+function localityOf(events: readonly TcgEvent[]): number | undefined {
+  for (const { type, pcr, data } of events) {
+    if (type === EV_NO_ACTION) {
+      if (data.length === 17 && startsWith(data, LOCALITY)) return data[16] as number;
+    } else if (pcr === 0) return type === EV.EFI_HCRTM_EVENT ? 4 : undefined;
+  }
+  return undefined;
 }
 
 function legacyEvent(cursor: Cursor, sequence: number): TcgEvent {
@@ -131,6 +156,7 @@ function agileEvent(cursor: Cursor, sequence: number, banks: readonly LogBank[])
     const bank = banks.find((b) => b.algorithm === algorithm);
     if (bank === undefined)
       throw cursor.fail(`a digest of algorithm 0x${algorithm.toString(16)}, not announced`);
+    if (digests.has(algorithm)) throw cursor.fail('two digests of one algorithm');
     digests.set(algorithm, cursor.slice(bank.size));
   }
   return { sequence, pcr, type, digests, data: eventData(cursor) };
@@ -144,7 +170,7 @@ function eventData(cursor: Cursor): Uint8Array {
 
 /** TCG_EfiSpecIdEvent; `uncounted` is vendor information that some firmware leaves out of eventSize. */
 function specId(data: Uint8Array): { banks: LogBank[]; uncounted: number } {
-  const cursor = new Cursor(data);
+  const cursor = new Cursor(data, 'firmware log header');
   cursor.take(SPEC_ID.length + 4 + 1 + 1 + 1 + 1);
   const count = cursor.u32();
   if (count === 0 || count > MAX_BANKS) throw cursor.fail(`a header with ${count} algorithms`);
@@ -177,6 +203,14 @@ function paddingAt(bytes: Uint8Array, at: number): number {
   return bytes.length - at;
 }
 
+/** Register values, and the events that had no digest of the bank. */
+export interface TcgReplay {
+  /** By PCR index, for every PCR that an event extends. */
+  readonly values: ReadonlyMap<number, Uint8Array>;
+  /** Sequence numbers of extending events without a digest of the bank: they are left out of the values. */
+  readonly lacking: readonly number[];
+}
+
 /**
  * The PCR values to which a log's events lead.
  * @param bank the hash bank to replay
@@ -184,25 +218,42 @@ function paddingAt(bytes: Uint8Array, at: number): number {
  * @throws MALFORMED when an extending event has no digest of that bank
  */
 export function replayTcgLog(log: TcgLog, bank: HashName): ReadonlyMap<number, Uint8Array> {
+  const { values, lacking } = replayTcgBank(log, bank);
+  if (lacking.length > 0) {
+    throw new AttestdError('MALFORMED', `firmware log: event ${lacking[0]} has no ${bank} digest`);
+  }
+  return values;
+}
+
+/**
+ * The PCR values to which the events lead that have a digest of the bank; firmware exists that announces a bank and
+ * extends it only now and then.
+ * @throws MALFORMED when the log does not announce the bank
+ */
+export function replayTcgBank(log: TcgLog, bank: HashName): TcgReplay {
   const algorithm = TPM_ALG[bank];
-  const hash = hashOf(bank);
   const values = new Map<number, Uint8Array>();
-  const size = log.banks.find((b) => b.algorithm === algorithm)?.size;
-  if (size === undefined) throw new AttestdError('MALFORMED', `firmware log: it has no ${bank} bank`);
-  if (log.startupLocality !== undefined) values.set(0, startValue(log, 0, size));
+  const lacking: number[] = [];
+  const announced = log.banks.find((b) => b.algorithm === algorithm);
+  if (announced === undefined) throw new AttestdError('MALFORMED', `firmware log: it has no ${bank} bank`);
+  if (announced.size !== SIZE[bank]) {
+    throw new AttestdError(
+      'MALFORMED',
+      `firmware log: a ${bank} bank with digests of ${announced.size} bytes`,
+    );
+  }
+  if (log.startupLocality !== undefined) values.set(0, startValue(log, 0, announced.size));
   for (const event of log.events) {
     if (event.type === EV_NO_ACTION) continue;
     const digest = event.digests.get(algorithm);
     if (digest === undefined) {
-      throw new AttestdError('MALFORMED', `firmware log: event ${event.sequence} has no ${bank} digest`);
+      lacking.push(event.sequence);
+      continue;
     }
-    const old = values.get(event.pcr) ?? startValue(log, event.pcr, size);
-    const both = new Uint8Array(old.length + digest.length);
-    both.set(old);
-    both.set(digest, old.length);
-    values.set(event.pcr, hash(both));
+    const old = values.get(event.pcr) ?? startValue(log, event.pcr, announced.size);
+    values.set(event.pcr, extend(bank, old, digest));
   }
-  return values;
+  return { values, lacking };
 }
 
 /** Zeros, but the locality of start-up in PCR 0 and ones in the DRTM registers (PC Client Platform TPM Profile §3.3). */
