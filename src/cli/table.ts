@@ -1,7 +1,9 @@
 /** The command table: this file and `table/` are the one place where commands, options and examples are named. */
 import type { Command } from './command.ts';
 import { CA } from './table/ca.ts';
+import { GOVERN_COMMANDS } from './table/govern.ts';
 import { HOST_COMMANDS } from './table/host.ts';
+import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { OUT, SOCKET } from './table/option.ts';
 
 const COMMANDS: readonly Command[] = [
@@ -51,11 +53,17 @@ const COMMANDS: readonly Command[] = [
   {
     name: 'run',
     summary: 'run a command and record it, before and after',
-    examples: ['attestctl run -- make test', 'attestctl run --id-file id -- ./job.sh --fast'],
+    examples: [
+      'attestctl run -- make test',
+      'attestctl run --id-file id -- ./job.sh --fast',
+      'attestctl run --grant 01KAE3X5V0N9S8QX1Z7M2R4B6C -- ./refund.sh',
+    ],
     arguments: [{ name: '<command...>', help: 'the command and its arguments, after --' }],
     options: [
       SOCKET,
       { flags: '--tty', help: 'leave the terminal to the command; its streams are then not digested' },
+      { flags: '--grant <id>', help: 'use this grant; refused, nothing is started and the status is 6' },
+      { flags: '--status-fd <n>', help: 'write one line of JSON here that says whether it was started' },
       { flags: '--id-file <file>', help: 'write the id of the completed record here' },
       { flags: '--wait <strength>', help: 'durable or sealed; sealed when absent' },
       { flags: '--idempotency-key <key>', help: 'the same key gives the same records' },
@@ -74,6 +82,8 @@ const COMMANDS: readonly Command[] = [
     ],
     load: () => import('./commands/record.ts'),
   },
+  ...GOVERN_COMMANDS,
+  ...LINEAGE_COMMANDS,
   {
     name: 'show',
     summary: 'show a record, or what is inside a bundle',
@@ -92,6 +102,7 @@ const COMMANDS: readonly Command[] = [
     arguments: [{ name: '<id>', help: 'id of the record' }],
     options: [
       SOCKET,
+      { flags: '--with-lineage', help: 'with everything that it rests on, and that in its turn' },
       { flags: '--state <dir>', help: 'read a state directory instead of the daemon' },
       { ...OUT, required: true },
     ],

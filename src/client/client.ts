@@ -46,7 +46,46 @@ export interface RecordRequest {
   readonly parents?: readonly { readonly rel: string; readonly digest: string; readonly log?: string }[];
   readonly trace?: { readonly traceparent: string };
   readonly capture?: { readonly complete: boolean; readonly omitted: readonly string[] };
+  /** Uses this grant in one step. */
+  readonly grant?: string;
 }
+
+/** A row of a scope: each text stands for itself or, ending in `*`, for all that begins as it does. */
+export interface ScopeRow {
+  readonly type: string;
+  readonly name: string;
+  readonly target?: string;
+  readonly parameters?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Body of `POST /v1/grants`. */
+export interface GrantRequest {
+  readonly scope: readonly ScopeRow[];
+  readonly maxUses: number;
+  readonly seconds: number;
+  readonly holder?: { readonly uid: number; readonly unit?: string; readonly cgroup?: string };
+  readonly notBefore?: string;
+  readonly delegable?: { readonly depth: number };
+  readonly environment?: Readonly<Record<string, unknown>>;
+  readonly claimed?: Values;
+  readonly parameters?: Values;
+  readonly plain?: { readonly parameters?: Values };
+  readonly approvals?: readonly string[];
+  readonly delegatedFrom?: string;
+  readonly breakGlass?: { readonly reason: string };
+  readonly parents?: RecordRequest['parents'];
+  readonly trace?: RecordRequest['trace'];
+}
+
+/** Body of `POST /v1/executions`: a record that uses a grant, without its end. */
+export type ExecutionRequest = Omit<RecordRequest, 'phase' | 'outcome' | 'outputs'> & {
+  readonly grant: string;
+};
+/** Body of `POST /v1/executions/{id}/complete`. */
+export type CompletionRequest = Pick<
+  RecordRequest,
+  'outcome' | 'outputs' | 'plain' | 'artefacts' | 'parents' | 'trace' | 'capture' | 'claimed'
+>;
 
 /** Answer to a record. */
 export interface Receipt {
@@ -82,8 +121,21 @@ export interface Client {
   record(request: RecordRequest, options?: RecordOptions): Promise<Receipt>;
   /** One record as JSON: entry, place, strength, its own openings. */
   get(id: string): Promise<Record<string, unknown>>;
+  /** Asks for a grant. @throws AttestdError with the code of the denial, which `facts.denial` names */
+  grant(request: GrantRequest, options?: { readonly wait?: Strength }): Promise<Receipt>;
+  /** A grant with its state, or a denial, by id. */
+  showGrant(id: string): Promise<Record<string, unknown>>;
+  revoke(id: string, reason?: string): Promise<Receipt>;
+  /** Stands up for what a denial says was asked. */
+  approve(request: string, seconds: number, comment?: string): Promise<Receipt>;
+  /** Uses a grant: a record `attempted`. */
+  begin(request: ExecutionRequest, options?: { readonly wait?: Strength }): Promise<Receipt>;
+  /** Ends what `begin` began; by the same process only. */
+  complete(id: string, request: CompletionRequest, options?: { readonly wait?: Strength }): Promise<Receipt>;
   /** The evidence bundle of a record: the bytes of an `.attest.json` file. */
-  bundle(id: string): Promise<Uint8Array>;
+  bundle(id: string, options?: { readonly lineage?: boolean }): Promise<Uint8Array>;
+  /** Erases the openings of a record for good; the tombstone's receipt. */
+  forget(id: string, reason?: string): Promise<Receipt>;
   /** A quote over an auditor's nonce (16 to 64 bytes): the bytes of a fresh-evidence file. */
   quote(nonce: Uint8Array): Promise<Uint8Array>;
   status(): Promise<Record<string, unknown>>;
@@ -96,7 +148,25 @@ export function connect(options: ConnectOptions): Client {
   const transport = openTransport(chosenSocket(options.socket, process.env), options.client);
   const json = async <T>(path: string): Promise<T> =>
     read<T>((await transport.call({ method: 'GET', path })).body);
+  const post = async (path: string, body: unknown): Promise<Receipt> => {
+    const headers = { 'content-type': 'application/json' };
+    return read<Receipt>(
+      (await transport.call({ method: 'POST', path, body: JSON.stringify(body), headers })).body,
+    );
+  };
   return {
+    grant: (request, { wait = 'sealed' } = {}) => post(`/v1/grants?wait=${wait}`, request),
+    showGrant: (id) => json(`/v1/grants/${encodeURIComponent(id)}`),
+    async revoke(id, reason) {
+      const why = reason === undefined ? '' : `&reason=${encodeURIComponent(reason)}`;
+      const path = `/v1/grants/${encodeURIComponent(id)}?wait=durable${why}`;
+      return read<Receipt>((await transport.call({ method: 'DELETE', path })).body);
+    },
+    approve: (request, seconds, comment) =>
+      post('/v1/approvals?wait=durable', { request, seconds, ...(comment === undefined ? {} : { comment }) }),
+    begin: (request, { wait = 'durable' } = {}) => post(`/v1/executions?wait=${wait}`, request),
+    complete: (id, request, { wait = 'sealed' } = {}) =>
+      post(`/v1/executions/${encodeURIComponent(id)}/complete?wait=${wait}`, request),
     async record(request, { wait = 'sealed', idempotencyKey } = {}) {
       const answer = await transport.call({
         method: 'POST',
@@ -110,8 +180,12 @@ export function connect(options: ConnectOptions): Client {
       return read<Receipt>(answer.body);
     },
     get: (id) => json(`/v1/records/${encodeURIComponent(id)}`),
-    bundle: async (id) =>
-      (await transport.call({ method: 'GET', path: `/v1/records/${encodeURIComponent(id)}/bundle` })).body,
+    async bundle(id, { lineage = false } = {}) {
+      const path = `/v1/records/${encodeURIComponent(id)}/bundle${lineage ? '?lineage=full' : ''}`;
+      return (await transport.call({ method: 'GET', path })).body;
+    },
+    forget: (id, reason) =>
+      post(`/v1/records/${encodeURIComponent(id)}/forget`, reason === undefined ? {} : { reason }),
     quote: async (nonce) =>
       (
         await transport.call({

@@ -18,7 +18,7 @@ export interface Answer {
 }
 
 export interface Call {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: Uint8Array | string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -103,7 +103,7 @@ async function collect(response: IncomingMessage): Promise<Answer> {
 }
 
 function problem(status: number, body: Uint8Array, retryAfter: string | undefined): AttestdError {
-  let facts: { type?: unknown; detail?: unknown; field?: unknown };
+  let facts: { type?: unknown; detail?: unknown; field?: unknown; denial?: unknown };
   try {
     facts = JSON.parse(new TextDecoder().decode(body)) as typeof facts;
     if (facts === null || typeof facts !== 'object') throw new TypeError('no object');
@@ -114,6 +114,12 @@ function problem(status: number, body: Uint8Array, retryAfter: string | undefine
   const code: ErrorCode = Object.hasOwn(ERRORS, name) ? (name as ErrorCode) : 'INTERNAL';
   return new AttestdError(code, String(facts.detail ?? `the daemon answered ${status}`), {
     ...(typeof facts.field === 'string' ? { field: facts.field } : {}),
+    ...(isRef(facts.denial) ? { denial: facts.denial } : {}),
     ...(retryAfter === undefined ? {} : { retryAfter: Number(retryAfter) }),
   });
+}
+
+function isRef(value: unknown): value is { id: string; digest: string } {
+  const { id, digest } = (value ?? {}) as { id?: unknown; digest?: unknown };
+  return typeof id === 'string' && typeof digest === 'string';
 }

@@ -62,6 +62,35 @@ export const ERRORS = {
 
   // Who may
   FORBIDDEN: row(403, 6, 'this caller may not do that', 'use the admin socket, or ask the operator'),
+  POLICY_DENY: row(
+    403,
+    6,
+    'the policy does not allow it',
+    'the denial is on record; somebody who may can approve it: attestctl approve ID',
+  ),
+  GRANT_EXPIRED: row(403, 6, 'the grant is good for nothing any more', 'ask for a new grant'),
+  GRANT_NOT_YET_VALID: row(403, 6, 'the grant is not valid yet', 'wait until its window begins'),
+  SCOPE_EXCEEDED: row(403, 6, 'the grant does not cover this', 'ask for a grant that does'),
+  IDENTITY_MISMATCH: row(403, 6, 'another caller than the one that may', 'the grant names its holder'),
+  ENVIRONMENT_MISMATCH: row(
+    403,
+    6,
+    'the machine is not what the grant demands',
+    'attestctl status shows its state',
+  ),
+  EVIDENCE_CHAIN_INVALID: row(
+    403,
+    6,
+    'what the request rests on is not in the log as it says',
+    'name grants and approvals of this log, by their ids',
+  ),
+  LINEAGE_DISCONTINUITY: row(
+    403,
+    6,
+    'a parent is not in the log',
+    'name parents by the digests of their records',
+  ),
+  ATTRIBUTION_FAILED: row(403, 6, 'it cannot be said who is calling', 'call from a process that stays alive'),
   RATE_LIMITED: row(429, 6, 'this caller has used up its share', 'try again after the time in Retry-After'),
   OVERLOADED: row(
     503,
@@ -123,8 +152,8 @@ export const ERRORS = {
   AUDIT_CONTINUITY_LOST: row(
     503,
     5,
-    'the counter and the log disagree',
-    'attestctl recover --new-epoch, after finding out why',
+    'the log is not continuous: the counter disagrees with it, or seals stay away',
+    'attestctl status says which; after a disagreement, attestctl recover --new-epoch',
   ),
   RECORD_TOO_LARGE: row(
     413,
@@ -208,6 +237,8 @@ export interface ErrorFacts {
   readonly rc?: number;
   readonly rcName?: string;
   readonly layer?: string;
+  /** The record that the refusal is, where it could be written. */
+  readonly denial?: { readonly id: string; readonly digest: string };
   readonly cause?: unknown;
 }
 
@@ -245,6 +276,7 @@ export function toProblem(e: AttestdError, instance?: string): Record<string, un
     hint: row.hint,
     ...(e.facts.field === undefined ? {} : { field: e.facts.field }),
     ...(e.facts.rcName === undefined ? {} : { tpm: e.facts.rcName }),
+    ...(e.facts.denial === undefined ? {} : { denial: e.facts.denial }),
     ...(instance === undefined ? {} : { instance }),
   };
 }

@@ -37,6 +37,10 @@ export const CLIENT = /^[A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
 /** Paths that exist, with the methods they take. */
 const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/records$/, 'POST'],
+  [/^\/v1\/(?:grants|executions|approvals)$/, 'POST'],
+  [/^\/v1\/executions\/[^/]+\/complete$/, 'POST'],
+  [/^\/v1\/grants\/[^/]+$/, 'GET, DELETE'],
+  [/^\/v1\/records\/[^/]+\/forget$/, 'POST'],
   [/^\/v1\/quotes$/, 'POST'],
   [/^\/v1\/records\/[^/]+(?:\/bundle)?$/, 'GET'],
   [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+)$/, 'GET'],

@@ -3,12 +3,15 @@
  * stand the record, genesis, boot, the anchors around it and the parents that its reader may see. Nothing is signed
  * for it: everything was sealed before.
  */
-import { fromUtf8, toBase64 } from '../core/bytes.ts';
+import { fromUtf8, toBase64, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import { type ProvedBytes, printBundle, printProved } from '../evidence/bundle.ts';
+import { recordDigest } from '../evidence/dsse.ts';
+import { edgesOf } from '../evidence/edges.ts';
 import type { ProvedAnchor, ProvedEntry } from '../evidence/schema/bundle.ts';
 import { parseSeal } from '../evidence/seal.ts';
-import { type Predicate, readStatement } from '../evidence/statement.ts';
+import { readStatement } from '../evidence/statement.ts';
 import { parseAttest } from '../evidence/tpm/attest.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import { parseNote } from '../log/note.ts';
@@ -26,10 +29,12 @@ export interface BundleInput {
   readonly index: number;
   /** Whose records may be in it: this uid's, or everybody's. */
   readonly reader: { readonly uid: number; readonly admin: boolean };
+  /** Parents of parents too, as far back as they are found. */
+  readonly lineage?: boolean;
 }
 
 /** Most entries beside the record. */
-const MAX_RELATED = 64;
+const MAX_RELATED = 2000;
 
 /**
  * The bytes of the bundle.
@@ -37,14 +42,13 @@ const MAX_RELATED = 64;
  */
 export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
   const { log, certificate, pcrs, index } = input;
-  const statement = readStatement(log.entry(index));
   const first = log.sealCovering(index);
   if (first === undefined) throw new AttestdError('SEAL_PENDING', 'no seal covers the record yet');
   const covering = coveringAnchor(log, index);
   const seal = chooseSeal(log, index, first, covering);
   const anchors = covering !== undefined && covering.index < seal.size ? covering : undefined;
   const bootIndex = seal.bootIndex;
-  const related = await relatedTo(input, statement.predicate);
+  const related = await relatedTo(input);
   return printBundle({
     record: {
       entry: toBase64(log.entry(index)),
@@ -108,15 +112,39 @@ export function bank(values: PcrValues | undefined): { pcrs?: { sha256: Record<s
   return values?.sha256 === undefined ? {} : { pcrs: { sha256: { ...values.sha256 } } };
 }
 
-/** Indices of the parents in this log that the reader may see. */
-async function relatedTo(input: BundleInput, predicate: unknown): Promise<number[]> {
+/**
+ * Indices of what the record rests on in this log: what decided it, whoever wrote that, and the parents and earlier uses
+ * that the reader may see. References name a ULID; parents are looked for by digest.
+ */
+async function relatedTo(input: BundleInput): Promise<number[]> {
   const { log, index, reader } = input;
-  const parents = (predicate as Partial<Predicate<'execution'>>).parents ?? [];
-  const digests = parents.filter((p) => p.log === undefined || p.log === log.origin).map((p) => p.digest);
-  const found = digests.length === 0 ? [] : await findParents(log, index, digests);
-  return found
-    .filter((i) => i !== 0 && (reader.admin || log.owner(i).uid === reader.uid))
-    .slice(0, MAX_RELATED);
+  const visible = (i: number) => reader.admin || log.owner(i).uid === reader.uid;
+  const found = new Set<number>();
+  const open = [index];
+  for (let at = open.shift(); at !== undefined && found.size < MAX_RELATED; at = open.shift()) {
+    const { kind, predicate } = readStatement(log.entry(at));
+    const edges = edgesOf(predicate as unknown as JsonObject).filter(
+      (e) => (e.log === undefined || e.log === log.origin) && e.rel !== 'follows',
+    );
+    // Of what was merely used before, and of parents, no further parents: each has a bundle of its own.
+    const decides = input.lineage === true || at === index || kind !== 'execution';
+    for (const { id, digest, rel } of edges) {
+      const place = id === undefined ? undefined : log.lookup(id)?.index;
+      if (place === undefined || found.has(place) || toHex(recordDigest(log.entry(place))) !== digest)
+        continue;
+      if (rel === 'usedAfter' ? !visible(place) : !decides) continue;
+      found.add(place);
+      open.push(place);
+    }
+    const byDigest = decides ? edges.filter((e) => e.id === undefined).map((e) => e.digest) : [];
+    for (const place of byDigest.length === 0 ? [] : await findParents(log, at, byDigest)) {
+      if (place === 0 || found.has(place) || !visible(place)) continue;
+      found.add(place);
+      open.push(place);
+    }
+  }
+  found.delete(index);
+  return [...found].sort((a, b) => a - b);
 }
 
 /** The disclosures of a record that are still there. */

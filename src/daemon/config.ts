@@ -67,6 +67,16 @@ export const ConfigFile = closed({
       stalled_ms: integer(100, 3_600_000),
     }),
   ),
+  policy: Type.Optional(
+    closed({
+      directory: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,4094})?$' })),
+      keys: Type.Optional(Type.Array(path, { maxItems: 16 })),
+      max_unsealed_ms: integer(100, 600_000),
+      max_window_s: integer(1, 31_622_400),
+      grants_per_second: integer(1, 1_000_000),
+      break_glass: Type.Optional(Type.Boolean()),
+    }),
+  ),
   log: Type.Optional(closed({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])) })),
 });
 
@@ -101,12 +111,20 @@ export const DEFAULTS = {
     request_ms: 10_000,
     stalled_ms: 30_000,
   },
+  policy: {
+    directory: '',
+    keys: [],
+    max_unsealed_ms: 10_000,
+    max_window_s: 86_400,
+    grants_per_second: 10_000,
+    break_glass: false,
+  },
   log: { level: 'info' },
 } as const;
 
 type Filled<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 type File = Static<typeof ConfigFile>;
-type Section = 'socket' | 'admin_socket' | 'tpm' | 'seal' | 'anchor' | 'limits' | 'log';
+type Section = 'socket' | 'admin_socket' | 'tpm' | 'seal' | 'anchor' | 'limits' | 'policy' | 'log';
 
 /** The configuration with every key filled in. */
 export type Config = { readonly fleet: string; readonly host: string; readonly state_dir: string } & {
@@ -139,6 +157,7 @@ export function completeConfig(file: unknown): Config {
     seal: { ...DEFAULTS.seal, ...file.seal },
     anchor: { ...DEFAULTS.anchor, ...file.anchor },
     limits: { ...DEFAULTS.limits, ...file.limits },
+    policy: { ...DEFAULTS.policy, keys: [...DEFAULTS.policy.keys], ...file.policy },
     log: { ...DEFAULTS.log, ...file.log },
   };
 }

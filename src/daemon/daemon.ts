@@ -12,6 +12,8 @@ import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
 import { createBodyReader } from './deadline.ts';
 import { createGate, type Gate } from './gate.ts';
+import { openLateJournal } from './govern/late.ts';
+import { addGoverned } from './govern/routes.ts';
 import type { Journal } from './journal.ts';
 import { createLane } from './lane.ts';
 import { layoutOf } from './layout.ts';
@@ -56,7 +58,10 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const { config, native, journal, wall } = input;
   const layout = layoutOf(config.state_dir);
   const gate = createGate(PATIENCE_MS);
-  const service = createService({ ...input, layout, gate });
+  const late = openLateJournal(layout.late, (error) =>
+    journal.error('a decision could not be kept', { error }),
+  );
+  const service = createService({ ...input, layout, gate, late });
   const limits = createLimits(config.limits, () => performance.now());
   const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
   const callers = createCallers(native, createExecutableReader());
@@ -81,6 +86,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   };
   const app = createApp(http);
   addPosting(app, { gate, limits, settings: config.limits });
+  addGoverned(app, { gate, late, now: wall });
   addReading(app, {
     gate,
     limits,

@@ -7,6 +7,7 @@ import { AttestdError } from '../core/errors.ts';
 import { createApp } from './app.ts';
 import { completeConfig } from './config.ts';
 import { createGate } from './gate.ts';
+import { addGoverned } from './govern/routes.ts';
 import { createLimits } from './limits.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
@@ -52,6 +53,8 @@ export async function documentedApp(
   await register(app);
   app.after(() => {
     addPosting(app, { gate, limits, settings: config.limits });
+    const late = { keep: nobody, waiting: nobody, clear: nobody };
+    addGoverned(app, { gate, late, now: () => 0 });
     addReading(app, { gate, limits, certificates, store: nobody });
     addStatus(
       app,

@@ -3,7 +3,9 @@
  * entry is durable and the boot anchor stands behind it (design §4, §6). Nothing is appended before.
  */
 import { join } from 'node:path';
-import { isAttestdError } from '../core/errors.ts';
+import { toHex } from '../core/bytes.ts';
+import { AttestdError, isAttestdError } from '../core/errors.ts';
+import { recordDigest } from '../evidence/dsse.ts';
 import { buildEntry, newFrame } from '../evidence/record.ts';
 import type { Predicate } from '../evidence/statement.ts';
 import type { Store } from '../store/store.ts';
@@ -16,10 +18,14 @@ import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { type Continuity, checkContinuity } from './continuity.ts';
+import { createHouse, keepHint } from './govern/foundation.ts';
+import { type Governor, startGovernor } from './govern/governor.ts';
+import type { LateJournal } from './govern/late.ts';
 import type { Journal } from './journal.ts';
-import { type Gap, type Layout, readCurrent } from './layout.ts';
+import { epochOf, type Gap, type Layout, readCurrent } from './layout.ts';
 import { createPcrFiles, type PcrFiles } from './pcrfile.ts';
 import { createPublished, type Published } from './published.ts';
+import { durableReceipt } from './receipt.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import { OWN_UID, type Run, readPlatform } from './run.ts';
 import { createRuns } from './runs.ts';
@@ -33,12 +39,15 @@ export interface Engine {
   readonly identity: Identity;
   readonly quoter: Quoter;
   readonly recorder: Recorder;
+  readonly governor: Governor;
   readonly sealer: Sealer;
   readonly published: Published;
   readonly pcrs: PcrFiles;
   readonly counter: Counter | undefined;
   readonly anchors: Anchors | undefined;
   readonly run: () => Run | undefined;
+  /** Writes a tombstone for entry `index`, then erases its openings. @returns the tombstone's receipt, as JSON text */
+  forget(index: number, uid: number, reason: string | undefined): Promise<string>;
   /** Why the last attempt to seal failed; undefined when it did not. */
   readonly trouble: () => Error | undefined;
   /** Final anchor, final seal; leaves store and TPM open. */
@@ -53,6 +62,8 @@ export interface EngineInput {
   readonly wall: () => number;
   readonly random: (n: number) => Uint8Array;
   readonly journal: Journal;
+  /** Decisions made while there was no engine. */
+  readonly late: LateJournal;
   /** Nothing can be recorded or sealed any more. */
   readonly onFailure: (e: Error) => void;
 }
@@ -157,6 +168,23 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     },
   });
 
+  const recorder = createRecorder({ origin, run: () => runs.writing, clock, sequencer, sealer, store });
+  const foundation = createHouse({
+    config,
+    store,
+    random,
+    clock,
+    run: () => runs.writing,
+    hasRun: () => runs.sealing !== undefined,
+    recorder,
+    late: input.late,
+    pcrs,
+    hint: `${layout.log(epochOf(origin))}/governed.json`,
+    hung: () => tpm.hung,
+    trouble: () => trouble,
+  });
+  const stopHint = keepHint(foundation);
+  let governor: Governor;
   try {
     await runs.begin();
     const { gap } = readCurrent(layout);
@@ -164,7 +192,9 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     const { continuity } = found;
     if (continuity.kind === 'interrupted') await writeGap(interruption(continuity.counter));
     await anchor('boot');
+    governor = await startGovernor({ ...foundation, sequencer, late: input.late, journal });
   } catch (e) {
+    await stopHint();
     await sequencer.stop();
     await sealer.stop();
     throw e;
@@ -188,7 +218,8 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     genesis: chronicle.genesis,
     identity,
     quoter,
-    recorder: createRecorder({ origin, run: () => runs.writing, clock, sequencer, sealer, store }),
+    recorder,
+    governor,
     sealer,
     published,
     pcrs,
@@ -196,8 +227,19 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     anchors,
     run: () => runs.sealing,
     trouble: () => trouble,
+    async forget(index, uid, reason) {
+      if (store.openings(index) === undefined)
+        throw new AttestdError('NOT_FOUND', 'the record has no openings');
+      const record = toHex(recordDigest(store.entry(index)));
+      const frame = newFrame({ log: origin, boot: runs.writing.boot }, clock.now(), random);
+      const built = buildEntry('tombstone', { record, ...(reason === undefined ? {} : { reason }) }, frame);
+      const at = await sequencer.appendOne({ entry: built.entry, id: built.id, uid });
+      await store.forget(index);
+      return durableReceipt({ id: built.id, digest: toHex(built.recordDigest), index: at, log: origin });
+    },
     async stop() {
       clearInterval(interval);
+      await stopHint();
       await anchor('stop').catch((e: Error) =>
         journal.warn('the final anchor was not written', { error: e }),
       );

@@ -13,8 +13,11 @@ import type { Caller, Callers } from './caller.ts';
 import type { BodyReader } from './deadline.ts';
 import type { Engine } from './engine.ts';
 import type { Gate } from './gate.ts';
+import { type GovernedRoute, governedRoute } from './govern/routes.ts';
 import type { Limits } from './limits.ts';
+import { submitRecord } from './posting.ts';
 import { asAttestdError, problemAnswer } from './problem.ts';
+import { sendReceipt } from './receipt.ts';
 import type { Wait } from './recorder.ts';
 import { compileSchema } from './request.ts';
 
@@ -29,13 +32,18 @@ export interface LaneInput {
   readonly onFault: (e: unknown, instance: string) => void;
 }
 
-const WAITS: ReadonlyMap<string, Wait> = new Map([
-  ['/v1/records', 'sealed'],
-  ['/v1/records?wait=sealed', 'sealed'],
-  ['/v1/records?wait=durable', 'durable'],
-]);
 const LENGTH = /^[1-9][0-9]{0,6}$/;
 const check = compileSchema(RecordRequest);
+const records = (wait: Wait): GovernedRoute => ({
+  check,
+  run: (engine, caller, body, done) =>
+    submitRecord(engine, caller, body as RecordRequest, wait, undefined, done),
+});
+const RECORDS: ReadonlyMap<string, GovernedRoute> = new Map([
+  ['/v1/records', records('sealed')],
+  ['/v1/records?wait=sealed', records('sealed')],
+  ['/v1/records?wait=durable', records('durable')],
+]);
 
 /** Wraps the application's listener. */
 export function createLane(input: LaneInput): RequestListener {
@@ -54,7 +62,12 @@ export function createLane(input: LaneInput): RequestListener {
     response.end(body);
   }
 
-  function serve(request: IncomingMessage, response: ServerResponse, caller: Caller, wait: Wait): void {
+  function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: Caller,
+    { check, run }: GovernedRoute,
+  ): void {
     bodies.read(request, (fault, bytes) => {
       try {
         if (fault !== null) throw fault;
@@ -63,7 +76,7 @@ export function createLane(input: LaneInput): RequestListener {
         if (wrong !== undefined) throw wrong;
         // It may have been shut while the body came.
         const engine = gate.engine ?? (gate.enter() as Engine);
-        engine.recorder.record(caller, body as RecordRequest, wait, undefined, (e, receipt) => {
+        run(engine, caller, body, (e, receipt) => {
           if (e !== null) refuse(request, response, e);
           else sendReceipt(response, 201, receipt);
         });
@@ -74,8 +87,9 @@ export function createLane(input: LaneInput): RequestListener {
   }
 
   return (request, response) => {
-    const wait = request.method === 'POST' ? WAITS.get(request.url as string) : undefined;
-    if (wait === undefined || gate.engine === undefined || !isPlain(request))
+    const url = request.url as string;
+    const route = request.method === 'POST' ? (RECORDS.get(url) ?? governedRoute(url)) : undefined;
+    if (route === undefined || gate.engine === undefined || !isPlain(request))
       return ordinary(request, response);
     const caller = input.callers.of(request.socket);
     const size = Number(request.headers['content-length']);
@@ -84,7 +98,7 @@ export function createLane(input: LaneInput): RequestListener {
     }
     limits.take(caller.uid, size);
     response.once('close', () => limits.give(caller.uid, size));
-    serve(request, response, caller, wait);
+    serve(request, response, caller, route);
   };
 }
 
@@ -98,15 +112,4 @@ function isPlain({ headers }: IncomingMessage): boolean {
     LENGTH.test(headers['content-length'] ?? '') &&
     CLIENT.test((headers['attestd-client'] as string | undefined) ?? '')
   );
-}
-
-/** One receipt, in one write. */
-export function sendReceipt(response: ServerResponse, status: number, receipt: string): void {
-  response.writeHead(status, [
-    'content-type',
-    'application/json; charset=utf-8',
-    'content-length',
-    String(Buffer.byteLength(receipt)),
-  ]);
-  response.end(receipt);
 }

@@ -17,6 +17,8 @@ export interface Layout {
   readonly current: string;
   /** PCR values by the digest that a quote signs. */
   readonly pcrs: string;
+  /** Decisions that wait for the log. */
+  readonly late: string;
   /** Directory of one epoch's log. */
   log(epoch: string): string;
 }
@@ -27,6 +29,7 @@ export function layoutOf(stateDir: string): Layout {
     identity: join(stateDir, 'identity'),
     current: join(stateDir, 'current.json'),
     pcrs: join(stateDir, 'pcrs'),
+    late: join(stateDir, 'decisions.late'),
     log: (epoch) => join(stateDir, 'log', epoch),
   };
 }

@@ -7,7 +7,16 @@ import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
 import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
 import { Count, Hex32, Origin, oneOf, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
-import { LogPath, QuoteBody, RecordPath, RecordQuery, SealsQuery, TilePath } from './request.ts';
+import {
+  BundleQuery,
+  ForgetBody,
+  LogPath,
+  QuoteBody,
+  RecordPath,
+  RecordQuery,
+  SealsQuery,
+  TilePath,
+} from './request.ts';
 
 const Problem = Type.Object(
   {
@@ -22,22 +31,26 @@ const Problem = Type.Object(
   },
   { description: 'RFC 9457' },
 );
-const problem = (description: string) => ({
+/** Shared by all routes. */
+export const problem = (description: string) => ({
   description,
   content: { 'application/problem+json': { schema: Problem } },
 });
-const REFUSALS = {
+/** Shared by all routes. */
+export const REFUSALS = {
   400: problem('the request is malformed or does not fit its schema'),
   403: problem('the attestd-client header is missing, or the caller may not'),
   404: problem('not there, or not yours'),
   429: problem('this caller has used up its share; see Retry-After'),
   503: problem('the TPM, the log or the daemon is not ready; see Retry-After'),
 };
-const Headers = Type.Object({
+/** Shared by all routes. */
+export const Headers = Type.Object({
   'attestd-client': Type.String({ description: 'name/version of the program that calls; required' }),
 });
 
-const Receipt = Type.Object({
+/** Shared by all routes. */
+export const Receipt = Type.Object({
   id: Ulid,
   digest: Hex32,
   index: Count,
@@ -52,7 +65,8 @@ const Line = Type.Union([
   Type.Object({ line: Type.Integer({ minimum: 1 }), ...Receipt.properties }),
   Type.Object({ line: Type.Integer({ minimum: 1 }), error: Problem }),
 ]);
-const json = (description: string, schema: unknown) => ({
+/** Shared by all routes. */
+export const json = (description: string, schema: unknown) => ({
   description,
   content: { 'application/json': { schema } },
 });
@@ -108,11 +122,21 @@ export const GET_BUNDLE = {
   summary: 'The evidence bundle of a record: one file for an auditor',
   headers: Headers,
   params: RecordPath,
+  querystring: BundleQuery,
   response: {
     200: { description: 'the bundle', content: { [BUNDLE_MEDIA_TYPE]: { schema: BundleSchema } } },
     ...REFUSALS,
     409: problem('this host has no certificate yet'),
   },
+};
+
+export const POST_FORGET = {
+  operationId: 'forget',
+  summary: 'Erase the openings of a record for good, and say so in the log',
+  headers: Headers,
+  params: RecordPath,
+  body: { content: { 'application/json': { schema: ForgetBody } } },
+  response: { 201: json('the tombstone', Receipt), ...REFUSALS },
 };
 
 export const POST_QUOTES = {

@@ -3,14 +3,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AttestdError } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
+import type { Caller } from './caller.ts';
 import type { Config } from './config.ts';
 import type { Engine } from './engine.ts';
 import type { Gate } from './gate.ts';
-import { sendReceipt } from './lane.ts';
 import type { Limits } from './limits.ts';
 import { POST_RECORDS } from './openapi.ts';
 import { asAttestdError } from './problem.ts';
-import { idempotencyOf, type Wait } from './recorder.ts';
+import { sendReceipt } from './receipt.ts';
+import { type Idempotency, idempotencyOf, type Recorded, type Wait } from './recorder.ts';
 import { compileSchema, type RecordQuery } from './request.ts';
 import { serveStream } from './stream.ts';
 
@@ -22,6 +23,20 @@ export interface PostingInput {
 
 const check = compileSchema(RecordRequest);
 const KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** Records a request: by the grant that it names, or ungoverned where it names none. */
+export function submitRecord(
+  engine: Engine,
+  caller: Caller,
+  request: RecordRequest,
+  wait: Wait,
+  idempotency: Idempotency | undefined,
+  done: Recorded,
+): void {
+  if (request.grant === undefined) engine.recorder.record(caller, request, wait, idempotency, done);
+  else if (idempotency !== undefined) throw badKey('is not taken with a grant: its uses are counted');
+  else engine.governor.once(caller, request, wait, done);
+}
 
 export function addPosting(app: FastifyInstance, input: PostingInput): void {
   const { gate } = input;
@@ -52,7 +67,8 @@ function post(input: PostingInput, engine: Engine, request: FastifyRequest, repl
     const fault = check(request.body);
     if (fault !== undefined) throw fault;
     const idempotency = key === undefined ? undefined : idempotencyOf(key, request.rawBody);
-    engine.recorder.record(
+    submitRecord(
+      engine,
       request.caller,
       request.body as RecordRequest,
       wait,
@@ -97,7 +113,7 @@ function stream(
         if (fault !== undefined) throw fault;
         // The engine may have been shut while the stream went on.
         const now = gate.engine === engine ? engine : (gate.enter() as Engine);
-        now.recorder.record(caller, body as RecordRequest, wait, undefined, (e, receipt) => {
+        submitRecord(now, caller, body as RecordRequest, wait, undefined, (e, receipt) => {
           done(e === null ? null : asAttestdError(e), receipt);
         });
       } catch (e) {

@@ -17,8 +17,23 @@ import { makeFresh } from './fresh.ts';
 import type { Gate } from './gate.ts';
 import { epochOf } from './layout.ts';
 import type { Limits } from './limits.ts';
-import { GET_BUNDLE, GET_CHECKPOINT, GET_RECORD, GET_SEALS, GET_TILE, POST_QUOTES } from './openapi.ts';
-import { compileSchema, QuoteBody, type RecordPath, type SealsQuery } from './request.ts';
+import {
+  GET_BUNDLE,
+  GET_CHECKPOINT,
+  GET_RECORD,
+  GET_SEALS,
+  GET_TILE,
+  POST_FORGET,
+  POST_QUOTES,
+} from './openapi.ts';
+import {
+  type BundleQuery,
+  compileSchema,
+  ForgetBody,
+  QuoteBody,
+  type RecordPath,
+  type SealsQuery,
+} from './request.ts';
 
 export interface ReadingInput {
   readonly gate: Gate;
@@ -34,6 +49,7 @@ const PAGE = 256;
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
   const { gate, certificates, limits } = input;
   const checkQuote = compileSchema(QuoteBody);
+  const checkForget = compileSchema(ForgetBody);
 
   /** The record that this caller may see. @throws NOT_FOUND alike for what is not there and what is another's */
   function find(request: FastifyRequest, log: Store): { index: number; uid: number } {
@@ -79,8 +95,19 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const { index } = find(request, log);
     const { uid, admin } = request.caller;
     const certificate = certificates.read();
-    const bytes = await makeBundle({ log, certificate, pcrs: engine.pcrs, index, reader: { uid, admin } });
+    const lineage = (request.query as BundleQuery).lineage === 'full';
+    const reader = { uid, admin };
+    const bytes = await makeBundle({ log, certificate, pcrs: engine.pcrs, index, reader, lineage });
     return reply.header('content-type', BUNDLE_MEDIA_TYPE).send(Buffer.from(bytes));
+  });
+
+  app.post('/v1/records/:id/forget', { schema: POST_FORGET }, async (request, reply) => {
+    const engine = await gate.enter();
+    const { index } = find(request, input.store());
+    const fault = checkForget(request.body);
+    if (fault !== undefined) throw fault;
+    const receipt = await engine.forget(index, request.caller.uid, (request.body as ForgetBody).reason);
+    return reply.code(201).header('content-type', 'application/json; charset=utf-8').send(receipt);
   });
 
   app.post('/v1/quotes', { schema: POST_QUOTES }, async (request, reply) => {

@@ -2,6 +2,7 @@
  * What a caller gets back, as JSON text. Written by hand because thousands a second are, and every member is of an
  * alphabet that needs no escape: ULID, hexadecimal, numbers, an origin, base64.
  */
+import type { ServerResponse } from 'node:http';
 import { fromUtf8 } from '../core/bytes.ts';
 import type { Sealed } from '../store/seal.ts';
 
@@ -52,4 +53,15 @@ function escapedNote(seal: Sealed): string {
 
 function base64(h: Uint8Array): string {
   return Buffer.from(h.buffer, h.byteOffset, h.byteLength).toString('base64');
+}
+
+/** One receipt, in one write. */
+export function sendReceipt(response: ServerResponse, status: number, receipt: string): void {
+  response.writeHead(status, [
+    'content-type',
+    'application/json; charset=utf-8',
+    'content-length',
+    String(Buffer.byteLength(receipt)),
+  ]);
+  response.end(receipt);
 }

@@ -7,6 +7,7 @@ import { toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import type { RecordRequest } from '../evidence/schema/request.ts';
+import type { Item } from '../store/batch.ts';
 import type { Sealed } from '../store/seal.ts';
 import type { Caller } from './caller.ts';
 import type { MonotoneClock } from './clock.ts';
@@ -44,6 +45,17 @@ export interface Recorder {
     request: RecordRequest,
     wait: Wait,
     idempotency: Idempotency | undefined,
+    done: Recorded,
+  ): void;
+  /**
+   * Appends what was built elsewhere, and answers as `record` does. `durable` is told first, and of the index.
+   * @param digest record digest in hexadecimal
+   */
+  submit(
+    item: Item & { readonly id: string },
+    digest: string,
+    wait: Wait,
+    durable: (e: Error | null, index: number) => void,
     done: Recorded,
   ): void;
 }
@@ -167,6 +179,13 @@ export function createRecorder(input: RecorderInput): Recorder {
   }
 
   return {
+    submit(item, digest, wait, durable, done) {
+      sequencer.append(item, (e, index) => {
+        durable(e, index);
+        if (e !== null) done(e, '', false);
+        else answer({ id: item.id, digest, index, log: origin }, wait, false, done);
+      });
+    },
     record(caller, request, wait, idempotency, done) {
       try {
         if (idempotency !== undefined) recordOnce(caller, request, wait, idempotency, done);

@@ -6,7 +6,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AttestdError } from '../core/errors.ts';
-import { closed, Epoch, oneOf, Ulid } from '../evidence/schema/field.ts';
+import { closed, Epoch, oneOf, text, Ulid } from '../evidence/schema/field.ts';
 
 export const QuoteBody = closed({
   nonce: Type.String({
@@ -21,6 +21,13 @@ export type RecordQuery = Static<typeof RecordQuery>;
 
 export const RecordPath = closed({ id: Ulid });
 export type RecordPath = Static<typeof RecordPath>;
+
+/** `full`: everything that the record rests on, and that in its turn; else what decided it and its own parents. */
+export const BundleQuery = closed({ lineage: Type.Optional(oneOf('decision', 'full')) });
+export type BundleQuery = Static<typeof BundleQuery>;
+
+export const ForgetBody = closed({ reason: Type.Optional(text(1024)) });
+export type ForgetBody = Static<typeof ForgetBody>;
 
 export const LogPath = closed({ epoch: Epoch });
 /** Decimal text, because a query is text and is not coerced. */

@@ -11,6 +11,7 @@ import { openTpm, type Tpm } from '../tpm/tpm.ts';
 import type { Config } from './config.ts';
 import { startEngine } from './engine.ts';
 import type { Gate } from './gate.ts';
+import type { LateJournal } from './govern/late.ts';
 import type { Journal } from './journal.ts';
 import { epochOf, type Layout, readCurrent } from './layout.ts';
 import { asAttestdError } from './problem.ts';
@@ -27,6 +28,7 @@ export interface ServiceInput {
   readonly config: Config;
   readonly layout: Layout;
   readonly gate: Gate;
+  readonly late: LateJournal;
   readonly journal: Journal;
   readonly wall: () => number;
   readonly random: (n: number) => Uint8Array;

@@ -56,3 +56,26 @@ export function parseDisclosure(disclosure: string): Opening {
 
 /** What a salted artefact's disclosure holds as its value. */
 export const artefactValue = (sha256Hex: string): string => `sha256:${sha256Hex}`;
+
+/**
+ * Members as a record carries them: digests of salted disclosures, in sorted order, beside the plain ones.
+ * @returns nothing where neither is given
+ */
+export function withhold(
+  salted: Readonly<Record<string, unknown>> | undefined,
+  plain: Readonly<Record<string, unknown>> | undefined,
+  random: (n: number) => Uint8Array,
+):
+  | { readonly members: { _sd: string[]; [name: string]: unknown }; readonly disclosures: string[] }
+  | undefined {
+  if (salted === undefined && plain === undefined) return undefined;
+  const disclosures = Object.entries(salted ?? {}).map(([name, value]) => {
+    if (plain !== undefined && Object.hasOwn(plain, name))
+      throw new AttestdError('INVALID_REQUEST', `${name} stands among what is withheld too`, {
+        field: '/plain',
+      });
+    return makeDisclosure(random(SALT_BYTES), name, value as Json);
+  });
+  const _sd = disclosures.map((d) => toBase64Url(disclosureDigest(d))).sort();
+  return { members: { ...plain, _sd }, disclosures };
+}

@@ -28,6 +28,8 @@ export type ExecutionWriter = (
   request: RecordRequest,
   observedCanonicalJson: string,
   timeMs: number,
+  /** The `authorization` member in RFC 8785 form; absent: nobody was asked, and the record says so. */
+  authorizationCanonicalJson?: string,
 ) => ExecutionRecord;
 
 /** Where a run's records belong, and the source of salts and ids. */
@@ -61,7 +63,7 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
   scratch.set(head, HEADER_ROOM);
   const predicateAt = HEADER_ROOM + head.length;
   const type = utf8(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} `);
-  const boot = `,"authorization":"ungoverned","boot":${JSON.stringify(options.boot)},"caller":{`;
+  const boot = `,"boot":${JSON.stringify(options.boot)},"caller":{`;
   const log = `,"log":${JSON.stringify(options.log)}`;
   const tailStart = `,"predicateType":${JSON.stringify(predicateType('execution'))},"subject":[{"digest":{"sha256":"`;
 
@@ -80,7 +82,7 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
     return copy(scratch, start, payloadEnd);
   }
 
-  return (request, observed, timeMs) => {
+  return (request, observed, timeMs, authorization = '"ungoverned"') => {
     const disclosures: string[] = [];
     const id = ulid(timeMs, random(10));
     const salt = toBase64Url(random(SALT_BYTES));
@@ -89,7 +91,7 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
     const parameters = group(request, 'parameters', random, disclosures);
     const outputs = group(request, 'outputs', random, disclosures);
 
-    let text = `{"action":${action(request)}${boot}`;
+    let text = `{"action":${action(request)},"authorization":${authorization}${boot}`;
     if (request.claimed !== undefined) text += `"claimed":${canonical(request.claimed)},`;
     text += `"observed":${observed}}${member('capture', r.capture)},"id":"${id}"${inputs}${log}`;
     text += `${outcome(request)}${outputs}${parameters}${member('parents', r.parents)},"phase":"${request.phase}"`;

@@ -2,11 +2,13 @@
  * Builds the entry of any record from its predicate by RFC 8785. This is the plain way, used for everything the daemon
  * writes about itself; executions have a writer of their own that must give the same bytes (execution.ts).
  */
-import { toBase64Url } from '../core/bytes.ts';
-import { type JsonObject, jcsBytes } from '../core/json.ts';
+import { toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { sha256 } from '../core/hash.ts';
+import { assertJson, type JsonObject, jcsBytes } from '../core/json.ts';
 import { STATEMENT_TYPE } from '../core/namespace.ts';
 import { formatTime } from '../core/time.ts';
 import { ulid } from '../core/ulid.ts';
+import { canonical } from './canonical.ts';
 import { SALT_BYTES } from './disclosure.ts';
 import { makeEntry, recordDigest } from './dsse.ts';
 import {
@@ -64,6 +66,31 @@ export function framed<K extends Kind>(body: Body<K>, frame: Frame): JsonObject 
     salt: toBase64Url(frame.salt),
     ...(frame.boot === undefined ? {} : { boot: frame.boot }),
   };
+}
+
+/**
+ * The same entry without a look at the schema, for predicates that the daemon made of parts it has checked: grants come
+ * by the thousand. A test holds it equal to `buildEntry`.
+ */
+export function buildTrusted<K extends Kind>(kind: K, body: Body<K>, frame: Frame): BuiltRecord {
+  const predicate = canonical({
+    ...(body as JsonObject),
+    v: 1,
+    id: frame.id,
+    log: frame.log,
+    time: formatTime(frame.timeMs),
+    salt: toBase64Url(frame.salt),
+    ...(frame.boot === undefined ? {} : { boot: frame.boot }),
+  });
+  if (predicate.includes('\\ud')) assertJson(body);
+  const digest = toHex(sha256(utf8(predicate)));
+  const subject = `[{"digest":{"sha256":"${digest}"},"name":"${kind}:${frame.id}"}]`;
+  const entry = makeEntry(
+    utf8(
+      `{"_type":${JSON.stringify(STATEMENT_TYPE)},"predicate":${predicate},"predicateType":${JSON.stringify(predicateType(kind))},"subject":${subject}}`,
+    ),
+  );
+  return { id: frame.id, entry, recordDigest: recordDigest(entry) };
 }
 
 /**

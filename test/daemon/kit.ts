@@ -47,6 +47,7 @@ export async function makeHost(overrides: Overrides = {}, options: SwtpmOptions 
     tpm: section('tpm', { tcti: tpm.tcti, assurance: 'software', deadline_ms: 5000, sessions: 'password' }),
     seal: section('seal', {}),
     anchor: section('anchor', {}),
+    policy: section('policy', {}),
     limits: section('limits', {}),
   });
   const lines: Record<string, unknown>[] = [];

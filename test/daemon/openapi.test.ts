@@ -17,6 +17,8 @@ describe('openapi.json', () => {
       .flatMap(([path, methods]) => Object.entries(methods).map(([m, o]) => `${m} ${path} ${o.operationId}`))
       .sort();
     expect(operations).toEqual([
+      'delete /v1/grants/{id} revokeGrant',
+      'get /v1/grants/{id} getGrant',
       'get /v1/health getHealth',
       'get /v1/log/{epoch}/checkpoint getCheckpoint',
       'get /v1/log/{epoch}/seals getSeals',
@@ -24,8 +26,13 @@ describe('openapi.json', () => {
       'get /v1/records/{id} getRecord',
       'get /v1/records/{id}/bundle getBundle',
       'get /v1/status getStatus',
+      'post /v1/approvals approve',
+      'post /v1/executions begin',
+      'post /v1/executions/{id}/complete complete',
+      'post /v1/grants requestGrant',
       'post /v1/quotes quote',
       'post /v1/records record',
+      'post /v1/records/{id}/forget forget',
     ]);
   });
 

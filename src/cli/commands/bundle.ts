@@ -1,5 +1,5 @@
 /** `attestctl bundle`: the evidence of one record as one file, from the daemon or from a state directory. */
-import { type Input, text } from '../command.ts';
+import { type Input, on, text } from '../command.ts';
 import { reportWritten, writeOutput } from '../files.ts';
 import { withClient } from '../session.ts';
 
@@ -8,7 +8,7 @@ export async function run(input: Input): Promise<number> {
   const state = text(input, 'state');
   const bytes =
     state === undefined
-      ? await withClient(input, (client) => client.bundle(id))
+      ? await withClient(input, (client) => client.bundle(id, { lineage: on(input, 'withLineage') }))
       : await (await import('../../daemon/offline.ts')).bundleFromState(state, id);
   const out = text(input, 'out') as string;
   await writeOutput(out, bytes, input.io);

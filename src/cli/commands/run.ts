@@ -4,11 +4,11 @@
  * receipt is one line of stderr.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, writeSync } from 'node:fs';
 import { access, constants, realpath, stat } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 import type { Receipt, RecordRequest } from '../../client/client.ts';
-import { AttestdError } from '../../core/errors.ts';
+import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import { type Input, on, text } from '../command.ts';
 import { type Ended, endLike, execute } from '../execution.ts';
 import { writeOutput } from '../files.ts';
@@ -37,21 +37,35 @@ export async function run(input: Input): Promise<number> {
         wait: phase === 'attempted' ? 'durable' : wait,
         ...(key === undefined ? {} : { idempotencyKey: `${key}/${phase}` }),
       });
-    const attempt = await record({ phase: 'attempted', ...said }, 'attempted');
+    const grant = text(input, 'grant');
+    const status = statusWriter(text(input, 'statusFd'));
+    const attempt = await (grant === undefined
+      ? record({ phase: 'attempted', ...said }, 'attempted')
+      : client.begin({ grant, ...said })
+    ).catch((fault: unknown) => {
+      status({
+        started: false,
+        ...(isAttestdError(fault) ? { code: fault.code, denial: fault.facts.denial } : {}),
+      });
+      throw fault;
+    });
+    const finish = (end: RecordRequest): Promise<Receipt> => {
+      if (grant === undefined) return record(end, 'completed');
+      const { phase: _phase, action: _action, inputs: _inputs, parents: _parents, ...rest } = end;
+      return client.complete(attempt.id, rest, { wait });
+    };
     let ended: Ended;
     try {
       ended = await execute({ file, name, args, terminal: on(input, 'tty') });
     } catch (cause) {
-      await record(
-        completed(attempt, said, { error: (cause as NodeJS.ErrnoException).code ?? 'unknown' }),
-        'completed',
-      );
+      status({ started: false, code: 'USAGE' });
+      await finish(completed(attempt, said, { error: (cause as NodeJS.ErrnoException).code ?? 'unknown' }));
       throw new AttestdError('USAGE', `${name} does not start: ${(cause as NodeJS.ErrnoException).code}`, {
         cause,
       });
     }
     try {
-      const receipt = await record(completed(attempt, said, ended), 'completed');
+      const receipt = await finish(completed(attempt, said, ended));
       const idFile = text(input, 'idFile');
       if (idFile !== undefined) await writeOutput(idFile, `${receipt.id}\n`, input.io);
       if (input.io.json) process.stderr.write(`${receiptDocument(receipt)}\n`);
@@ -64,8 +78,24 @@ export async function run(input: Input): Promise<number> {
       // The command has run; its own exit status stays, and the attempt on record shows that the end is missing.
       reportFault(input.io, fault);
     }
+    status({ started: true, attempt: attempt.id, code: ended.code, signal: ended.signal });
     return await endLike(ended);
   });
+}
+
+/**
+ * Tells a program above whether the command was started at all: a status of 5 or 6 may be the command's own.
+ * @throws USAGE when it is no descriptor
+ */
+function statusWriter(fd: string | undefined): (what: Record<string, unknown>) => void {
+  if (fd === undefined) return () => undefined;
+  if (!/^(?:[3-9]|[1-9][0-9]{1,3})$/.test(fd))
+    throw new AttestdError('USAGE', `--status-fd is a descriptor from 3 on, not ${fd}`, {
+      field: '--status-fd',
+    });
+  return (what) => {
+    writeSync(Number(fd), `${JSON.stringify({ schema: 'attestd.dev/run-status/v1', ...what })}\n`);
+  };
 }
 
 function completed(

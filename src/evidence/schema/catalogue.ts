@@ -3,6 +3,7 @@ import type { TSchema } from 'typebox';
 import { NS } from '../../core/namespace.ts';
 import { PREDICATES } from '../statement.ts';
 import { BundleSchema, FreshSchema } from './bundle.ts';
+import { ApprovalRequest, CompletionRequest, ExecutionRequest, GrantRequest } from './governed.ts';
 import { RecordRequest } from './request.ts';
 import { TrustSchema } from './trust.ts';
 
@@ -13,6 +14,10 @@ export function schemaCatalogue(): { readonly [name: string]: Record<string, unk
     fresh: FreshSchema,
     trust: TrustSchema,
     'record-request': RecordRequest,
+    'grant-request': GrantRequest,
+    'execution-request': ExecutionRequest,
+    'completion-request': CompletionRequest,
+    'approval-request': ApprovalRequest,
     ...Object.fromEntries(Object.entries(PREDICATES).map(([kind, s]) => [`predicate-${kind}`, s])),
   };
   return Object.fromEntries(

@@ -14,7 +14,7 @@ import {
   Phase,
   Trace,
 } from './execution.ts';
-import { closed, Hex32, list } from './field.ts';
+import { closed, Hex32, list, Ulid } from './field.ts';
 
 /** Largest body of one record, in bytes; larger content is referred to by its digest. */
 export const MAX_REQUEST = 262_144;
@@ -54,6 +54,8 @@ export const RecordRequest = closed({
   parents: Type.Optional(Parents),
   trace: Type.Optional(Trace),
   capture: Type.Optional(Capture),
+  /** Uses this grant, in one step; absent: the record says that it is ungoverned. */
+  grant: Type.Optional(Ulid),
 });
 
 /** A request that fits; only `parseJson` and the schema check make one. */

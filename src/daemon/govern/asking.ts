@@ -1,0 +1,292 @@
+/**
+ * Asking for a grant (design §7): host conditions, who asks, lineage, approvals, what it is taken out of, then the
+ * policy for every row of the scope. A grant and a denial alike are durable before the answer leaves.
+ */
+import { toHex, utf8 } from '../../core/bytes.ts';
+import { AttestdError } from '../../core/errors.ts';
+import { formatTime, parseTime } from '../../core/time.ts';
+import { withhold } from '../../evidence/disclosure.ts';
+import { type Body, buildTrusted, newFrame } from '../../evidence/record.ts';
+import type { ObservedCaller } from '../../evidence/schema/execution.ts';
+import type { DenialPredicate, GrantPredicate } from '../../evidence/schema/governance.ts';
+import type { GrantRequest } from '../../evidence/schema/governed.ts';
+import { askText } from '../../verify/checks/policy.ts';
+import { type Delegable, stranger, widens } from '../../verify/grant/scope.ts';
+import type { Caller } from '../caller.ts';
+import type { Recorded, Wait } from '../recorder.ts';
+import type { Failing } from './conditions.ts';
+import { askedBy, attribution, find, type House, holderOf, lineageGap } from './house.ts';
+import type { LiveGrant } from './ledger.ts';
+import type { Refused } from './refusal.ts';
+
+type Approved = NonNullable<GrantPredicate['approvals']>;
+type Policy = NonNullable<GrantPredicate['policy']>;
+
+interface Denied {
+  readonly why: Failing;
+  readonly policy?: Policy;
+}
+interface Permitted {
+  readonly parent: LiveGrant | undefined;
+  readonly more: { readonly policy: Policy; readonly approvals?: Approved };
+}
+
+/** A request on its way, with what is known of it. */
+interface Asking {
+  readonly caller: Caller;
+  readonly request: GrantRequest;
+  readonly refused: Refused;
+  readonly ask: NonNullable<DenialPredicate['requested']['ask']>;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly disclosures: readonly string[];
+}
+
+/** Answers requests for grants. */
+export function createAsking(house: House) {
+  const { ledger, log, clock, settings } = house;
+
+  function begin(caller: Caller, request: GrantRequest): Asking {
+    const { scope, maxUses, seconds, delegable, environment, parents, trace, claimed } = request;
+    if (seconds > settings.max_window_s)
+      throw new AttestdError('INVALID_REQUEST', `/seconds is over ${settings.max_window_s}`, {
+        field: '/seconds',
+      });
+    const holder = request.holder ?? holderOf(caller.observed as ObservedCaller);
+    const ask = {
+      scope,
+      holder,
+      maxUses,
+      seconds,
+      ...(delegable === undefined ? {} : { delegable }),
+      ...(environment === undefined ? {} : { environment }),
+    };
+    const withheld = withhold(request.parameters, request.plain?.parameters, house.random);
+    const notBefore = request.notBefore === undefined ? clock.now() : parseTime(request.notBefore);
+    const refused: Refused = {
+      requested: {
+        what: request.delegatedFrom === undefined ? 'grant' : 'delegation',
+        ask,
+        ...(withheld === undefined ? {} : { parameters: withheld.members as never }),
+      },
+      ...(claimed === undefined ? {} : { claimed }),
+      ...(parents === undefined ? {} : { parents }),
+      ...(trace === undefined ? {} : { trace }),
+      disclosures: withheld?.disclosures ?? [],
+    };
+    const notAfter = notBefore + seconds * 1000;
+    return { caller, request, refused, ask, notBefore, notAfter, disclosures: withheld?.disclosures ?? [] };
+  }
+
+  /** Approvals that speak for exactly this, or why one does not. */
+  function approvalsOf({ caller, request, ask }: Asking): Approved | Failing {
+    const out: Approved = [];
+    const invalid = (condition: string): Failing => ({ code: 'EVIDENCE_CHAIN_INVALID', condition });
+    for (const id of request.approvals ?? []) {
+      const approval = find(log, id, 'approval');
+      if (approval === undefined) return invalid(`there is no approval ${id} in this log`);
+      const { uid } = approval.predicate.caller.observed;
+      const denial = find(log, approval.predicate.request.id, 'denial');
+      const said = denial?.predicate.requested.ask;
+      if (
+        denial === undefined ||
+        said === undefined ||
+        denial.ref.digest !== approval.predicate.request.digest
+      )
+        return invalid(`approval ${id} names no denial of a grant`);
+      const persons = [caller.uid, ask.holder.uid, denial.predicate.caller.observed.uid];
+      if (persons.includes(uid))
+        return {
+          code: 'IDENTITY_MISMATCH',
+          condition: 'who asks for a grant, or holds it, cannot approve it',
+        };
+      if (askText(said) !== askText(ask)) return invalid(`approval ${id} is for another request`);
+      if (ledger.spent(approval.ref.digest)) return invalid(`approval ${id} was used for a grant before`);
+      if (parseTime(approval.predicate.notAfter) < clock.now())
+        return { code: 'GRANT_EXPIRED', condition: `approval ${id} has expired` };
+      if (out.some((a) => a.uid === uid)) return invalid('one person approved twice');
+      out.push({ ...approval.ref, uid });
+    }
+    return out;
+  }
+
+  /** The grant that this one is taken out of, or why it cannot be. */
+  function above({ caller, request, ask, notBefore, notAfter }: Asking): LiveGrant | undefined | Failing {
+    if (request.delegatedFrom === undefined) return undefined;
+    const parent = ledger.grant(request.delegatedFrom);
+    if (parent === undefined || parent.broken)
+      return { code: 'EVIDENCE_CHAIN_INVALID', condition: `there is no live grant ${request.delegatedFrom}` };
+    if (parent.revoked || parent.notAfter < clock.now())
+      return { code: 'GRANT_EXPIRED', condition: 'the grant above was revoked or has expired' };
+    const other = stranger(parent.predicate.holder, caller.observed);
+    if (other !== undefined) return { code: 'IDENTITY_MISMATCH', condition: other };
+    const child: Delegable = { ...ask, notBefore, notAfter };
+    const wide = widens(child, {
+      ...parent.predicate,
+      notBefore: parent.notBefore,
+      notAfter: parent.notAfter,
+    });
+    if (wide !== undefined)
+      return {
+        code: 'SCOPE_EXCEEDED',
+        condition: `a delegated grant is narrower than the one above it: ${wide}`,
+      };
+    if (parent.used + ask.maxUses > parent.predicate.maxUses)
+      return {
+        code: 'SCOPE_EXCEEDED',
+        condition: `${parent.predicate.maxUses - parent.used} uses are left of the grant above`,
+      };
+    return parent;
+  }
+
+  /** What the policy says to every row of the scope. */
+  function ruling(
+    a: Asking,
+    approvals: Approved,
+  ): { policy?: Policy; why: Failing } | { policy: Policy; why?: undefined } {
+    const inForce = house.policy();
+    if (inForce === undefined)
+      return { why: { code: 'POLICY_DENY', condition: 'no policy is in force on this host' } };
+    const { set, change } = inForce;
+    const { request, caller, ask } = a;
+    const determining = new Set<string>();
+    let why: Failing | undefined;
+    for (const row of ask.scope) {
+      const verdict = set.decider.decide({
+        action: request.delegatedFrom === undefined ? 'execute' : 'delegate',
+        observed: caller.observed as ObservedCaller,
+        claimed: request.claimed ?? {},
+        row,
+        parameters: { ...request.parameters, ...request.plain?.parameters },
+        ask,
+        forAnother: ask.holder.uid !== caller.uid,
+        approvers: approvals.map((x) => x.uid),
+        environment: {
+          epoch: house.origin.slice(house.origin.lastIndexOf('/') + 1),
+          boot: house.run().boot,
+          simulated: house.simulated,
+          pcrs: house.pcrs(),
+        },
+        log: { continuous: true, sealAge: sealAge() },
+        lineage: { parents: request.parents?.length ?? 0, delegated: request.delegatedFrom !== undefined },
+        now: clock.now(),
+      });
+      for (const id of verdict.determining) determining.add(id);
+      if (!verdict.permitted) {
+        why = { code: 'POLICY_DENY', condition: verdict.why };
+        break;
+      }
+    }
+    const policy: Policy = {
+      id: set.id,
+      sha256: set.sha256,
+      engine: set.decider.engine,
+      change,
+      determining: [...determining].slice(0, 32),
+    };
+    return why === undefined ? { policy } : { policy, why };
+  }
+
+  function sealAge(): number {
+    const seal = log.lastSeal();
+    return seal === undefined ? -1 : Math.max(0, Math.floor((clock.now() - seal.timeMs) / 1000));
+  }
+
+  function write(
+    a: Asking,
+    more: Pick<GrantPredicate, 'policy' | 'approvals' | 'delegation' | 'breakGlass'>,
+    wait: Wait,
+    done: Recorded,
+    parent?: LiveGrant,
+  ): void {
+    const { caller, request, ask, notBefore, notAfter } = a;
+    const { parameters } = a.refused.requested;
+    const body = {
+      caller: askedBy(caller, request.claimed),
+      ...ask,
+      notBefore: formatTime(notBefore),
+      notAfter: formatTime(notAfter),
+      ...more,
+      ...(parameters === undefined ? {} : { parameters }),
+      ...(request.parents === undefined ? {} : { parents: request.parents }),
+      ...(request.trace === undefined ? {} : { trace: request.trace }),
+    } as Body<'grant'>;
+    const frame = newFrame({ log: house.origin, boot: house.run().boot }, clock.now(), house.random);
+    const built = buildTrusted('grant', body, frame);
+    const ref = { id: built.id, digest: toHex(built.recordDigest) };
+    if (parent !== undefined) {
+      // The order of calls is the order of the log, so the next use may follow this one before it is durable.
+      parent.used += ask.maxUses;
+      parent.last = ref;
+    }
+    const item = {
+      entry: built.entry,
+      id: built.id,
+      // Whoever may use it may read it.
+      uid: ask.holder.uid,
+      ...(a.disclosures.length === 0 ? {} : { opening: utf8(a.disclosures.join('~')) }),
+    };
+    house.recorder.submit(
+      item,
+      ref.digest,
+      wait,
+      (e, index) => {
+        if (e === null) ledger.take(index, item.uid, ref, 'grant', body);
+        else if (parent !== undefined) parent.broken = true;
+      },
+      done,
+    );
+  }
+
+  /** What is written in answer: a refusal, or a grant taken out of another, or one that the policy gives. */
+  function decide(a: Asking, wait: Wait, done: Recorded): void {
+    const found = examine(a);
+    if ('why' in found) {
+      const refused = found.policy === undefined ? a.refused : { ...a.refused, policy: found.policy };
+      house.refusals.refuse(a.caller, refused, found.why, done);
+      return;
+    }
+    const { parent, more } = found;
+    if (parent === undefined) {
+      write(a, more, wait, done);
+      return;
+    }
+    const use = { n: parent.used + 1, prev: parent.last, count: a.ask.maxUses };
+    write(a, { ...more, delegation: { grant: parent.ref, use } }, wait, done, parent);
+  }
+
+  function examine(a: Asking): Denied | Permitted {
+    const failing = house.conditions() ?? attribution(a.caller.observed as ObservedCaller);
+    if (failing !== undefined) return { why: failing };
+    const approvals = approvalsOf(a);
+    if ('code' in approvals) return { why: approvals };
+    const parent = above(a);
+    if (parent !== undefined && 'code' in parent) return { why: parent };
+    const { policy, why } = ruling(a, approvals);
+    if (why !== undefined) return { why, ...(policy === undefined ? {} : { policy }) };
+    return { parent, more: { policy, ...(approvals.length === 0 ? {} : { approvals }) } };
+  }
+
+  return (caller: Caller, request: GrantRequest, wait: Wait, done: Recorded): void => {
+    const a = begin(caller, request);
+    const { breakGlass, parents } = request;
+    if (breakGlass !== undefined) {
+      if (!caller.admin || !settings.break_glass)
+        throw new AttestdError(
+          'FORBIDDEN',
+          'the glass is broken on the admin socket, where that is configured',
+        );
+      write(a, { breakGlass }, wait, done);
+      return;
+    }
+    if (parents === undefined || parents.length === 0) {
+      decide(a, wait, done);
+      return;
+    }
+    lineageGap(log, parents).then(
+      (gap) =>
+        gap === undefined ? decide(a, wait, done) : house.refusals.refuse(caller, a.refused, gap, done),
+      (e: Error) => done(e, '', false),
+    );
+  };
+}

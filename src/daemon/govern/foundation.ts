@@ -1,0 +1,114 @@
+/** Puts together what governed execution stands on: the ledger read from the log, host conditions, refusals. */
+import type { Ref } from '../../evidence/schema/field.ts';
+import type { Store } from '../../store/store.ts';
+import { pcrMember } from '../bundle.ts';
+import type { MonotoneClock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { PcrFiles } from '../pcrfile.ts';
+import type { Recorder } from '../recorder.ts';
+import type { Run } from '../run.ts';
+import { createConditions } from './conditions.ts';
+import type { InForce } from './governor.ts';
+import { find, type House } from './house.ts';
+import type { LateJournal } from './late.ts';
+import { createLedger, type Ledger, readHint, writeHint } from './ledger.ts';
+import { createRefusals } from './refusal.ts';
+
+export interface FoundationInput {
+  readonly config: Config;
+  readonly store: Store;
+  readonly random: (n: number) => Uint8Array;
+  readonly clock: MonotoneClock;
+  readonly run: () => Run;
+  readonly hasRun: () => boolean;
+  readonly recorder: Recorder;
+  readonly late: LateJournal;
+  readonly pcrs: PcrFiles;
+  /** File with word for the next start. */
+  readonly hint: string;
+  readonly hung: () => boolean;
+  readonly trouble: () => Error | undefined;
+}
+
+export interface Foundation {
+  readonly house: House;
+  readonly inForce: InForce;
+  readonly hint: string;
+}
+
+export function createHouse(input: FoundationInput): Foundation {
+  const { config, store, random, clock, recorder, late, hint } = input;
+  const { origin } = store;
+  const { from, policy } = readHint(hint, origin, store.size);
+  const known = policy === undefined ? undefined : find(store, policy, 'policychange');
+  const ledger: Ledger = createLedger(store, from, known);
+  const inForce: InForce = { current: undefined };
+  const conditions = createConditions({
+    broken: () => store.failed ?? store.full,
+    size: () => store.size,
+    sealedSize: () => store.lastSeal()?.size ?? 0,
+    entry: (index) => store.entry(index),
+    hung: input.hung,
+    trouble: input.trouble,
+    hasRun: input.hasRun,
+    now: () => clock.now(),
+    maxUnsealedMs: config.policy.max_unsealed_ms,
+  });
+  const refusals = createRefusals({
+    origin,
+    random,
+    clock,
+    run: input.run,
+    recorder,
+    late,
+    state: () => ({ entries: store.size, sealed: store.lastSeal()?.size ?? 0 }),
+  });
+  let quoted: { readonly seq: number; readonly values: Readonly<Record<string, string>> } | undefined;
+  const house: House = {
+    origin,
+    settings: config.policy,
+    simulated: config.tpm.assurance === 'software',
+    random,
+    clock,
+    run: input.run,
+    log: store,
+    ledger,
+    recorder,
+    refusals,
+    conditions,
+    policy: () => inForce.current,
+    pcrs() {
+      const seal = store.lastSeal();
+      if (seal === undefined) return {};
+      if (quoted?.seq !== seal.seq)
+        quoted = { seq: seal.seq, values: pcrMember(input.pcrs, seal).pcrs?.sha256 ?? {} };
+      return quoted.values;
+    },
+  };
+  return { house, inForce, hint };
+}
+
+/** How often word is left for the next start, and after how many entries it is worth it. */
+const EVERY_MS = 5000;
+const WORTH = 4096;
+
+/** Leaves word for the next start every now and then. @returns ends it, with a last word */
+export function keepHint({ house, inForce, hint }: Foundation): () => Promise<void> {
+  let left = 0;
+  /** Everything below was taken by the ledger, for it was durable a while ago. */
+  let settled = 0;
+  const leave = async (): Promise<void> => {
+    const from = Math.min(house.ledger.sweep(house.clock.now()), settled);
+    settled = house.log.size;
+    if (from - left < WORTH) return;
+    left = from;
+    const policy: Ref | undefined = inForce.current?.change;
+    await writeHint(hint, house.origin, from, policy?.id).catch(() => undefined);
+  };
+  const timer = setInterval(() => void leave(), EVERY_MS);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await leave();
+  };
+}

@@ -1,0 +1,94 @@
+/** What asking, using and approving share: the host's parts, and small questions to them. */
+import { toHex } from '../../core/bytes.ts';
+import { recordDigest } from '../../evidence/dsse.ts';
+import type { ObservedCaller } from '../../evidence/schema/execution.ts';
+import type { Ref } from '../../evidence/schema/field.ts';
+import type { DenialPredicate, Holder } from '../../evidence/schema/governance.ts';
+import { type Kind, type Predicate, readStatement } from '../../evidence/statement.ts';
+import type { Caller } from '../caller.ts';
+import type { MonotoneClock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import type { LogReader } from '../reader.ts';
+import type { Recorder } from '../recorder.ts';
+import type { Run } from '../run.ts';
+import { findParents } from '../search.ts';
+import type { Failing } from './conditions.ts';
+import type { Ledger } from './ledger.ts';
+import type { PolicySet } from './policies.ts';
+import type { Refusals } from './refusal.ts';
+
+export interface House {
+  readonly origin: string;
+  readonly settings: Config['policy'];
+  readonly simulated: boolean;
+  readonly random: (n: number) => Uint8Array;
+  readonly clock: MonotoneClock;
+  readonly run: () => Run;
+  readonly log: LogReader;
+  readonly ledger: Ledger;
+  readonly recorder: Recorder;
+  readonly refusals: Refusals;
+  readonly conditions: () => Failing | undefined;
+  /** The policy set in force and the entry that brought it there. */
+  readonly policy: () => { readonly set: PolicySet; readonly change: Ref } | undefined;
+  /** PCR values under the newest seal. */
+  readonly pcrs: () => Readonly<Record<string, string>>;
+}
+
+/** Whether the kernel said enough about a caller to bind a decision to it. */
+export function attribution({ startTicks, cgroup }: ObservedCaller): Failing | undefined {
+  if (startTicks !== 'unreadable' && cgroup !== 'unreadable') return undefined;
+  return {
+    code: 'ATTRIBUTION_FAILED',
+    condition: 'the process at the other end was gone, or another had its pid, when it was looked at',
+  };
+}
+
+/** What a grant binds its holder by. */
+export const holderOf = ({ uid, unit, cgroup }: ObservedCaller): Holder => ({
+  uid,
+  ...(unit === undefined ? { cgroup } : { unit }),
+});
+
+/** The record with this id if it is of this kind. */
+export function find<K extends Kind>(
+  log: LogReader,
+  id: string,
+  kind: K,
+):
+  | { readonly ref: Ref; readonly index: number; readonly uid: number; readonly predicate: Predicate<K> }
+  | undefined {
+  const found = log.lookup(id);
+  if (found === undefined) return undefined;
+  const entry = log.entry(found.index);
+  const statement = readStatement(entry);
+  if (statement.kind !== kind) return undefined;
+  const ref = { id, digest: toHex(recordDigest(entry)) };
+  return { ref, ...found, predicate: statement.predicate as Predicate<K> };
+}
+
+/** Looks for the parents in this log. @returns what is missing */
+export async function lineageGap(
+  log: LogReader,
+  parents: readonly { readonly digest: string; readonly log?: string }[],
+): Promise<Failing | undefined> {
+  const own = new Set(
+    parents.filter((p) => p.log === undefined || p.log === log.origin).map((p) => p.digest),
+  );
+  if (own.size === 0) return undefined;
+  const found = await findParents(log, log.size, [...own]);
+  if (found.length === own.size) return undefined;
+  return {
+    code: 'LINEAGE_DISCONTINUITY',
+    condition: `${own.size - found.length} of ${own.size} parents are not in this log, or too far back in it`,
+  };
+}
+
+/** Who asked, for a denial. */
+export const askedBy = (
+  caller: Caller,
+  claimed: DenialPredicate['caller']['claimed'],
+): DenialPredicate['caller'] => ({
+  observed: caller.observed as ObservedCaller,
+  ...(claimed === undefined ? {} : { claimed }),
+});

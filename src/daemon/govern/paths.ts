@@ -1,0 +1,72 @@
+/** What the routes of governed execution say of themselves, for checking requests and for openapi.json. */
+import { Type } from 'typebox';
+import { closed, Hex32, oneOf, text, Ulid } from '../../evidence/schema/field.ts';
+import { Denial, Grant } from '../../evidence/schema/governance.ts';
+import {
+  ApprovalRequest,
+  CompletionRequest,
+  ExecutionRequest,
+  GrantRequest,
+} from '../../evidence/schema/governed.ts';
+import { Headers, json, problem, REFUSALS, Receipt } from '../openapi.ts';
+import { RecordPath, RecordQuery } from '../request.ts';
+
+const DENIED = {
+  ...REFUSALS,
+  403: problem('denied: the code says which condition failed, and `denial` names the record of it'),
+};
+const body = (schema: unknown) => ({ content: { 'application/json': { schema } } });
+const post = (operationId: string, summary: string, schema: unknown, params?: unknown) => ({
+  operationId,
+  summary,
+  headers: Headers,
+  ...(params === undefined ? {} : { params }),
+  querystring: RecordQuery,
+  body: body(schema),
+  response: { 201: json('recorded', Receipt), ...DENIED },
+});
+
+export const POST_GRANTS = post(
+  'requestGrant',
+  'Ask before acting: a grant, or a denial; both are records',
+  GrantRequest,
+);
+export const POST_EXECUTIONS = post('begin', 'Use a grant once: writes `attempted`', ExecutionRequest);
+export const POST_COMPLETION = {
+  ...post('complete', 'End what was begun; only the process that began may', CompletionRequest, RecordPath),
+  response: { 201: json('recorded', Receipt), ...DENIED, 409: problem('it has come to an end before') },
+};
+export const POST_APPROVALS = post('approve', 'Stand up for what a denial says was asked', ApprovalRequest);
+
+export const GET_GRANT = {
+  operationId: 'getGrant',
+  summary: 'A grant of yours with its state, or a denial that you may approve',
+  headers: Headers,
+  params: RecordPath,
+  response: {
+    200: json(
+      'a grant or a denial',
+      Type.Union([
+        Type.Object({
+          kind: Type.Literal('grant'),
+          id: Ulid,
+          digest: Hex32,
+          state: oneOf('live', 'revoked', 'expired'),
+          used: Type.Optional(Type.Integer()),
+          grant: Grant,
+        }),
+        Type.Object({ kind: Type.Literal('denial'), id: Ulid, digest: Hex32, denial: Denial }),
+      ]),
+    ),
+    ...REFUSALS,
+  },
+};
+
+export const DELETE_GRANT = {
+  operationId: 'revokeGrant',
+  summary: 'Withdraw a grant: it is good for nothing from then on',
+  headers: Headers,
+  params: RecordPath,
+  querystring: closed({ ...RecordQuery.properties, reason: Type.Optional(text(1024)) }),
+  response: { 200: json('recorded', Receipt), ...DENIED },
+};

@@ -1,0 +1,181 @@
+/**
+ * The routes of governed execution. The three of a flow come in by the quick lane as well, which takes requests past the
+ * machinery of routes; whatever is not plainly one of them comes through here. Where there is no engine, a refusal is
+ * kept in the journal of late decisions.
+ */
+import type { FastifyInstance } from 'fastify';
+import { AttestdError, isAttestdError } from '../../core/errors.ts';
+import { formatTime } from '../../core/time.ts';
+import type { ObservedCaller } from '../../evidence/schema/execution.ts';
+import type { DenialCode, DenialPredicate } from '../../evidence/schema/governance.ts';
+import {
+  ApprovalRequest,
+  CompletionRequest,
+  ExecutionRequest,
+  GrantRequest,
+} from '../../evidence/schema/governed.ts';
+import type { Caller } from '../caller.ts';
+import type { Engine } from '../engine.ts';
+import type { Gate } from '../gate.ts';
+import { asAttestdError } from '../problem.ts';
+import type { Recorded, Wait } from '../recorder.ts';
+import { compileSchema, type RecordQuery } from '../request.ts';
+import type { LateJournal } from './late.ts';
+import {
+  DELETE_GRANT,
+  GET_GRANT,
+  POST_APPROVALS,
+  POST_COMPLETION,
+  POST_EXECUTIONS,
+  POST_GRANTS,
+} from './paths.ts';
+import { sentence } from './refusal.ts';
+
+/** A way to answer one kind of POST. */
+export interface GovernedRoute {
+  readonly check: (body: unknown) => AttestdError | undefined;
+  /** May throw; else `done` is called once. */
+  readonly run: (engine: Engine, caller: Caller, body: unknown, done: Recorded) => void;
+}
+
+const checks = {
+  grant: compileSchema(GrantRequest),
+  execution: compileSchema(ExecutionRequest),
+  completion: compileSchema(CompletionRequest),
+  approval: compileSchema(ApprovalRequest),
+};
+
+const grants = (wait: Wait): GovernedRoute => ({
+  check: checks.grant,
+  run: (engine, caller, body, done) => engine.governor.ask(caller, body as GrantRequest, wait, done),
+});
+const executions = (wait: Wait): GovernedRoute => ({
+  check: checks.execution,
+  run: (engine, caller, body, done) => engine.governor.begin(caller, body as ExecutionRequest, wait, done),
+});
+const completions = (id: string, wait: Wait): GovernedRoute => ({
+  check: checks.completion,
+  run: (engine, caller, body, done) =>
+    engine.governor.complete(caller, id, body as CompletionRequest, wait, done),
+});
+const approvals = (wait: Wait): GovernedRoute => ({
+  check: checks.approval,
+  run: (engine, caller, body, done) => engine.governor.approve(caller, body as ApprovalRequest, wait, done),
+});
+
+const FIXED: ReadonlyMap<string, GovernedRoute> = new Map(
+  (
+    [
+      ['', 'sealed'],
+      ['?wait=sealed', 'sealed'],
+      ['?wait=durable', 'durable'],
+    ] as const
+  ).flatMap(([query, wait]) => [
+    [`/v1/grants${query}`, grants(wait)] as const,
+    [`/v1/executions${query}`, executions(wait)] as const,
+  ]),
+);
+const COMPLETE = /^\/v1\/executions\/([0-7][0-9A-HJKMNP-TV-Z]{25})\/complete(?:\?wait=(durable|sealed))?$/;
+
+/** The route of a POST to this URL, where the quick lane may take it. */
+export function governedRoute(url: string): GovernedRoute | undefined {
+  const fixed = FIXED.get(url);
+  if (fixed !== undefined || !url.startsWith('/v1/executions/')) return fixed;
+  const m = COMPLETE.exec(url);
+  return m === null ? undefined : completions(m[1] as string, m[2] === 'durable' ? 'durable' : 'sealed');
+}
+
+export interface GovernedInput {
+  readonly gate: Gate;
+  readonly late: LateJournal;
+  readonly now: () => number;
+}
+
+/** Codes for which the host can decide nothing, and what they are called in a denial. */
+const CLOSED: Readonly<Record<string, DenialCode>> = {
+  TPM_UNAVAILABLE: 'TPM_UNAVAILABLE',
+  TPM_KEY_LOST: 'TPM_UNAVAILABLE',
+  AUDIT_CONTINUITY_LOST: 'AUDIT_CONTINUITY_LOST',
+  STORE_CORRUPT: 'AUDIT_CONTINUITY_LOST',
+  STORAGE_UNAVAILABLE: 'STORAGE_UNAVAILABLE',
+};
+
+export function addGoverned(app: FastifyInstance, { gate, late, now }: GovernedInput): void {
+  /** The engine; without one, the refusal is kept. */
+  async function enter(
+    caller: Caller,
+    what: DenialPredicate['requested']['what'],
+    body: unknown,
+  ): Promise<Engine> {
+    try {
+      return await gate.enter();
+    } catch (e) {
+      const code = isAttestdError(e) ? CLOSED[e.code] : undefined;
+      if (code === undefined) throw e;
+      const condition = sentence((e as Error).message);
+      const action = (body as Partial<ExecutionRequest> | undefined)?.action;
+      const at = now();
+      late.keep({
+        at,
+        uid: caller.uid,
+        body: {
+          caller: { observed: caller.observed as ObservedCaller },
+          requested: { what, ...(action === undefined ? {} : { action }) },
+          reason: code,
+          condition,
+          late: { decided: formatTime(at) },
+        },
+      });
+      throw new AttestdError(code, condition, { retryAfter: 1, cause: e });
+    }
+  }
+  const post = (
+    path: string,
+    schema: object,
+    what: DenialPredicate['requested']['what'],
+    route: (wait: Wait, id: string) => GovernedRoute,
+  ) => {
+    app.post(path, { schema }, async (request, reply) => {
+      const wait: Wait = (request.query as RecordQuery).wait === 'durable' ? 'durable' : 'sealed';
+      if (request.headers['idempotency-key'] !== undefined)
+        throw new AttestdError('INVALID_REQUEST', 'this takes no Idempotency-Key', {
+          field: 'idempotency-key',
+        });
+      const { check, run } = route(wait, (request.params as { id?: string }).id ?? '');
+      const fault = check(request.body);
+      if (fault !== undefined) throw fault;
+      const engine = await enter(request.caller, what, request.body);
+      const receipt = await new Promise<string>((resolve, reject) => {
+        run(engine, request.caller, request.body, (e, text) =>
+          e === null ? resolve(text) : reject(asAttestdError(e)),
+        );
+      });
+      return reply.code(201).header('content-type', 'application/json; charset=utf-8').send(receipt);
+    });
+  };
+  post('/v1/grants', POST_GRANTS, 'grant', grants);
+  post('/v1/executions', POST_EXECUTIONS, 'execution', executions);
+  post('/v1/executions/:id/complete', POST_COMPLETION, 'completion', (wait, id) => completions(id, wait));
+  post('/v1/approvals', POST_APPROVALS, 'approval', approvals);
+
+  app.get('/v1/grants/:id', { schema: GET_GRANT }, async (request, reply) => {
+    const engine = await gate.enter();
+    const answer = engine.governor.show(request.caller, (request.params as { id: string }).id);
+    return reply.header('content-type', 'application/json').send(JSON.stringify(answer));
+  });
+  app.delete('/v1/grants/:id', { schema: DELETE_GRANT }, async (request, reply) => {
+    const engine = await enter(request.caller, 'revocation', undefined);
+    const { id } = request.params as { id: string };
+    const { wait, reason } = request.query as RecordQuery & { reason?: string };
+    const receipt = await new Promise<string>((resolve, reject) => {
+      engine.governor.revoke(
+        request.caller,
+        id,
+        reason,
+        wait === 'durable' ? 'durable' : 'sealed',
+        (e, text) => (e === null ? resolve(text) : reject(e)),
+      );
+    });
+    return reply.header('content-type', 'application/json; charset=utf-8').send(receipt);
+  });
+}

@@ -1,0 +1,233 @@
+/**
+ * Using a grant: `begin` takes one use and writes `attempted`, `complete` writes its end, `once` does both in one
+ * record. A use is taken before anything waits, so of any number of callers exactly as many succeed as there are uses.
+ * Only the process that began may complete (design §7).
+ */
+import { toHex, utf8 } from '../../core/bytes.ts';
+import { AttestdError } from '../../core/errors.ts';
+import { type JsonObject, jcs } from '../../core/json.ts';
+import { formatTime } from '../../core/time.ts';
+import { canonical } from '../../evidence/canonical.ts';
+import type { Authorization, ExecutionPredicate, ObservedCaller } from '../../evidence/schema/execution.ts';
+import type { CompletionRequest, ExecutionRequest } from '../../evidence/schema/governed.ts';
+import type { RecordRequest } from '../../evidence/schema/request.ts';
+import { outside, stranger } from '../../verify/grant/scope.ts';
+import type { Caller } from '../caller.ts';
+import type { Recorded, Wait } from '../recorder.ts';
+import type { Failing } from './conditions.ts';
+import { attribution, find, type House, lineageGap } from './house.ts';
+import type { LiveGrant, OpenAttempt } from './ledger.ts';
+import type { Refused } from './refusal.ts';
+
+export interface Using {
+  begin(caller: Caller, request: ExecutionRequest, wait: Wait, done: Recorded): void;
+  complete(caller: Caller, id: string, request: CompletionRequest, wait: Wait, done: Recorded): void;
+  once(caller: Caller, request: RecordRequest, wait: Wait, done: Recorded): void;
+  /** Ends what a run before this one left open. */
+  interrupt(): Promise<void>;
+}
+
+export function createUsing(house: House): Using {
+  const { ledger, log, clock, recorder } = house;
+
+  /** The first thing that stands between this caller and the grant. */
+  function hurdle(
+    caller: Caller,
+    id: string,
+    r: Pick<RecordRequest, 'action' | 'plain'>,
+  ): LiveGrant | Failing {
+    const failing = house.conditions() ?? attribution(caller.observed as ObservedCaller);
+    if (failing !== undefined) return failing;
+    const grant = ledger.grant(id);
+    const now = clock.now();
+    if (grant === undefined || grant.notAfter < now) {
+      const known = grant ?? find(log, id, 'grant');
+      if (known !== undefined && Date.parse(known.predicate.notAfter) < now)
+        return { code: 'GRANT_EXPIRED', condition: `the grant was good until ${known.predicate.notAfter}` };
+      return { code: 'EVIDENCE_CHAIN_INVALID', condition: `there is no grant ${id} in this log` };
+    }
+    if (grant.broken)
+      return { code: 'EVIDENCE_CHAIN_INVALID', condition: 'a use of the grant could not be written' };
+    if (grant.revoked) return { code: 'GRANT_EXPIRED', condition: 'the grant was revoked' };
+    const other = stranger(grant.predicate.holder, caller.observed);
+    if (other !== undefined) return { code: 'IDENTITY_MISMATCH', condition: other };
+    if (now < grant.notBefore)
+      return {
+        code: 'GRANT_NOT_YET_VALID',
+        condition: `the grant is good from ${grant.predicate.notBefore}`,
+      };
+    const why = outside(grant.predicate.scope, r.action as never, (r.plain?.parameters ?? {}) as JsonObject);
+    if (why !== undefined) return { code: 'SCOPE_EXCEEDED', condition: why };
+    if (grant.used >= grant.predicate.maxUses)
+      return {
+        code: 'SCOPE_EXCEEDED',
+        condition: `all ${grant.predicate.maxUses} uses of the grant were taken`,
+      };
+    return environment(grant) ?? grant;
+  }
+
+  function environment(grant: LiveGrant): Failing | undefined {
+    const { pcrs, boot, sealed } = grant.predicate.environment ?? {};
+    const mismatch = (condition: string): Failing => ({ code: 'ENVIRONMENT_MISMATCH', condition });
+    if (boot !== undefined && boot !== house.run().boot) return mismatch('the grant is bound to another run');
+    if (sealed === true && grant.index >= (log.lastSeal()?.size ?? 0))
+      return mismatch('the grant is not sealed yet');
+    const values = pcrs === undefined ? {} : house.pcrs();
+    const wrong = Object.entries(pcrs?.sha256 ?? {}).find(([i, v]) => values[i] !== v);
+    return wrong === undefined ? undefined : mismatch(`PCR ${wrong[0]} is not what the grant demands`);
+  }
+
+  /** Takes a use and writes the record that says so. */
+  function take(caller: Caller, grant: LiveGrant, request: RecordRequest, wait: Wait, done: Recorded): void {
+    const now = clock.now();
+    const { policy } = grant.predicate;
+    const authorization: Authorization = {
+      checkedAt: formatTime(now),
+      grant: grant.ref,
+      ...(policy === undefined
+        ? {}
+        : { policy: { engine: policy.engine, id: policy.id, sha256: policy.sha256 } }),
+      use: { n: grant.used + 1, prev: grant.last },
+    };
+    const built = house.run().write(request, caller.observedJcs, now, canonical(authorization as never));
+    const ref = { id: built.id, digest: toHex(built.recordDigest) };
+    // The order of calls is the order of the log, so the next use may follow this one before it is durable.
+    grant.used++;
+    grant.last = ref;
+    const predicate = {
+      phase: request.phase,
+      action: request.action,
+      authorization,
+      caller: {
+        observed: caller.observed,
+        ...(request.claimed === undefined ? {} : { claimed: request.claimed }),
+      },
+    } as unknown as ExecutionPredicate;
+    submit(caller.uid, built, ref.digest, wait, done, (e, index) => {
+      if (e === null) ledger.take(index, caller.uid, ref, 'execution', predicate);
+      else grant.broken = true;
+    });
+  }
+
+  function submit(
+    uid: number,
+    built: { readonly id: string; readonly entry: Uint8Array; readonly disclosures: readonly string[] },
+    digest: string,
+    wait: Wait,
+    done: Recorded,
+    durable: (e: Error | null, index: number) => void,
+  ): void {
+    const { id, entry, disclosures } = built;
+    const opening = disclosures.length === 0 ? {} : { opening: utf8(disclosures.join('~')) };
+    recorder.submit({ id, entry, uid, ...opening }, digest, wait, durable, done);
+  }
+
+  function use(caller: Caller, id: string, request: RecordRequest, wait: Wait, done: Recorded): void {
+    const go = (gap: Failing | undefined): void => {
+      const found = gap ?? hurdle(caller, id, request);
+      if (!('code' in found)) {
+        take(caller, found, request, wait, done);
+        return;
+      }
+      const ref = ledger.grant(id)?.ref;
+      const { action, claimed, parents, trace } = request;
+      const refused: Refused = {
+        requested: { what: 'execution', action, ...(ref === undefined ? {} : { grant: ref }) },
+        ...(claimed === undefined ? {} : { claimed }),
+        ...(parents === undefined ? {} : { parents }),
+        ...(trace === undefined ? {} : { trace }),
+      };
+      house.refusals.refuse(caller, refused, found, done);
+    };
+    if (request.parents === undefined || request.parents.length === 0) go(undefined);
+    else {
+      lineageGap(log, request.parents).then(
+        (gap) => {
+          try {
+            go(gap);
+          } catch (e) {
+            done(e as Error, '', false);
+          }
+        },
+        (e: Error) => done(e, '', false),
+      );
+    }
+  }
+
+  /** Writes the end of an attempt. */
+  function end(
+    attempt: OpenAttempt,
+    caller: { readonly uid: number; readonly observedJcs: string },
+    request: RecordRequest,
+    wait: Wait,
+    done: Recorded,
+  ): void {
+    attempt.ending = true;
+    const { authorization } = attempt.predicate;
+    const built = (() => {
+      try {
+        return house.run().write(request, caller.observedJcs, clock.now(), canonical(authorization as never));
+      } catch (e) {
+        attempt.ending = false;
+        throw e;
+      }
+    })();
+    submit(caller.uid, built, toHex(built.recordDigest), wait, done, (e) => {
+      if (e === null) ledger.close(attempt.ref.id);
+      else attempt.ending = false;
+    });
+  }
+
+  const completes = (a: OpenAttempt) => ({ rel: 'completes' as const, digest: a.ref.digest });
+
+  return {
+    begin(caller, { grant, ...request }, wait, done) {
+      use(caller, grant, { ...request, phase: 'attempted' }, wait, done);
+    },
+    once(caller, { grant, ...request }, wait, done) {
+      if (request.phase !== 'completed')
+        throw new AttestdError('INVALID_REQUEST', '/phase is completed where a grant is used in one step', {
+          field: '/phase',
+        });
+      use(caller, grant as string, request, wait, done);
+    },
+    complete(caller, id, request, wait, done) {
+      const attempt = ledger.attempt(id);
+      const own = attempt ?? find(log, id, 'execution');
+      if (own === undefined || !(caller.admin || own.uid === caller.uid))
+        throw new AttestdError('NOT_FOUND', `there is no attempt ${id} of yours`);
+      if (attempt === undefined || attempt.ending)
+        throw new AttestdError('EXISTS', `the attempt ${id} has come to an end before`);
+      const begun = attempt.predicate.caller.observed;
+      const now = caller.observed as ObservedCaller;
+      const same =
+        begun.uid === now.uid &&
+        begun.pid === now.pid &&
+        begun.startTicks === now.startTicks &&
+        jcs(begun.exe) === jcs(now.exe);
+      const failing: Failing | undefined =
+        attribution(now) ??
+        (same ? undefined : { code: 'IDENTITY_MISMATCH', condition: 'another process began this execution' });
+      const { action } = attempt.predicate;
+      if (failing !== undefined) {
+        const requested = { what: 'completion' as const, action, attempt: attempt.ref };
+        house.refusals.refuse(caller, { requested }, failing, done);
+        return;
+      }
+      const parents = [completes(attempt), ...(request.parents ?? [])];
+      end(attempt, caller, { ...request, phase: 'completed', action, parents }, wait, done);
+    },
+    async interrupt() {
+      for (const attempt of [...ledger.attempts]) {
+        await new Promise<void>((resolve, reject) => {
+          const observedJcs = jcs(attempt.predicate.caller.observed);
+          const { action } = attempt.predicate;
+          const request: RecordRequest = { phase: 'interrupted', action, parents: [completes(attempt)] };
+          end(attempt, { uid: attempt.uid, observedJcs }, request, 'durable', (e) =>
+            e === null ? resolve() : reject(e),
+          );
+        });
+      }
+    },
+  };
+}

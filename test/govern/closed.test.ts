@@ -1,0 +1,117 @@
+/** States of the host in which nothing is allowed: each is made, and refused by its code, on record at once or late. */
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { fromBase64 } from '../../src/core/bytes.ts';
+import { createConditions } from '../../src/daemon/govern/conditions.ts';
+import { readStatement } from '../../src/evidence/statement.ts';
+import { ask, type Host, makeHost, until } from '../daemon/kit.ts';
+import { CC } from '../kit/wire.ts';
+import { code, makePolicies, POLICIES, type PolicyFolder, post, request } from './kit.ts';
+
+let policies: PolicyFolder;
+let host: Host;
+const socket = () => host.config.socket.path;
+const asking = () => post(socket(), '/v1/grants?wait=durable', request());
+
+beforeAll(async () => {
+  policies = makePolicies(POLICIES);
+  host = await makeHost(
+    {
+      policy: { directory: policies.directory, keys: [policies.publicKey], max_unsealed_ms: 1500 },
+      tpm: { deadline_ms: 8000 },
+    },
+    { proxy: true },
+  );
+  await host.init();
+  await (await host.start()).started;
+}, 120_000);
+afterAll(async () => {
+  await host?.remove();
+  rmSync(policies.directory, { recursive: true, force: true });
+});
+
+const recorded = async (id: string) => {
+  const { json } = await ask(host.config.admin_socket.path, `/v1/records/${id}`);
+  return readStatement(fromBase64(json.entry));
+};
+
+it('AUDIT_CONTINUITY_LOST: an entry stays unsealed for longer than is allowed', async () => {
+  await until(async () => (await asking()).status === 201);
+  const clear = host.tpm.proxy?.inject({ cc: CC.quote, delayMs: 4000, times: 3 });
+  const refused = await until(async () => {
+    const answer = await asking();
+    return code(answer) === 'AUDIT_CONTINUITY_LOST' && answer;
+  });
+  expect([code(refused), refused.status], refused.text).toEqual(['AUDIT_CONTINUITY_LOST', 503]);
+  expect(refused.json.detail).toMatch(/unsealed for \d+ s/);
+  const denial = await recorded(refused.json.denial.id);
+  expect(denial).toMatchObject({ kind: 'denial', predicate: { reason: 'AUDIT_CONTINUITY_LOST' } });
+  clear?.();
+  // It is over when the log is sealed again.
+  await until(async () => (await asking()).status === 201);
+}, 120_000);
+
+it('TPM_UNAVAILABLE: the log cannot be sealed', async () => {
+  const clear = host.tpm.proxy?.inject({ cc: CC.quote, rc: 0x101 });
+  const refused = await until(async () => {
+    const answer = await asking();
+    return code(answer) === 'TPM_UNAVAILABLE' && answer;
+  });
+  expect((await recorded(refused.json.denial.id)).predicate).toMatchObject({ reason: 'TPM_UNAVAILABLE' });
+  clear?.();
+  await until(async () => (await asking()).status === 201);
+}, 120_000);
+
+it('TPM_UNAVAILABLE and AUDIT_CONTINUITY_LOST at the start: decided at once, on record late, and once only', async () => {
+  await host.stop();
+  const old = host.tpm.copyState();
+  await (await host.start()).started;
+  await host.stop();
+  const now = host.tpm.copyState();
+  await host.tpm.kill();
+  let daemon = await host.start();
+  await until(() => daemon.gate.phase === 'absent');
+  const absent = await asking();
+  expect([code(absent), absent.status], absent.text).toEqual(['TPM_UNAVAILABLE', 503]);
+  await host.stop();
+  // The TPM as it was before the last run: the counter disagrees with the log.
+  await host.tpm.restoreState(old);
+  daemon = await host.start();
+  await until(() => daemon.gate.phase === 'failed');
+  const lost = await asking();
+  expect([code(lost), lost.status], lost.text).toEqual(['AUDIT_CONTINUITY_LOST', 503]);
+  await host.stop();
+  await host.tpm.restoreState(now);
+  const late = async () => {
+    const d = await host.start();
+    await d.started;
+    expect(d.gate.phase).toBe('running');
+    const statements = [...(d.service.store?.entries() ?? [])].map((e) => readStatement(Uint8Array.from(e)));
+    return statements.flatMap((s) =>
+      s.kind === 'denial' && s.predicate.late !== undefined ? [s.predicate.reason] : [],
+    );
+  };
+  expect(await late()).toEqual(['TPM_UNAVAILABLE', 'AUDIT_CONTINUITY_LOST']);
+  await host.stop();
+  expect(await late()).toEqual(['TPM_UNAVAILABLE', 'AUDIT_CONTINUITY_LOST']);
+}, 180_000);
+
+it.each([
+  ['STORAGE_UNAVAILABLE', { broken: () => new Error('no space left on device') }],
+  ['TPM_UNAVAILABLE', { hung: () => true }],
+  ['AUDIT_CONTINUITY_LOST', { hasRun: () => false }],
+] as const)('%s stands for a condition of its own', (expected, broken) => {
+  const sound = {
+    broken: () => undefined,
+    size: () => 4,
+    sealedSize: () => 4,
+    entry: () => new Uint8Array(),
+    hung: () => false,
+    trouble: () => undefined,
+    hasRun: () => true,
+    now: () => 0,
+    maxUnsealedMs: 10_000,
+  };
+  expect(createConditions(sound)()).toBeUndefined();
+  expect(createConditions({ ...sound, ...broken })()?.code).toBe(expected);
+});
