@@ -11,6 +11,7 @@
         "native/sys/descriptor.cc",
         "native/sys/inherit.cc",
         "native/sys/notify.cc",
+        "native/sys/nsm.cc",
         "native/sys/peer.cc",
         "native/sys/preallocate.cc",
         "native/sys/process.cc",

@@ -35,6 +35,7 @@ constexpr Export kExports[] = {
     {"closeFd", closeFd},
     {"lockFile", lockFile},
     {"notify", notify},
+    {"nsmExchange", nsmExchange},
     {"inheritSocket", inheritSocket},
     {"setDumpable", setDumpable},
     {"forbidCores", forbidCores},

@@ -11,6 +11,7 @@ Napi::Value pidOfPidfd(const Napi::CallbackInfo& info);
 Napi::Value closeFd(const Napi::CallbackInfo& info);  // descriptor.cc
 Napi::Value lockFile(const Napi::CallbackInfo& info);
 Napi::Value notify(const Napi::CallbackInfo& info);         // notify.cc
+Napi::Value nsmExchange(const Napi::CallbackInfo& info);    // nsm.cc
 Napi::Value inheritSocket(const Napi::CallbackInfo& info);  // inherit.cc
 Napi::Value setDumpable(const Napi::CallbackInfo& info);    // process.cc
 Napi::Value forbidCores(const Napi::CallbackInfo& info);

@@ -77,6 +77,13 @@ export const ConfigFile = closed({
       break_glass: Type.Optional(Type.Boolean()),
     }),
   ),
+  tee: Type.Optional(
+    closed({
+      report: Type.Optional(Type.Enum(['auto', 'none'])),
+      path: Type.Optional(path),
+      nsm: Type.Optional(path),
+    }),
+  ),
   log: Type.Optional(closed({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])) })),
 });
 
@@ -119,12 +126,13 @@ export const DEFAULTS = {
     grants_per_second: 10_000,
     break_glass: false,
   },
+  tee: { report: 'auto', path: '/sys/kernel/config/tsm/report', nsm: '/dev/nsm' },
   log: { level: 'info' },
 } as const;
 
 type Filled<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 type File = Static<typeof ConfigFile>;
-type Section = 'socket' | 'admin_socket' | 'tpm' | 'seal' | 'anchor' | 'limits' | 'policy' | 'log';
+type Section = 'socket' | 'admin_socket' | 'tpm' | 'seal' | 'anchor' | 'limits' | 'policy' | 'tee' | 'log';
 
 /** The configuration with every key filled in. */
 export type Config = { readonly fleet: string; readonly host: string; readonly state_dir: string } & {
@@ -158,6 +166,7 @@ export function completeConfig(file: unknown): Config {
     anchor: { ...DEFAULTS.anchor, ...file.anchor },
     limits: { ...DEFAULTS.limits, ...file.limits },
     policy: { ...DEFAULTS.policy, keys: [...DEFAULTS.policy.keys], ...file.policy },
+    tee: { ...DEFAULTS.tee, ...file.tee },
     log: { ...DEFAULTS.log, ...file.log },
   };
 }

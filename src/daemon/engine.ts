@@ -5,9 +5,12 @@
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
+import { teeReportData } from '../evidence/binding.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { buildEntry, newFrame } from '../evidence/record.ts';
 import type { Predicate } from '../evidence/statement.ts';
+import { publicName } from '../evidence/tpm/public.ts';
+import { readTeeEvidence } from '../measure/tee/report.ts';
 import type { Store } from '../store/store.ts';
 import { type Counter, loadCounter } from '../tpm/counter.ts';
 import { type Identity, loadIdentity } from '../tpm/keys.ts';
@@ -54,6 +57,9 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
+/** Milliseconds after which a run begins without the report of its confidential machine. */
+const TEE_DEADLINE = 20_000;
+
 export interface EngineInput {
   readonly config: Config;
   readonly layout: Layout;
@@ -96,6 +102,18 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     sequencer,
     journal,
     sealedSize: () => store.lastSeal()?.size ?? 0,
+    ...(config.tee.report === 'none'
+      ? {}
+      : {
+          attest: (predicate: Uint8Array) =>
+            readTeeEvidence(teeReportData(publicName(ak.public), predicate), {
+              ...config.tee,
+              random,
+              deadlineMs: TEE_DEADLINE,
+              onTrouble: (e) =>
+                journal.warn('the report of the confidential machine was not made', { error: e }),
+            }),
+        }),
     async examine() {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);

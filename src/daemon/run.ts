@@ -3,8 +3,9 @@
  * belongs to a run stands together here: where it begins, what the TPM counted then, and the writer of its records.
  */
 import { toHex } from '../core/bytes.ts';
+import { jcsBytes } from '../core/json.ts';
 import { createExecutionWriter, type ExecutionWriter } from '../evidence/execution.ts';
-import { buildEntry, newFrame } from '../evidence/record.ts';
+import { type Body, buildEntry, type Frame, framed, newFrame } from '../evidence/record.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import { readEnvironment } from '../measure/environment.ts';
 import { type FirmwareLog, readFirmwareLog } from '../measure/firmware.ts';
@@ -38,6 +39,15 @@ export interface BuiltBoot extends TpmLife {
   readonly id: string;
   readonly boot: string;
   readonly write: ExecutionWriter;
+}
+
+/** A boot entry but for the report of a confidential machine. */
+export interface BootDraft {
+  readonly input: BootInput;
+  readonly body: Body<'boot'>;
+  readonly frame: Frame;
+  /** Its canonical predicate: what the report is over. */
+  readonly predicate: Uint8Array;
 }
 
 export interface BootInput {
@@ -78,38 +88,42 @@ export async function readPlatform(
   }
 }
 
-/** Builds the first entry of a run. */
-export function buildBoot(input: BootInput): BuiltBoot {
+/** Drafts the first entry of a run: everything but the report of a confidential machine, which is over the rest. */
+export function draftBoot(input: BootInput): BootDraft {
   const { origin, random, counter, recovered, platform } = input;
   const { clock, pcrs, selection, firmwareVersion, firmwareLog } = platform;
   const environment = readEnvironment();
-  const built = buildEntry(
-    'boot',
-    {
-      bootId: environment.bootId,
-      reset: {
-        resetCount: clock.resetCount,
-        restartCount: clock.restartCount,
-        clock: clock.clock.toString(),
-        safe: clock.safe,
-      },
-      firmwareVersion,
-      pcrs: { sha256: { ...pcrs.sha256 } },
-      selection: [...selection[0].pcrs],
-      ...(counter === undefined ? {} : { counter: counter.toString() }),
-      firmwareLog,
-      ...(recovered === undefined ? {} : { recovered }),
-      daemon: { version: VERSION, node: environment.node },
+  const body = {
+    bootId: environment.bootId,
+    reset: {
+      resetCount: clock.resetCount,
+      restartCount: clock.restartCount,
+      clock: clock.clock.toString(),
+      safe: clock.safe,
     },
-    newFrame({ log: origin }, input.timeMs, random),
-  );
+    firmwareVersion,
+    pcrs: { sha256: { ...pcrs.sha256 } },
+    selection: [...selection[0].pcrs],
+    ...(counter === undefined ? {} : { counter: counter.toString() }),
+    firmwareLog,
+    ...(recovered === undefined ? {} : { recovered }),
+    daemon: { version: VERSION, node: environment.node },
+  };
+  const frame = newFrame({ log: origin }, input.timeMs, random);
+  return { input, body, frame, predicate: jcsBytes(framed<'boot'>(body, frame)) };
+}
+
+/** The entry of a draft, with the report over it where there is one. */
+export function buildBoot({ input, body, frame }: BootDraft, tee?: Body<'boot'>['tee']): BuiltBoot {
+  const { origin, random, platform } = input;
+  const built = buildEntry('boot', tee === undefined ? body : { ...body, tee }, frame);
   const boot = toHex(built.recordDigest);
   return {
     entry: built.entry,
     id: built.id,
     boot,
     write: createExecutionWriter({ log: origin, boot, random }),
-    resetCount: clock.resetCount,
-    restartCount: clock.restartCount,
+    resetCount: platform.clock.resetCount,
+    restartCount: platform.clock.restartCount,
   };
 }

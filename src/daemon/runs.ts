@@ -3,8 +3,10 @@
  * boot entry divides the log in order; records are written for the new run from the moment it is queued, and seals
  * speak for it once it is durable.
  */
+
+import type { Body } from '../evidence/record.ts';
 import type { Journal } from './journal.ts';
-import { type BootInput, buildBoot, OWN_UID, type Platform, type Run } from './run.ts';
+import { type BootInput, buildBoot, draftBoot, OWN_UID, type Platform, type Run } from './run.ts';
 import type { Sequencer } from './sequencer.ts';
 
 export interface Runs {
@@ -25,8 +27,13 @@ export interface RunsInput {
   /** Size of the newest seal, 0 before the first. */
   readonly sealedSize: () => number;
   /** Reads the platform, and the counter after the counter rule was checked. */
+  /** The report of a confidential machine over a boot predicate; absent where none is asked for. */
+  readonly attest?: (predicate: Uint8Array) => Promise<Body<'boot'>['tee']>;
   readonly examine: () => Promise<{ readonly platform: Platform; readonly counter: BootInput['counter'] }>;
 }
+
+/** How often a report is asked for while entries keep coming. */
+const ATTEMPTS = 3;
 
 export function createRuns(input: RunsInput): Runs {
   let writing: Run | undefined;
@@ -35,18 +42,29 @@ export function createRuns(input: RunsInput): Runs {
 
   async function begin(): Promise<void> {
     const { platform, counter } = await input.examine();
-    const size = input.sequencer.next;
-    const from = input.sealedSize();
-    // Genesis stands for itself: it is certified and needs no run.
-    const lost = from < size && size > 1;
-    const built = buildBoot({
-      origin: input.origin,
-      timeMs: input.now(),
-      random: input.random,
-      platform,
-      counter,
-      recovered: lost ? { from, size } : undefined,
-    });
+    const draft = () => {
+      const size = input.sequencer.next;
+      const from = input.sealedSize();
+      // Genesis stands for itself: it is certified and needs no run.
+      const lost = from < size && size > 1;
+      const recovered = lost ? { from, size } : undefined;
+      const { origin, random } = input;
+      return {
+        size,
+        recovered,
+        ...draftBoot({ origin, timeMs: input.now(), random, platform, counter, recovered }),
+      };
+    };
+    let drafted = draft();
+    let tee = input.attest === undefined ? undefined : await input.attest(drafted.predicate);
+    // Entries that came meanwhile make another draft; a report over the old one would bind nothing.
+    for (let tries = 1; drafted.size !== input.sequencer.next; tries++) {
+      drafted = draft();
+      if (typeof tee !== 'object' || input.attest === undefined) break;
+      tee = tries < ATTEMPTS ? await input.attest(drafted.predicate) : 'unreadable';
+    }
+    const { size, recovered } = drafted;
+    const built = buildBoot(drafted, tee);
     sealing = undefined;
     const queued = input.sequencer.appendOne({
       entry: built.entry,
@@ -62,7 +80,8 @@ export function createRuns(input: RunsInput): Runs {
       index: bootIndex,
       resetCount: run.resetCount,
       restartCount: run.restartCount,
-      recovered: lost ? size - from : 0,
+      recovered: recovered === undefined ? 0 : recovered.size - recovered.from,
+      ...(tee === undefined ? {} : { tee: tee === 'unreadable' ? tee : tee.platform }),
     });
   }
 

@@ -55,6 +55,8 @@ export interface Addon {
 
   /** Sends one datagram to a systemd notification socket (`/path` or `@abstract`), without waiting. */
   notify(socket: string, state: string): void;
+  /** One request to a Nitro Security Module (linux/nsm.h), at most 4 KiB, and its response. @throws with errno */
+  nsmExchange(fd: number, request: Uint8Array): Uint8Array;
   /** Sets CLOEXEC on an inherited descriptor and says what it is. @throws where it is no socket */
   inheritSocket(fd: number): InheritedSocket;
   /** Write lock of the open file description (fcntl(2), F_OFD_SETLK) on the whole file; false: another holds it. */

@@ -16,6 +16,18 @@ export async function run({ args, io }: Input): Promise<number> {
     acceptHostTime: trust.acceptHostTime,
     revocation: trust.revocation,
     crls: trust.crls.length,
+    ...(trust.tee === undefined
+      ? {}
+      : {
+          tee: {
+            required: trust.tee.required,
+            roots: trust.tee.roots.map((r) => ({
+              sha256: toHex(sha256(r.certificate.der)),
+              platform: r.platform,
+            })),
+            measurements: trust.tee.measurements.map((m) => ({ name: m.name, platform: m.platform })),
+          },
+        }),
   };
   if (io.json) {
     io.out(`${JSON.stringify(facts)}\n`);
@@ -27,5 +39,10 @@ export async function run({ args, io }: Input): Promise<number> {
   for (const p of facts.pcrs) io.out(`state     ${p.name}: PCRs ${p.pcrs.join(', ')}\n`);
   io.out(`time      ${facts.acceptHostTime ? "the host's clock counts" : 'proven time only'}\n`);
   io.out(`revoked?  ${facts.revocation}, ${facts.crls} list(s) here\n`);
+  if (facts.tee !== undefined) {
+    for (const r of facts.tee.roots) io.out(`tee root  ${r.sha256}  ${r.platform}\n`);
+    for (const m of facts.tee.measurements) io.out(`launch    ${m.name}: ${m.platform}\n`);
+    io.out(`tee       ${facts.tee.required ? 'required' : 'judged where there is one'}\n`);
+  }
   return 0;
 }
