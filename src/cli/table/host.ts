@@ -58,6 +58,14 @@ export const HOST_COMMANDS: readonly Command[] = [
     ],
   },
   {
+    name: 'epoch',
+    summary: 'show the epochs of this host and how each hangs on the one before',
+    examples: ['attestctl epoch', 'attestctl epoch /var/lib/attestd --json'],
+    arguments: [{ name: '[state]', help: 'state directory; that of the configuration when absent' }],
+    options: [CONFIG, { flags: '--progress <how>', help: 'auto, bar, lines, json or none' }],
+    load: () => import('../commands/epoch.ts'),
+  },
+  {
     name: 'recover',
     summary: 'go on after the log and the counter disagreed',
     examples: ['attestctl recover --new-epoch'],
