@@ -35,8 +35,8 @@ export interface Host {
   remove(): Promise<void>;
 }
 
-/** Makes a host that is initialised and not running. */
-export async function makeHost(): Promise<Host> {
+/** Makes a host that is initialised and not running. @param sections further sections of its configuration */
+export async function makeHost(sections: readonly string[] = []): Promise<Host> {
   const dir = mkdtempSync(join(tmpdir(), 'attestd-bench-'));
   const tpm = await startSwtpm({ proxy: true });
   const socket = join(dir, 'attestd.sock');
@@ -55,6 +55,7 @@ export async function makeHost(): Promise<Host> {
       '[limits]\nconnections = 4096\nconnections_per_caller = 4096\nrecords_per_second = 10000000\nburst = 10000000',
       'in_flight_per_caller = 8192\nbytes_per_caller = 16777216',
       '[log]\nlevel = "warn"',
+      ...sections,
     ].join('\n'),
   );
   let child: ChildProcess | undefined;

@@ -1,13 +1,14 @@
 /**
  * `npm run bench`: every figure of the README in one run. Prints the table on stderr and one JSON document on stdout.
  *   --quick        shorter runs and a log of 100,000 entries: a look, not the figures
- *   --only a,b     some of: throughput, sealed, slow, reset, size, verify
+ *   --only a,b     some of: throughput, sealed, slow, reset, govern, size, verify
  *   --write        puts the table into README.md
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { enrolledBundle } from './enrolled.ts';
+import { decisions, flow } from './govern.ts';
 import { makeHost, ROOT } from './host.ts';
 import { type Figure, keeps, markdown } from './report.ts';
 import { reset, type Shape, sealed, slowTpm, throughput } from './scenarios.ts';
@@ -42,6 +43,11 @@ if (['throughput', 'sealed', 'slow', 'reset'].some(wanted)) {
   } finally {
     await host.remove();
   }
+}
+if (wanted('govern')) {
+  progress('a host that governs');
+  add([await flow(shape)]);
+  add([await decisions(shape)]);
 }
 if (wanted('size')) add(await size(shape, 10_000, quick ? 100_000 : 1_000_000, progress));
 if (wanted('verify')) {

@@ -111,6 +111,7 @@ it.each([
     hasRun: () => true,
     now: () => 0,
     maxUnsealedMs: 10_000,
+    since: 0,
   };
   expect(createConditions(sound)()).toBeUndefined();
   expect(createConditions({ ...sound, ...broken })()?.code).toBe(expected);

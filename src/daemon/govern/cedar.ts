@@ -152,6 +152,21 @@ export async function createDecider(
   }
 
   const answers = new Map<string, Verdict>();
+  /** The text of what stays the same object from question to question: the caller of a connection, PCR values. */
+  const texts = new WeakMap<object, string>();
+  function textOf(value: object): string {
+    let text = texts.get(value);
+    if (text === undefined) {
+      text = JSON.stringify(value);
+      texts.set(value, text);
+    }
+    return text;
+  }
+  function questionText({ observed, environment, now, ...rest }: Question): string {
+    const { pcrs, ...machine } = environment;
+    return `${textOf(observed)}${textOf(pcrs)}${JSON.stringify([machine, Math.floor(now / 1000), rest])}`;
+  }
+
   function answer(question: Question): Verdict {
     const { entities: own, ...request } = requestOf(question);
     const all = closure(own);
@@ -186,7 +201,7 @@ export async function createDecider(
     policies: policies.length,
     decide(question) {
       // Everything that the answer depends on, to the second.
-      const text = JSON.stringify({ ...question, now: Math.floor(question.now / 1000) });
+      const text = questionText(question);
       const known = answers.get(text);
       if (known !== undefined) return known;
       const made = answer(question);

@@ -28,6 +28,8 @@ export interface ConditionsInput {
   readonly hasRun: () => boolean;
   readonly now: () => number;
   readonly maxUnsealedMs: number;
+  /** When this process began to seal: what it found unsealed is not older to it. */
+  readonly since: number;
 }
 
 /** Time of an entry by the host's clock, in milliseconds. */
@@ -60,7 +62,7 @@ export function createConditions(input: ConditionsInput): () => Failing | undefi
     const sealed = input.sealedSize();
     if (sealed >= input.size()) return undefined;
     if (seen !== sealed) {
-      since = timeOf(input.entry(sealed));
+      since = Math.max(input.since, timeOf(input.entry(sealed)));
       seen = sealed;
     }
     const age = input.now() - since;

@@ -53,6 +53,7 @@ export function createHouse(input: FoundationInput): Foundation {
     hasRun: input.hasRun,
     now: () => clock.now(),
     maxUnsealedMs: config.policy.max_unsealed_ms,
+    since: clock.now(),
   });
   const refusals = createRefusals({
     origin,

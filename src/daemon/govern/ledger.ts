@@ -6,7 +6,6 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { toHex } from '../../core/bytes.ts';
-import { parseTime } from '../../core/time.ts';
 import { recordDigest } from '../../evidence/dsse.ts';
 import type { ExecutionPredicate } from '../../evidence/schema/execution.ts';
 import type { Ref } from '../../evidence/schema/field.ts';
@@ -100,8 +99,8 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
           index,
           uid,
           predicate,
-          notBefore: parseTime(predicate.notBefore),
-          notAfter: parseTime(predicate.notAfter),
+          notBefore: Date.parse(predicate.notBefore),
+          notAfter: Date.parse(predicate.notAfter),
           used: 0,
           last: ref,
           revoked: false,

@@ -1,0 +1,107 @@
+/** Redact, forget, lineage: what stays provable when nothing is open any more, and that nothing is left on the disk. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
+
+let host: EnrolledHost;
+beforeAll(async () => {
+  host = await makeEnrolledHost();
+  await host.up();
+}, 240_000);
+afterAll(() => host?.remove());
+
+/** Every file below a directory. */
+const files = (dir: string): string[] =>
+  readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .map((f) => join(dir, f))
+    .filter((f) => statSync(f).isFile());
+/** Files that hold a text, plain or in the base64url of a disclosure at any of its three alignments. */
+function holding(dir: string, text: string): string[] {
+  const spellings = [Buffer.from(text)];
+  for (let shift = 0; shift < 3; shift++) {
+    const coded = Buffer.concat([Buffer.alloc(shift), Buffer.from(text)]).toString('base64url');
+    spellings.push(Buffer.from(coded.slice(shift === 0 ? 0 : shift + 1, -4)));
+  }
+  return files(dir).filter((f) => {
+    const bytes = readFileSync(f);
+    return spellings.some((s) => bytes.includes(s));
+  });
+}
+const record = async (value: string, parents: readonly string[] = []) => {
+  const request = {
+    phase: 'completed',
+    action: { type: 'tool.call', name: 'mail.send' },
+    inputs: { body: value },
+    parents: parents.map((digest) => ({ rel: 'derivedFrom', digest })),
+  };
+  return JSON.parse(await host.must(['record', '-', '--json'], { stdin: JSON.stringify(request) })) as {
+    id: string;
+    digest: string;
+  };
+};
+
+describe('forget', () => {
+  it('leaves no plaintext of what a record withheld in any file of the host, and its evidence valid', async () => {
+    const secret = 'the-patient-is-called-Erika-Mustermann-0815';
+    const { id, digest } = await record(secret);
+    const state = join(host.dir, 'state');
+    expect(holding(state, secret).length).toBeGreaterThan(0);
+    const before = await host.bundle(id, 'before.attest.json');
+    const trust = await host.trust(before);
+    const refused = await host.ctl(['forget', id]);
+    expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('not confirmed')]);
+    const tombstone = JSON.parse(await host.must(['forget', id, '--yes', '--reason', 'asked for', '--json']));
+    expect(holding(state, secret)).toEqual([]);
+    const shown = await host.shown(tombstone.id);
+    expect(shown.statement.predicate).toMatchObject({ record: digest, reason: 'asked for' });
+    expect((await host.shown(id)).values).toEqual({});
+    const after = await host.bundle(id, 'after.attest.json');
+    expect((await host.ctl(['verify', after, '--trust', trust])).status).toBe(0);
+    // What was taken out before stays as it is: forgetting is the host's.
+    expect((await host.ctl(['verify', before, '--trust', trust])).status).toBe(0);
+  }, 120_000);
+});
+
+describe('redact', () => {
+  it('gives a bundle that opens nothing and verifies all the same', async () => {
+    const { id } = await record('quite private');
+    const file = await host.bundle(id);
+    const trust = await host.trust(file);
+    await host.must(['redact', file, '-o', host.at('public.attest.json')]);
+    await host.must(['redact', file, '--keep', 'body', '-o', host.at('kept.attest.json')]);
+    const open = (name: string) => JSON.parse(readFileSync(host.at(name), 'utf8')).disclosures.length;
+    expect([open('public.attest.json'), open('kept.attest.json')]).toEqual([0, 1]);
+    expect((await host.ctl(['verify', host.at('public.attest.json'), '--trust', trust])).status).toBe(0);
+  }, 120_000);
+});
+
+describe('lineage', () => {
+  it('is drawn from parent to parent, and packed whole where that is asked for', async () => {
+    const first = await record('one');
+    const second = await record('two', [first.digest]);
+    const third = await record('three', [second.digest]);
+    const text = await host.must(['lineage', third.id]);
+    const lines = text.trimEnd().split('\n');
+    expect(lines).toEqual([
+      `execution ${third.id} completed tool.call mail.send`,
+      `  derivedFrom: execution ${second.id} completed tool.call mail.send`,
+      `    derivedFrom: execution ${first.id} completed tool.call mail.send`,
+    ]);
+    expect(await host.must(['lineage', third.id, '--format', 'dot'])).toMatch(
+      /^digraph lineage \{\n[\s\S]*derivedFrom/,
+    );
+    const prov = JSON.parse(await host.must(['lineage', third.id, '--format', 'prov']));
+    expect(Object.keys(prov.activity)).toHaveLength(3);
+    expect(Object.values(prov.wasInformedBy)).toContainEqual({
+      'prov:informed': `attestd:${third.digest}`,
+      'prov:informant': `attestd:${second.digest}`,
+      'prov:role': 'derivedFrom',
+    });
+    await host.must(['bundle', third.id, '--with-lineage', '-o', host.at('closure.attest.json')]);
+    expect(JSON.parse(readFileSync(host.at('closure.attest.json'), 'utf8')).related).toHaveLength(2);
+    expect(await host.must(['lineage', host.at('closure.attest.json')])).toBe(text);
+    const trust = await host.trust(host.at('closure.attest.json'));
+    expect((await host.ctl(['verify', host.at('closure.attest.json'), '--trust', trust])).status).toBe(0);
+  }, 120_000);
+});
