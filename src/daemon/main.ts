@@ -83,6 +83,8 @@ function stopOnSignals(daemon: Daemon, systemd: Systemd, journal: Journal): void
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // Policies are read again; where they are broken those in force stay.
+  process.on('SIGHUP', () => void daemon.gate.engine?.governor.reload());
 }
 
 async function main(): Promise<void> {

@@ -41,6 +41,8 @@ export interface Trust {
   readonly revocation: 'required' | 'if-present';
   /** Seconds that a seal may be old when it is verified; absent: any age. */
   readonly maxAge?: number;
+  /** Public keys, base64 SubjectPublicKeyInfo, whose policies count; absent: any, and the report names it. */
+  readonly policyKeys?: readonly string[];
   /** Confidential machines; absent: reports of them are not looked at. */
   readonly tee?: TeeTrust;
 }
@@ -49,7 +51,7 @@ export interface Trust {
 export function parseTrust(bytes: Uint8Array): Trust {
   if (bytes.length > MAX_TRUST) throw invalid('', `more than ${MAX_TRUST} bytes`);
   const required = ['schema', 'roots', 'minimumLevel', 'pcrs', 'acceptHostTime', 'crls', 'revocation'];
-  const o = objectOf(parseJson(bytes), '', required, ['hosts', 'maxAge', 'tee']);
+  const o = objectOf(parseJson(bytes), '', required, ['hosts', 'maxAge', 'tee', 'policyKeys']);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
   const roots = arrayOf(o.roots, '/roots', 256, readRoot);
   if (roots.length === 0) throw invalid('/roots', 'there is no root to trust');
@@ -62,6 +64,9 @@ export function parseTrust(bytes: Uint8Array): Trust {
     revocation: oneOf(o.revocation, '/revocation', ['required', 'if-present'] as const),
     ...(o.hosts === undefined ? {} : { hosts: arrayOf(o.hosts, '/hosts', 65_536, readHost) }),
     ...(o.maxAge === undefined ? {} : { maxAge: readAge(o.maxAge) }),
+    ...(o.policyKeys === undefined
+      ? {}
+      : { policyKeys: arrayOf(o.policyKeys, '/policyKeys', 64, readPolicyKey) }),
     ...(o.tee === undefined ? {} : { tee: readTeeTrust(o.tee, '/tee') }),
   };
   if (trust.minimumLevel >= 3 && trust.pcrs.length === 0) {
@@ -91,6 +96,13 @@ function readHost(v: Json, field: string): string {
   const host = textOf(v, field, 600);
   if (!/^attestd:\/\/[a-z0-9.-]+\/[a-z0-9.-]+$/.test(host)) throw invalid(field, 'not attestd://fleet/host');
   return host;
+}
+
+function readPolicyKey(v: Json, field: string): string {
+  const key = textOf(v, field, 172);
+  decoded(field, () => fromBase64(key));
+  if (key === '') throw invalid(field, 'not a key');
+  return key;
 }
 
 function readAge(v: Json): number {

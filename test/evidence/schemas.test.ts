@@ -43,6 +43,8 @@ describe('the schema of the trust file and its reader', async () => {
     ['as it is', good, true],
     ['with hosts', { ...good, hosts: ['attestd://fleet/host'] }, true],
     ['with an age', { ...good, maxAge: 60 }, true],
+    ['with policy keys', { ...good, policyKeys: ['MAA='] }, true],
+    ['with a policy key that is none', { ...good, policyKeys: ['MA'] }, false],
     ['without a required name', { ...good, revocation: undefined }, false],
     ['with an unknown name', { ...good, extra: 1 }, false],
     ['with no root', { ...good, roots: [] }, false],

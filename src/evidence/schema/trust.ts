@@ -108,5 +108,6 @@ export const TrustSchema = closed({
   crls: list(base64(1_500_000), 256),
   revocation: oneOf('required', 'if-present'),
   maxAge: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
+  policyKeys: Type.Optional(list(base64(128), 64)),
   tee: Type.Optional(Tee),
 });

@@ -78,13 +78,15 @@ export const grantPolicy: CheckDefinition = {
 export const policySignature: CheckDefinition = {
   id: 'policy-signature',
   level: 1,
-  run: (e) =>
+  run: (e, trust) =>
     governed(e, async (g) => {
       const decisions = decisionsOf(e, g);
       if (!decisions.ok) return blocked(decisions);
       for (const { change } of decisions.value) {
         if (!change.ok) return blocked(change);
         const { policy, manifest, signature, key } = change.value.predicate;
+        if (trust.policyKeys?.includes(key) === false)
+          return fail('The trust file does not name the key that signed the policy.');
         const bytes = fromBase64(manifest);
         if (toHex(sha256(bytes)) !== policy.sha256)
           return fail('The digest of a policy is not that of its manifest.');

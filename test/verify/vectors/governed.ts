@@ -385,6 +385,12 @@ export const GOVERNED_VECTORS: readonly Vector[] = [
     sign: async (w, bytes) =>
       flip(ecdsaDer(await signRaw(w.other, pae('application/vnd.attestd.policy+json;version=1', bytes))), -1),
   }),
+  flow(
+    'policy-signature',
+    'the trust file names other policy keys',
+    {},
+    { also: { trust: (t) => ({ ...t, policyKeys: ['MAA='] }) } },
+  ),
   flow('policy-signature', 'the manifest gives the policy another name', {
     manifest: { schema: 'attestd.dev/policy/v1', id: 'refunds@13', files: [] },
   }),
