@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: every figure of the README in one run. Prints the table on stderr and one JSON document on stdout.
  *   --quick        shorter runs and a log of 100,000 entries: a look, not the figures
- *   --only a,b     some of: throughput, sealed, slow, reset, govern, size, verify
+ *   --only a,b     some of: throughput, sealed, slow, reset, govern, size, verify, ima
  *   --write        puts the table into README.md
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { enrolledBundle } from './enrolled.ts';
 import { decisions, flow } from './govern.ts';
 import { makeHost, ROOT } from './host.ts';
+import { imaList } from './logs.ts';
 import { type Figure, keeps, markdown } from './report.ts';
 import { reset, type Shape, sealed, slowTpm, throughput } from './scenarios.ts';
 import { cold, size } from './size.ts';
@@ -58,6 +59,10 @@ if (wanted('verify')) {
   } finally {
     await made.remove();
   }
+}
+if (wanted('ima')) {
+  progress('an IMA list');
+  add(await imaList(shape, quick ? 100_000 : 1_000_000));
 }
 
 const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.versions.node}`;

@@ -6,22 +6,23 @@
 const PAGE = 64 * 1024;
 
 export class Arena {
-  #page = new Uint8Array(0);
+  /** Where to write. */
+  page = new Uint8Array(0);
   #used = 0;
 
-  /** At least `n` bytes of zeros from `used` on; what is not taken is given out again. */
-  room(n: number): Uint8Array {
-    if (this.#page.length - this.#used < n) {
-      this.#page = new Uint8Array(Math.max(PAGE, n));
+  /** Makes room for `n` bytes of zeros in `page` and says where it begins; what is not taken is given out again. */
+  room(n: number): number {
+    if (this.page.length - this.#used < n) {
+      this.page = new Uint8Array(Math.max(PAGE, n));
       this.#used = 0;
     }
-    return this.#page.subarray(this.#used);
+    return this.#used;
   }
 
   /** Takes the first `n` bytes of the last room; the rest must still be zeros. */
   take(n: number): Uint8Array {
     const from = this.#used;
     this.#used += n;
-    return this.#page.subarray(from, this.#used);
+    return this.page.subarray(from, this.#used);
   }
 }

@@ -87,7 +87,8 @@ export class AsciiLines {
       throw this.#fault(`a template hash of ${to - from} characters`);
     }
     const room = this.#arena.room(n);
-    if (!this.#hex(from, to, room, 0)) throw this.#fault('the template hash is not hexadecimal');
+    if (!this.#hex(from, to, this.#arena.page, room))
+      throw this.#fault('the template hash is not hexadecimal');
     return this.#arena.take(n);
   }
 
@@ -134,12 +135,12 @@ export class AsciiLines {
     const length = to - end - 1;
     if (length === 0 || length >= LEGACY_NAME) throw this.#fault(`a name of ${length} bytes`);
     const room = this.#arena.room(LEGACY_DIGEST + LEGACY_NAME);
-    if (end - from !== 2 * LEGACY_DIGEST || !this.#hex(from, end, room, 0)) {
+    if (end - from !== 2 * LEGACY_DIGEST || !this.#hex(from, end, this.#arena.page, room)) {
       throw this.#fault('the digest is not 40 hexadecimal digits');
     }
     const name = this.#bytes.subarray(end + 1, to);
     if (name.includes(0)) throw this.#fault('a NUL in the name');
-    room.set(name, LEGACY_DIGEST);
+    this.#arena.page.set(name, room + LEGACY_DIGEST);
     return this.#arena.take(LEGACY_DIGEST + LEGACY_NAME);
   }
 
@@ -169,14 +170,15 @@ export class AsciiLines {
     starts[middle] = left;
     ends[middle] = right;
     const room = this.#arena.room(to - from + 8 * count);
-    let at = 0;
+    const { page } = this.#arena;
+    let at = room;
     for (let i = 0; i < count; i++) {
       const field = fields[i] as ImaField;
-      const size = this.#write(field, starts[i] as number, ends[i] as number, room, at + 4);
-      this.#length(room, at, size);
+      const size = this.#write(field, starts[i] as number, ends[i] as number, page, at + 4);
+      this.#length(page, at, size);
       at += 4 + size;
     }
-    return this.#arena.take(at);
+    return this.#arena.take(at - room);
   }
 
   /** Whether a column can be of a kind; what cannot belongs to the name before it. */
@@ -196,7 +198,7 @@ export class AsciiLines {
     switch (kind) {
       case 'text':
         if (from === to && id === 'xattrnames') return 0;
-        out.set(this.#bytes.subarray(from, to), at);
+        for (let i = from; i < to; i++) out[at + i - from] = this.#bytes[i] as number;
         return to - from + 1;
       case 'labelled':
         return from === to ? 0 : this.#labelled(id, from, to, out, at);

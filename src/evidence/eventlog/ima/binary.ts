@@ -89,8 +89,9 @@ export class BinaryEntries {
       if (size === 0 || size >= LEGACY_NAME) throw fault(`a name of ${size} bytes`);
       if (at + size > to) return undefined;
       const room = this.#arena.room(LEGACY_DIGEST + LEGACY_NAME);
-      room.set(bytes.subarray(at - 4 - LEGACY_DIGEST, at - 4));
-      room.set(bytes.subarray(at, at + size), LEGACY_DIGEST);
+      const { page } = this.#arena;
+      page.set(bytes.subarray(at - 4 - LEGACY_DIGEST, at - 4), room);
+      page.set(bytes.subarray(at, at + size), room + LEGACY_DIGEST);
       data = this.#arena.take(LEGACY_DIGEST + LEGACY_NAME);
       at += size;
       if (data.indexOf(0, LEGACY_DIGEST) < LEGACY_DIGEST + size) throw fault('a NUL in the name');
