@@ -1,8 +1,10 @@
 /** The command table: this file and `table/` are the one place where commands, options and examples are named. */
 import type { Command } from './command.ts';
 import { CA } from './table/ca.ts';
+import { EXPLAIN, EXPORT } from './table/export.ts';
 import { GOVERN_COMMANDS } from './table/govern.ts';
 import { HOST_COMMANDS } from './table/host.ts';
+import { KEY } from './table/key.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { OUT, SOCKET } from './table/option.ts';
 
@@ -108,6 +110,9 @@ const COMMANDS: readonly Command[] = [
     ],
     load: () => import('./commands/bundle.ts'),
   },
+  EXPLAIN,
+  EXPORT,
+  KEY,
   {
     name: 'verify',
     summary: 'verify an evidence bundle, offline',

@@ -102,6 +102,23 @@ export interface Receipt {
   readonly proof?: string;
 }
 
+/** A key in the TPM with its certification by the AK; bytes in base64. */
+export interface CertifiedKey {
+  readonly name: string;
+  readonly role: 'record' | 'workload' | 'tls';
+  /** For whom it was made; absent for the record key. */
+  readonly uid?: number;
+  readonly unit?: string;
+  /** Id of the record that certifies it. */
+  readonly record?: string;
+  /** DER SubjectPublicKeyInfo. */
+  readonly spki: string;
+  /** TPMT_PUBLIC, TPMS_ATTEST and TPMT_SIGNATURE. */
+  readonly public: string;
+  readonly attest: string;
+  readonly signature: string;
+}
+
 export interface ConnectOptions {
   /** `unix:///path` or a path; else ATTESTD_SOCKET, else /run/attestd/attestd.sock. */
   readonly socket?: string;
@@ -136,8 +153,22 @@ export interface Client {
   bundle(id: string, options?: { readonly lineage?: boolean }): Promise<Uint8Array>;
   /** Erases the openings of a record for good; the tombstone's receipt. */
   forget(id: string, reason?: string): Promise<Receipt>;
+  /** A sealed record as a DSSE envelope under the record key. */
+  envelope(id: string): Promise<Uint8Array>;
+  /** A sealed record as COSE_Sign1 with a receipt (RFC 9942). */
+  cose(id: string): Promise<Uint8Array>;
   /** A quote over an auditor's nonce (16 to 64 bytes): the bytes of a fresh-evidence file. */
   quote(nonce: Uint8Array): Promise<Uint8Array>;
+  /** The record key and the caller's own keys; those of all callers on the admin socket. */
+  keys(): Promise<readonly CertifiedKey[]>;
+  /** Makes a key in the TPM for this caller: `workload` signs messages, `tls` is for TLS 1.3 clients. */
+  createKey(name: string, role: 'workload' | 'tls'): Promise<CertifiedKey>;
+  /** DER signature, ECDSA with SHA-256, by a key of this caller. */
+  sign(name: string, message: Uint8Array): Promise<Uint8Array>;
+  /** DER of a certificate request for a key of this caller; for `record` on the admin socket. */
+  certificateRequest(name: string): Promise<Uint8Array>;
+  /** Withdraws a key of this caller: recorded, then gone. */
+  withdrawKey(name: string, reason: string): Promise<CertifiedKey>;
   status(): Promise<Record<string, unknown>>;
   health(): Promise<Record<string, unknown>>;
   close(): void;
@@ -148,12 +179,13 @@ export function connect(options: ConnectOptions): Client {
   const transport = openTransport(chosenSocket(options.socket, process.env), options.client);
   const json = async <T>(path: string): Promise<T> =>
     read<T>((await transport.call({ method: 'GET', path })).body);
-  const post = async (path: string, body: unknown): Promise<Receipt> => {
+  const post = async <T>(path: string, body: unknown): Promise<T> => {
     const headers = { 'content-type': 'application/json' };
-    return read<Receipt>(
+    return read<T>(
       (await transport.call({ method: 'POST', path, body: JSON.stringify(body), headers })).body,
     );
   };
+  const bytes = async (path: string) => (await transport.call({ method: 'GET', path })).body;
   return {
     grant: (request, { wait = 'sealed' } = {}) => post(`/v1/grants?wait=${wait}`, request),
     showGrant: (id) => json(`/v1/grants/${encodeURIComponent(id)}`),
@@ -186,6 +218,8 @@ export function connect(options: ConnectOptions): Client {
     },
     forget: (id, reason) =>
       post(`/v1/records/${encodeURIComponent(id)}/forget`, reason === undefined ? {} : { reason }),
+    envelope: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/envelope`),
+    cose: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/cose`),
     quote: async (nonce) =>
       (
         await transport.call({
@@ -195,6 +229,17 @@ export function connect(options: ConnectOptions): Client {
           headers: { 'content-type': 'application/json' },
         })
       ).body,
+    keys: async () => (await json<{ keys: CertifiedKey[] }>('/v1/keys')).keys,
+    createKey: (name, role) => post('/v1/keys', { name, role }),
+    sign: async (name, message) => {
+      const path = `/v1/keys/${encodeURIComponent(name)}/sign`;
+      const { signature } = await post<{ signature: string }>(path, {
+        message: Buffer.from(message).toString('base64'),
+      });
+      return new Uint8Array(Buffer.from(signature, 'base64'));
+    },
+    certificateRequest: (name) => bytes(`/v1/keys/${encodeURIComponent(name)}/request`),
+    withdrawKey: (name, reason) => post(`/v1/keys/${encodeURIComponent(name)}/withdraw`, { reason }),
     status: () => json('/v1/status'),
     health: () => json('/v1/health'),
     close: () => transport.close(),

@@ -42,7 +42,10 @@ const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/grants\/[^/]+$/, 'GET, DELETE'],
   [/^\/v1\/records\/[^/]+\/forget$/, 'POST'],
   [/^\/v1\/quotes$/, 'POST'],
-  [/^\/v1\/records\/[^/]+(?:\/bundle)?$/, 'GET'],
+  [/^\/v1\/keys$/, 'GET, POST'],
+  [/^\/v1\/keys\/[^/]+\/(?:sign|withdraw)$/, 'POST'],
+  [/^\/v1\/keys\/[^/]+\/request$/, 'GET'],
+  [/^\/v1\/records\/[^/]+(?:\/(?:bundle|envelope|cose))?$/, 'GET'],
   [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+)$/, 'GET'],
   [/^\/v1\/(?:status|health)$/, 'GET'],
 ];

@@ -11,10 +11,12 @@ import { createCallers } from './caller.ts';
 import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
 import { createBodyReader } from './deadline.ts';
+import { addExporting } from './exporting.ts';
 import { createGate, type Gate } from './gate.ts';
 import { openLateJournal } from './govern/late.ts';
 import { addGoverned } from './govern/routes.ts';
 import type { Journal } from './journal.ts';
+import { addKeyRoutes } from './keyroutes.ts';
 import { createLane } from './lane.ts';
 import { layoutOf } from './layout.ts';
 import { createLimits } from './limits.ts';
@@ -87,13 +89,18 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const app = createApp(http);
   addPosting(app, { gate, limits, settings: config.limits });
   addGoverned(app, { gate, late, now: wall });
-  addReading(app, {
+  const store = () => {
+    if (service.store === undefined) throw new AttestdError('STORAGE_UNAVAILABLE', 'the log is not open');
+    return service.store;
+  };
+  addReading(app, { gate, limits, certificates, store });
+  addExporting(app, { gate, limits, store });
+  addKeyRoutes(app, {
     gate,
     limits,
-    certificates,
-    store() {
-      if (service.store === undefined) throw new AttestdError('STORAGE_UNAVAILABLE', 'the log is not open');
-      return service.store;
+    tpm() {
+      if (service.tpm === undefined) throw new AttestdError('TPM_UNAVAILABLE', 'the TPM is not open');
+      return service.tpm;
     },
   });
   addStatus(app, status, wall);

@@ -6,8 +6,10 @@ import type { FastifyInstance } from 'fastify';
 import { AttestdError } from '../core/errors.ts';
 import { createApp } from './app.ts';
 import { completeConfig } from './config.ts';
+import { addExporting } from './exporting.ts';
 import { createGate } from './gate.ts';
 import { addGoverned } from './govern/routes.ts';
+import { addKeyRoutes } from './keyroutes.ts';
 import { createLimits } from './limits.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
@@ -56,6 +58,8 @@ export async function documentedApp(
     const late = { keep: nobody, waiting: nobody, clear: nobody };
     addGoverned(app, { gate, late, now: () => 0 });
     addReading(app, { gate, limits, certificates, store: nobody });
+    addExporting(app, { gate, limits, store: nobody });
+    addKeyRoutes(app, { gate, limits, tpm: nobody });
     addStatus(
       app,
       {

@@ -15,6 +15,7 @@ import type { Store } from '../store/store.ts';
 import { type Counter, loadCounter } from '../tpm/counter.ts';
 import { type Identity, loadIdentity } from '../tpm/keys.ts';
 import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
+import { createSigner, type MessageSigner } from '../tpm/signer.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import { type Anchors, createAnchors } from './anchors.ts';
 import { readChronicle } from './chronicle.ts';
@@ -25,6 +26,7 @@ import { createHouse, keepHint } from './govern/foundation.ts';
 import { type Governor, startGovernor } from './govern/governor.ts';
 import type { LateJournal } from './govern/late.ts';
 import type { Journal } from './journal.ts';
+import { createKeyring, type Keyring } from './keyring.ts';
 import { epochOf, type Gap, type Layout, readCurrent } from './layout.ts';
 import { createPcrFiles, type PcrFiles } from './pcrfile.ts';
 import { createPublished, type Published } from './published.ts';
@@ -40,6 +42,10 @@ export interface Engine {
   readonly origin: string;
   readonly genesis: Predicate<'genesis'>;
   readonly identity: Identity;
+  /** The record key, for our own exports. */
+  readonly signer: MessageSigner;
+  /** The keys of callers. */
+  readonly keys: Keyring;
   readonly quoter: Quoter;
   readonly recorder: Recorder;
   readonly governor: Governor;
@@ -235,6 +241,20 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     origin,
     genesis: chronicle.genesis,
     identity,
+    signer: createSigner(tpm, identity.recordKey),
+    keys: createKeyring({
+      dir: layout.keys,
+      origin,
+      tpm,
+      identity,
+      random,
+      async record(change, uid) {
+        const frame = newFrame({ log: origin, boot: runs.writing.boot }, clock.now(), random);
+        const built = buildEntry('keychange', change, frame);
+        await sequencer.appendOne({ entry: built.entry, id: built.id, uid });
+        return built.id;
+      },
+    }),
     quoter,
     recorder,
     governor,

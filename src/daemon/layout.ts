@@ -15,6 +15,8 @@ export interface Layout {
   readonly identity: string;
   /** Which log is in use. */
   readonly current: string;
+  /** Keys of callers, a file each (0600). */
+  readonly keys: string;
   /** PCR values by the digest that a quote signs. */
   readonly pcrs: string;
   /** Decisions that wait for the log. */
@@ -28,6 +30,7 @@ export function layoutOf(stateDir: string): Layout {
   return {
     identity: join(stateDir, 'identity'),
     current: join(stateDir, 'current.json'),
+    keys: join(stateDir, 'keys'),
     pcrs: join(stateDir, 'pcrs'),
     late: join(stateDir, 'decisions.late'),
     log: (epoch) => join(stateDir, 'log', epoch),

@@ -16,7 +16,9 @@ interface Share {
   tokens: number;
   filledAt: number;
   quotes: number;
-  quotesAt: number;
+  signatures: number;
+  /** When the minute began over which both are counted. */
+  countedAt: number;
 }
 
 export interface Limits {
@@ -31,6 +33,8 @@ export interface Limits {
   room(uid: number, bytes: number): boolean;
   /** Takes one fresh quote. @throws RATE_LIMITED */
   takeQuote(uid: number): void;
+  /** Takes one signature of a key in the TPM. @throws RATE_LIMITED */
+  takeSignature(uid: number): void;
   readonly inFlight: number;
   readonly bytes: number;
   /** Requests refused so far, by code. */
@@ -49,7 +53,16 @@ export function createLimits(s: Settings, now: Clock): Limits {
     let x = shares.get(uid);
     if (x === undefined) {
       const t = now();
-      x = { connections: 0, inFlight: 0, bytes: 0, tokens: s.burst, filledAt: t, quotes: 0, quotesAt: t };
+      x = {
+        connections: 0,
+        inFlight: 0,
+        bytes: 0,
+        tokens: s.burst,
+        filledAt: t,
+        quotes: 0,
+        signatures: 0,
+        countedAt: t,
+      };
       shares.set(uid, x);
     }
     return x;
@@ -62,6 +75,21 @@ export function createLimits(s: Settings, now: Clock): Limits {
     const t = now();
     x.tokens = Math.min(s.burst, x.tokens + ((t - x.filledAt) / 1000) * s.records_per_second);
     x.filledAt = t;
+  }
+
+  function count(uid: number, what: 'quotes' | 'signatures', most: number): void {
+    const x = share(uid);
+    const t = now();
+    if (t - x.countedAt >= 60_000) {
+      x.quotes = 0;
+      x.signatures = 0;
+      x.countedAt = t;
+    }
+    if (x[what] >= most) {
+      const wait = Math.ceil((60_000 - (t - x.countedAt)) / 1000);
+      throw refuse('RATE_LIMITED', `this caller has asked for as many ${what} as it may`, Math.max(1, wait));
+    }
+    x[what]++;
   }
 
   return {
@@ -78,8 +106,8 @@ export function createLimits(s: Settings, now: Clock): Limits {
       x.connections--;
       // Nothing is kept of a caller that is gone, except a bucket that is not full again yet.
       fill(x);
-      if (x.connections === 0 && x.inFlight === 0 && x.tokens >= s.burst && x.quotes === 0)
-        shares.delete(uid);
+      const counted = x.quotes + x.signatures;
+      if (x.connections === 0 && x.inFlight === 0 && x.tokens >= s.burst && counted === 0) shares.delete(uid);
     },
     take(uid, n) {
       if (inFlight >= s.in_flight || bytes + n > s.bytes) {
@@ -123,19 +151,8 @@ export function createLimits(s: Settings, now: Clock): Limits {
         x.tokens >= 1
       );
     },
-    takeQuote(uid) {
-      const x = share(uid);
-      const t = now();
-      if (t - x.quotesAt >= 60_000) {
-        x.quotes = 0;
-        x.quotesAt = t;
-      }
-      if (x.quotes >= s.quotes_per_minute) {
-        const wait = Math.ceil((60_000 - (t - x.quotesAt)) / 1000);
-        throw refuse('RATE_LIMITED', 'this caller has asked for as many quotes as it may', Math.max(1, wait));
-      }
-      x.quotes++;
-    },
+    takeQuote: (uid) => count(uid, 'quotes', s.quotes_per_minute),
+    takeSignature: (uid) => count(uid, 'signatures', s.signatures_per_minute),
     get inFlight() {
       return inFlight;
     },

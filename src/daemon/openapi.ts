@@ -4,18 +4,24 @@
  */
 import { Type } from 'typebox';
 import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
+import { COSE_MEDIA_TYPE } from '../evidence/export/cose.ts';
+import { ENVELOPE_MEDIA_TYPE, EnvelopeSchema } from '../evidence/export/envelope.ts';
 import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
 import { Count, Hex32, Origin, oneOf, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
 import {
   BundleQuery,
   ForgetBody,
+  KeyBody,
+  KeyPath,
   LogPath,
   QuoteBody,
   RecordPath,
   RecordQuery,
   SealsQuery,
+  SignBody,
   TilePath,
+  WithdrawBody,
 } from './request.ts';
 
 const Problem = Type.Object(
@@ -152,6 +158,82 @@ export const POST_QUOTES = {
 };
 
 const Bytes = (media: string) => ({ content: { [media]: { schema: Type.String({ format: 'binary' }) } } });
+
+export const GET_ENVELOPE = {
+  operationId: 'getEnvelope',
+  summary: 'A sealed record as a DSSE envelope, signed by the record key',
+  headers: Headers,
+  params: RecordPath,
+  response: {
+    200: { description: 'the envelope', content: { [ENVELOPE_MEDIA_TYPE]: { schema: EnvelopeSchema } } },
+    ...REFUSALS,
+  },
+};
+
+export const GET_COSE = {
+  operationId: 'getCose',
+  summary: 'A sealed record as COSE_Sign1 with a receipt (RFC 9942), both signed by the record key',
+  headers: Headers,
+  params: RecordPath,
+  response: { 200: { description: 'the signed statement', ...Bytes(COSE_MEDIA_TYPE) }, ...REFUSALS },
+};
+
+const WorkloadKey = Type.Object({
+  name: Type.String(),
+  role: oneOf('record', 'workload', 'tls'),
+  uid: Type.Optional(Type.Integer()),
+  unit: Type.Optional(Type.String()),
+  record: Type.Optional(Ulid),
+  spki: Type.String({ description: 'base64 of the DER SubjectPublicKeyInfo' }),
+  public: Type.String({ description: 'base64 of the TPMT_PUBLIC' }),
+  attest: Type.String({ description: 'base64 of the TPMS_ATTEST by which the AK certifies it' }),
+  signature: Type.String({ description: 'base64 of the TPMT_SIGNATURE over it' }),
+});
+const YOUR_KEY = { headers: Headers, params: KeyPath };
+
+export const GET_KEYS = {
+  operationId: 'listKeys',
+  summary: 'The record key and your own keys; the keys of all callers on the admin socket',
+  headers: Headers,
+  response: { 200: json('keys', Type.Object({ keys: Type.Array(WorkloadKey) })), ...REFUSALS },
+};
+
+export const POST_KEYS = {
+  operationId: 'createKey',
+  summary: 'Make a key in the TPM for this caller, its uid and unit, and record it',
+  headers: Headers,
+  body: { content: { 'application/json': { schema: KeyBody } } },
+  response: { 201: json('made', WorkloadKey), ...REFUSALS, 409: problem('you have a key of this name') },
+};
+
+export const POST_SIGN = {
+  operationId: 'sign',
+  summary: 'ECDSA with SHA-256 over the message, domain-separated by the role of the key',
+  ...YOUR_KEY,
+  body: { content: { 'application/json': { schema: SignBody } } },
+  response: {
+    200: json(
+      'signed',
+      Type.Object({ signature: Type.String({ description: 'base64 of the DER signature' }) }),
+    ),
+    ...REFUSALS,
+  },
+};
+
+export const POST_WITHDRAW = {
+  operationId: 'withdrawKey',
+  summary: 'Record that a key is withdrawn, and forget it',
+  ...YOUR_KEY,
+  body: { content: { 'application/json': { schema: WithdrawBody } } },
+  response: { 200: json('withdrawn', WorkloadKey), ...REFUSALS },
+};
+
+export const GET_KEY_REQUEST = {
+  operationId: 'getKeyRequest',
+  summary: 'A certificate request (PKCS#10, DER) for a key of yours; for the record key on the admin socket',
+  ...YOUR_KEY,
+  response: { 200: { description: 'the request', ...Bytes('application/pkcs10') }, ...REFUSALS },
+};
 
 export const GET_CHECKPOINT = {
   operationId: 'getCheckpoint',

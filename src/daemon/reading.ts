@@ -46,25 +46,25 @@ export interface ReadingInput {
 /** Seals in one answer. */
 const PAGE = 256;
 
+/** The record that this caller may see. @throws NOT_FOUND alike for what is not there and what is another's */
+export function findRecord(request: FastifyRequest, log: Store): { index: number; uid: number } {
+  const { id } = request.params as RecordPath;
+  const found = log.lookup(id);
+  if (found === undefined || !(request.caller.admin || found.uid === request.caller.uid)) {
+    throw new AttestdError('NOT_FOUND', `there is no record ${id} of yours`);
+  }
+  return found;
+}
+
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
   const { gate, certificates, limits } = input;
   const checkQuote = compileSchema(QuoteBody);
   const checkForget = compileSchema(ForgetBody);
 
-  /** The record that this caller may see. @throws NOT_FOUND alike for what is not there and what is another's */
-  function find(request: FastifyRequest, log: Store): { index: number; uid: number } {
-    const { id } = request.params as RecordPath;
-    const found = log.lookup(id);
-    if (found === undefined || !(request.caller.admin || found.uid === request.caller.uid)) {
-      throw new AttestdError('NOT_FOUND', `there is no record ${id} of yours`);
-    }
-    return found;
-  }
-
   app.get('/v1/records/:id', { schema: GET_RECORD }, async (request, reply) => {
     await gate.enter();
     const log = input.store();
-    const { index } = find(request, log);
+    const { index } = findRecord(request, log);
     const entry = log.entry(index);
     const seal = log.sealCovering(index);
     const own = seal !== undefined && seal.bootIndex <= index;
@@ -92,7 +92,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
   app.get('/v1/records/:id/bundle', { schema: GET_BUNDLE }, async (request, reply) => {
     const engine = await gate.enter();
     const log = input.store();
-    const { index } = find(request, log);
+    const { index } = findRecord(request, log);
     const { uid, admin } = request.caller;
     const certificate = certificates.read();
     const lineage = (request.query as BundleQuery).lineage === 'full';
@@ -103,7 +103,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
 
   app.post('/v1/records/:id/forget', { schema: POST_FORGET }, async (request, reply) => {
     const engine = await gate.enter();
-    const { index } = find(request, input.store());
+    const { index } = findRecord(request, input.store());
     const fault = checkForget(request.body);
     if (fault !== undefined) throw fault;
     const receipt = await engine.forget(index, request.caller.uid, (request.body as ForgetBody).reason);

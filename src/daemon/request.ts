@@ -6,6 +6,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AttestdError } from '../core/errors.ts';
+import { MAX_MESSAGE } from '../evidence/export/workload.ts';
 import { closed, Epoch, oneOf, text, Ulid } from '../evidence/schema/field.ts';
 
 export const QuoteBody = closed({
@@ -35,6 +36,24 @@ const Position = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15})$' });
 export const SealsQuery = closed({ from: Type.Optional(Position), after: Type.Optional(Position) });
 export type SealsQuery = Static<typeof SealsQuery>;
 export const TilePath = closed({ epoch: Epoch, '*': Type.String({ maxLength: 200 }) });
+
+/** The name under which the record key stands among the keys; no caller's key has it. */
+export const RECORD_KEY = 'record';
+const KeyName = Type.String({ pattern: `^(?!${RECORD_KEY}$)[a-z0-9][a-z0-9.-]{0,62}$` });
+export const KeyBody = closed({ name: KeyName, role: oneOf('workload', 'tls') });
+export type KeyBody = Static<typeof KeyBody>;
+export const KeyPath = closed({ name: Type.String({ pattern: '^[a-z0-9][a-z0-9.-]{0,62}$' }) });
+export type KeyPath = Static<typeof KeyPath>;
+export const SignBody = closed({
+  message: Type.String({
+    maxLength: Math.ceil(MAX_MESSAGE / 3) * 4,
+    description:
+      'base64 of the message; a TLS key takes the whole CertificateVerify content (RFC 8446 4.4.3)',
+  }),
+});
+export type SignBody = Static<typeof SignBody>;
+export const WithdrawBody = closed({ reason: text(256) });
+export type WithdrawBody = Static<typeof WithdrawBody>;
 
 /** One fault of a value, in the words of JSON Schema. */
 interface SchemaFault {

@@ -2,7 +2,7 @@
  * Small files that must be whole or absent after a crash, and private: written beside their place, fsynced, renamed,
  * and the folder fsynced (the store has its own for the log; floors of one level do not share).
  */
-import { constants } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AttestdError } from '../core/errors.ts';
@@ -34,6 +34,16 @@ export async function writeDurable(path: string, bytes: Uint8Array): Promise<voi
   await syncAndClose(await open(folder, constants.O_RDONLY | constants.O_DIRECTORY));
 }
 
+/** `readSmall` for where nothing may come in between. */
+export function readSmallSync(path: string, max: number): Uint8Array | null {
+  try {
+    return small(path, readFileSync(path), max);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw e;
+  }
+}
+
 /** The whole file, or null where there is none. @throws TOO_LARGE over `max` bytes */
 export async function readSmall(path: string, max: number): Promise<Uint8Array | null> {
   let bytes: Buffer;
@@ -43,6 +53,10 @@ export async function readSmall(path: string, max: number): Promise<Uint8Array |
     if ((e as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw e;
   }
+  return small(path, bytes, max);
+}
+
+function small(path: string, bytes: Buffer, max: number): Uint8Array {
   if (bytes.length > max) throw new AttestdError('TOO_LARGE', `${path} is larger than ${max} bytes`);
   return new Uint8Array(bytes);
 }

@@ -108,6 +108,8 @@ export const Keychange = ofRun({
   role: oneOf('record', 'workload', 'tls'),
   name: Type.Optional(text(128)),
   reason: text(256),
+  /** For whom it was made: the only caller that may use it. */
+  caller: Type.Optional(closed({ uid: Uint32, unit: Type.Optional(text(256)) })),
   key: closed({ public: Public, ...Certification }),
 });
 
