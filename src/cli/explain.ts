@@ -160,7 +160,8 @@ function recordKeyStep(origin: string): Step {
     commands: [
       'openssl dgst -sha256 -verify ak.pem -signature record-key.sig record-key.attest',
       `printf 'attestd.dev/tpm-key/v1\\n\\001${origin}' | sha256sum | cut -c1-64 > key-data.hex`,
-      'tpm2_print -t TPMS_ATTEST record-key.attest | grep -F "$(cat key-data.hex)"',
+      // Behind magic, type and the signer's qualified Name stand the 32 bytes of qualifying data.
+      'od -An -v -tx1 -j44 -N32 record-key.attest | tr -d " \\n" | grep -Fx "$(cat key-data.hex)"',
     ],
   };
 }
