@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'evidence', 'log', 'native'],
   ca: ['core', 'evidence', 'log', 'verify'],
   client: ['core'],
+  forward: ['core', 'evidence', 'log', 'verify', 'client'],
   daemon: ['core', 'evidence', 'log', 'verify', 'native', 'tpm', 'measure', 'store'],
   cli: ['core', 'evidence', 'log', 'verify', 'native', 'tpm', 'measure', 'store', 'ca', 'client', 'daemon'],
 };

@@ -7,51 +7,13 @@ import { HOST_COMMANDS } from './table/host.ts';
 import { KEY } from './table/key.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { OUT, SOCKET } from './table/option.ts';
+import { POLICY, TRUST } from './table/trust.ts';
 
 const COMMANDS: readonly Command[] = [
   ...HOST_COMMANDS,
   CA,
-  {
-    name: 'trust',
-    summary: 'say what you, the auditor, trust',
-    examples: [
-      'attestctl trust init --root ca.pem --reference good.attest.json -o trust.json',
-      'attestctl trust show trust.json',
-    ],
-    commands: [
-      {
-        name: 'init',
-        summary: 'make a trust file from chosen roots and, if wanted, a reference bundle',
-        examples: [
-          'attestctl trust init --root ca.pem --reference good.attest.json --accept-host-time -o trust.json',
-          'attestctl trust init --root ca.pem --level 2 -o trust.json',
-        ],
-        options: [
-          { flags: '--root <file...>', help: 'PEM or DER root certificates of authorities', required: true },
-          { flags: '--software', help: 'the roots certify software TPMs' },
-          { flags: '--level <n>', help: 'minimum level, 1 to 4; 3 when absent' },
-          { flags: '--host <uri...>', help: 'hosts to accept, attestd://fleet/host; any when absent' },
-          { flags: '--reference <bundle>', help: 'take the PCR allow-list from this bundle' },
-          {
-            flags: '--firmware-log <file>',
-            help: 'take the PCR allow-list from the replay of this firmware log',
-          },
-          { flags: '--pcrs <list>', help: 'which PCRs of the reference: 0-7 when absent' },
-          { flags: '--accept-host-time', help: "believe the host's clock for certificate validity" },
-          { flags: '--crl <file...>', help: 'CRLs to use beside those in bundles' },
-          { ...OUT, required: true },
-        ],
-        load: () => import('./commands/trust-init.ts'),
-      },
-      {
-        name: 'show',
-        summary: 'print a trust file for people',
-        examples: ['attestctl trust show trust.json'],
-        arguments: [{ name: '<trust>', help: 'the trust file' }],
-        load: () => import('./commands/trust-show.ts'),
-      },
-    ],
-  },
+  TRUST,
+  POLICY,
   {
     name: 'run',
     summary: 'run a command and record it, before and after',

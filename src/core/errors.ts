@@ -211,6 +211,20 @@ export const ERRORS = {
     'give the file or descriptor with the right passphrase',
   ),
 
+  // Timestamps
+  TIMESTAMP_UNAVAILABLE: row(
+    503,
+    5,
+    'the timestamp authority does not answer',
+    'it is asked again by itself; check the url and the network',
+  ),
+  TIMESTAMP_REFUSED: row(
+    502,
+    1,
+    'the timestamp authority gives no timestamp that an auditor would accept',
+    'check its root, certificates and policy in the configuration; the failed condition is named',
+  ),
+
   // Verdicts and the rest
   REJECTED: row(422, 1, 'the evidence is rejected', 'the failed checks are listed'),
   INDETERMINATE: row(422, 4, 'the evidence is not enough for a verdict', 'the missing checks are listed'),

@@ -21,11 +21,13 @@ import type { HostCertificate } from './certificate.ts';
 import type { PcrFiles } from './pcrfile.ts';
 import type { LogReader } from './reader.ts';
 import { coveringAnchor, type FoundAnchor, findAnchor, findParents } from './search.ts';
+import type { FoundStamps, Stamps } from './stamps.ts';
 
 export interface BundleInput {
   readonly log: LogReader;
   readonly certificate: HostCertificate;
   readonly pcrs: PcrFiles;
+  readonly stamps: Stamps;
   readonly index: number;
   /** Whose records may be in it: this uid's, or everybody's. */
   readonly reader: { readonly uid: number; readonly admin: boolean };
@@ -64,8 +66,20 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
     ...pcrMember(pcrs, seal),
     chain: certificate.chain.map(toBase64),
     crls: [toBase64(certificate.crl)],
+    ...(await timestampsOf(log, await input.stamps.find(log, seal), seal)),
     disclosures: disclosuresOf(log, index),
   });
+}
+
+/** Timestamps of the seal, or of a later one with what chains it to this one. */
+async function timestampsOf(log: LogReader, found: FoundStamps | undefined, seal: Sealed) {
+  if (found === undefined) return {};
+  const tokens = found.tokens.map(toBase64);
+  if (found.seal.seq === seal.seq) return { timestamps: tokens.map((token) => ({ token })) };
+  const consistency =
+    found.seal.size === seal.size ? [] : await log.consistencyProof(seal.size, found.seal.size);
+  const later = { note: fromUtf8(found.seal.note), consistency: consistency.map(toBase64) };
+  return { timestamps: tokens.map((token) => ({ token, later })) };
 }
 
 /** A seal of the record's own run that covers its anchor too, or else the oldest seal of that run. */

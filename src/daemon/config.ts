@@ -85,6 +85,7 @@ export const ConfigFile = closed({
       nsm: Type.Optional(path),
     }),
   ),
+  timestamps: Type.Optional(closed({ drop_dir: Type.Optional(path) })),
   log: Type.Optional(closed({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])) })),
 });
 
@@ -129,12 +130,23 @@ export const DEFAULTS = {
     break_glass: false,
   },
   tee: { report: 'auto', path: '/sys/kernel/config/tsm/report', nsm: '/dev/nsm' },
+  timestamps: { drop_dir: '/var/lib/attestd-forward/timestamps' },
   log: { level: 'info' },
 } as const;
 
 type Filled<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 type File = Static<typeof ConfigFile>;
-type Section = 'socket' | 'admin_socket' | 'tpm' | 'seal' | 'anchor' | 'limits' | 'policy' | 'tee' | 'log';
+type Section =
+  | 'socket'
+  | 'admin_socket'
+  | 'tpm'
+  | 'seal'
+  | 'anchor'
+  | 'limits'
+  | 'policy'
+  | 'tee'
+  | 'timestamps'
+  | 'log';
 
 /** The configuration with every key filled in. */
 export type Config = { readonly fleet: string; readonly host: string; readonly state_dir: string } & {
@@ -169,6 +181,7 @@ export function completeConfig(file: unknown): Config {
     limits: { ...DEFAULTS.limits, ...file.limits },
     policy: { ...DEFAULTS.policy, keys: [...DEFAULTS.policy.keys], ...file.policy },
     tee: { ...DEFAULTS.tee, ...file.tee },
+    timestamps: { ...DEFAULTS.timestamps, ...file.timestamps },
     log: { ...DEFAULTS.log, ...file.log },
   };
 }

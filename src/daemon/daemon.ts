@@ -24,6 +24,7 @@ import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
 import { type Listen, startServer } from './server.ts';
 import { createService, type Service } from './service.ts';
+import { createStamps } from './stamps.ts';
 import { addStatus, type Health, healthOf, type StatusInput, sentenceOf } from './status.ts';
 
 export interface DaemonInput {
@@ -93,7 +94,8 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     if (service.store === undefined) throw new AttestdError('STORAGE_UNAVAILABLE', 'the log is not open');
     return service.store;
   };
-  addReading(app, { gate, limits, certificates, store });
+  const stamps = createStamps({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
+  addReading(app, { gate, limits, certificates, stamps, store });
   addExporting(app, { gate, limits, store });
   addKeyRoutes(app, {
     gate,

@@ -21,6 +21,8 @@ export interface Layout {
   readonly pcrs: string;
   /** Decisions that wait for the log. */
   readonly late: string;
+  /** Timestamps of seals, by epoch. */
+  readonly timestamps: string;
   /** Directory of one epoch's log. */
   log(epoch: string): string;
 }
@@ -33,6 +35,7 @@ export function layoutOf(stateDir: string): Layout {
     keys: join(stateDir, 'keys'),
     pcrs: join(stateDir, 'pcrs'),
     late: join(stateDir, 'decisions.late'),
+    timestamps: join(stateDir, 'timestamps'),
     log: (epoch) => join(stateDir, 'log', epoch),
   };
 }

@@ -5,6 +5,7 @@ import { makeBundle } from './bundle.ts';
 import { createCertificates } from './certificate.ts';
 import { epochOf, layoutOf, readCurrent } from './layout.ts';
 import { createPcrFiles } from './pcrfile.ts';
+import { createStamps } from './stamps.ts';
 
 /**
  * The bundle of a record.
@@ -22,6 +23,7 @@ export async function bundleFromState(stateDir: string, id: string): Promise<Uin
       log,
       certificate,
       pcrs: createPcrFiles(layout.pcrs),
+      stamps: createStamps({ kept: layout.timestamps }),
       index: found.index,
       reader,
     });

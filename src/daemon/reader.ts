@@ -9,6 +9,8 @@ export interface LogReader {
   lookup(id: string): { readonly index: number; readonly uid: number } | undefined;
   openings(index: number): Uint8Array | 'erased' | undefined;
   lastSeal(): Sealed | undefined;
+  /** Seals of checkpoints of at least `from` entries, smallest first. */
+  seals(from?: number): Iterable<Sealed>;
   /** Smallest sealed checkpoint that covers an entry, within bounds. */
   sealCovering(
     index: number,

@@ -34,11 +34,13 @@ import {
   type RecordPath,
   type SealsQuery,
 } from './request.ts';
+import type { Stamps } from './stamps.ts';
 
 export interface ReadingInput {
   readonly gate: Gate;
   readonly limits: Limits;
   readonly certificates: Certificates;
+  readonly stamps: Stamps;
   /** The open log; the gate is passed before it is asked for. */
   readonly store: () => Store;
 }
@@ -57,7 +59,7 @@ export function findRecord(request: FastifyRequest, log: Store): { index: number
 }
 
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
-  const { gate, certificates, limits } = input;
+  const { gate, certificates, limits, stamps } = input;
   const checkQuote = compileSchema(QuoteBody);
   const checkForget = compileSchema(ForgetBody);
 
@@ -97,7 +99,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const certificate = certificates.read();
     const lineage = (request.query as BundleQuery).lineage === 'full';
     const reader = { uid, admin };
-    const bytes = await makeBundle({ log, certificate, pcrs: engine.pcrs, index, reader, lineage });
+    const bytes = await makeBundle({ log, certificate, pcrs: engine.pcrs, stamps, index, reader, lineage });
     return reply.header('content-type', BUNDLE_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 

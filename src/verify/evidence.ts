@@ -13,6 +13,7 @@ import type { TpmPublic } from '../evidence/tpm/public.ts';
 import type { TpmSignature } from '../evidence/tpm/signature.ts';
 import type { Certificate } from '../evidence/x509/certificate.ts';
 import type { Crl } from '../evidence/x509/crl.ts';
+import type { PathFault } from '../evidence/x509/path.ts';
 import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import type { Checkpoint } from '../log/checkpoint.ts';
 import type { Note, NoteSignature } from '../log/note.ts';
@@ -102,10 +103,16 @@ export interface PathFacts {
 
 /** A time that counts for the validity of certificates. */
 export interface TimeFacts {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; where it is proven, the latest time at which the seal can have been made. */
   readonly ms: number;
-  readonly source: 'host';
+  readonly source: 'host' | 'timestamp';
 }
+
+/** A timestamp of the bundle, judged. */
+export type StampFacts =
+  /** `latest`: milliseconds since 1970 before which the bundle's seal was made. */
+  | { readonly status: 'good'; readonly latest: number; readonly authority: string }
+  | { readonly status: 'bad' | 'untrusted'; readonly fault: string; readonly why: string };
 
 export interface Evidence {
   /** Whether the bundle could be read at all; every other part depends on it. */
@@ -131,9 +138,13 @@ export interface Evidence {
   readonly certificates: Part<readonly Certificate[]>;
   readonly crls: Part<readonly Crl[]>;
   readonly path: Part<PathFacts>;
+  /** What stood in the way, where there is no path. */
+  readonly pathFault?: PathFault;
   readonly time: Part<TimeFacts>;
   /** The report of a confidential machine in the boot entry; absent where there is none or nobody asks. */
   readonly tee: Part<TeeFacts>;
+  /** Timestamps, in the order of the bundle; none where it has none. */
+  readonly stamps: readonly StampFacts[];
   /** Encoded disclosures as given. */
   readonly disclosures: Part<readonly string[]>;
   /** Verifies signatures; passed in so that an embedder may bring its own. */

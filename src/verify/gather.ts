@@ -18,7 +18,8 @@ import { parseCheckpoint } from '../log/checkpoint.ts';
 import { ecdsaKeyId } from '../log/keys.ts';
 import { type NoteSignature, parseNote } from '../log/note.ts';
 import type * as facts from './evidence.ts';
-import { absent, attempt, broken, derive, got, type Part } from './outcome.ts';
+import { absent, attempt, broken, derive, got, type Part, together } from './outcome.ts';
+import { judgeStamps, timeOf } from './stamp.ts';
 import { gatherTee } from './tee/facts.ts';
 import type { Trust } from './trust.ts';
 
@@ -31,6 +32,12 @@ export interface RawEntry {
 /** An anchor entry with the consistency proof from the checkpoint that it anchors to the sealed one. */
 export interface RawAnchor extends RawEntry {
   readonly consistency: readonly Uint8Array[];
+}
+
+/** A timestamp token over the bundle's seal, or over a later one. */
+export interface RawTimestamp {
+  readonly token: Uint8Array;
+  readonly later?: { readonly note: Uint8Array; readonly consistency: readonly Uint8Array[] };
 }
 
 /** The pure functions that cost time, passed in so that an embedder may bring its own and a test may remember. */
@@ -57,6 +64,7 @@ export interface RawEvidence {
   /** DER, leaf first. */
   readonly chain: readonly Uint8Array[];
   readonly crls: readonly Uint8Array[];
+  readonly timestamps?: readonly RawTimestamp[];
   readonly disclosures: readonly string[];
 }
 
@@ -75,9 +83,10 @@ export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools)
   const seal = derive(sealLine, (l) => parseSeal(l.signature));
   const certificates = derive(raw, (r) => r.chain.map(parseCertificate));
   const crls = derive(raw, (r) => r.crls.map(parseCrl));
-  const time: Part<facts.TimeFacts> = trust.acceptHostTime
-    ? derive(seal, (s) => ({ ms: s.header.timeMs, source: 'host' as const }))
-    : absent('no time is proven, and the trust file does not accept that of the host');
+  const attest = derive(seal, (x) => parseAttest(x.attest));
+  const sealed = together({ sealLine, seal, attest, checkpoint, certificates });
+  const stamps = await judgeStamps(raw.ok ? (raw.value.timestamps ?? []) : [], sealed, trust, verify);
+  const time = timeOf(stamps, seal, trust);
   return {
     format: derive(raw, () => true as const),
     record: derive(raw, (r) => entryFacts(r.record, 'the record')),
@@ -93,14 +102,15 @@ export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools)
     checkpoint,
     sealLine,
     seal,
-    attest: derive(seal, (s) => parseAttest(s.attest)),
+    attest,
     signature: derive(seal, (s) => parseSignature(s.signature)),
     pcrs: chain(raw, (r) => (r.pcrs === undefined ? absent('no PCR values are given') : got(r.pcrs))),
     certificates,
     crls,
-    path: await findPath(certificates, trust, time, verify),
+    ...(await findPath(certificates, trust, time, verify)),
     time,
     tee: await gatherTee(boot, time, trust.tee, verify),
+    stamps,
     disclosures: derive(raw, (r) => r.disclosures),
     verify,
   };
@@ -218,17 +228,19 @@ async function findPath(
   trust: Trust,
   time: Part<facts.TimeFacts>,
   verify: SignatureVerifier,
-): Promise<Part<facts.PathFacts>> {
-  if (!certificates.ok) return certificates;
+): Promise<Pick<facts.Evidence, 'path' | 'pathFault'>> {
+  if (!certificates.ok) return { path: certificates };
   const [leaf, ...rest] = certificates.value;
-  if (leaf === undefined) return broken('there is no certificate');
+  if (leaf === undefined) return { path: broken('there is no certificate') };
   const roots = trust.roots.map((r) => r.certificate);
   const intermediates = rest.filter((c) => !roots.some((r) => equal(r.der, c.der)));
   const question = { leaf, intermediates, roots, purpose: EKU_AK, verify };
   const timed = time.ok ? await buildPath({ ...question, at: time.value.ms }) : undefined;
   const answer = timed?.found ? timed : await buildPath(question);
-  if (!answer.found) return broken([...new Set(answer.reasons)].join('; '));
+  if (!answer.found) {
+    return { path: broken([...new Set(answer.reasons)].join('; ')), pathFault: answer.fault };
+  }
   const last = answer.path[answer.path.length - 1];
   const root = trust.roots.find((r) => r.certificate === last);
-  return root === undefined ? broken('the path ends at no root') : got({ path: answer.path, root });
+  return { path: root === undefined ? broken('the path ends at no root') : got({ path: answer.path, root }) };
 }

@@ -43,7 +43,7 @@ export async function judge(
   options: JudgeOptions = {},
 ): Promise<Report> {
   const e = await gather(raw, trust, options.tools ?? TOOLS);
-  const bound = CHECKS.filter((c) => applies(c, trust)).map((c) => ({
+  const bound = CHECKS.filter((c) => applies(c, trust) && (c.concerns?.(e, trust) ?? true)).map((c) => ({
     ...c,
     ask: () => c.run(e, trust, options),
   }));

@@ -7,6 +7,8 @@ import type { Level, Status } from './verdict.ts';
 export interface Outcome {
   readonly status: Status;
   readonly sentence: string;
+  /** Which of the conditions of a check is broken, where it has several: one stable word each, kebab-case. */
+  readonly fault?: string;
   readonly expected?: string;
   readonly actual?: string;
 }
@@ -29,6 +31,8 @@ export interface CheckFrame {
 
 /** One check and what it does. It never throws for what evidence says. */
 export interface CheckDefinition extends CheckFrame {
+  /** Whether there is anything to judge in this evidence under this trust file; absent: always. */
+  readonly concerns?: (e: Evidence, trust: Trust) => boolean;
   readonly run: (e: Evidence, trust: Trust, c: Circumstances) => Outcome | Promise<Outcome>;
 }
 
@@ -42,6 +46,9 @@ export function fail(sentence: string, expected?: string, actual?: string): Outc
     ...(actual === undefined ? {} : { actual }),
   };
 }
+
+/** The same outcome with the word for its condition. */
+export const because = (fault: string, outcome: Outcome): Outcome => ({ ...outcome, fault });
 
 /** A part of the evidence that was read, or the reason why it could not be. */
 export type Part<T> =

@@ -32,6 +32,7 @@ import { sealSigner } from './checks/signer.ts';
 import { statement } from './checks/statement.ts';
 import { TEE_CHECKS } from './checks/tee.ts';
 import { recordTime, sealAge } from './checks/time.ts';
+import { pathKeys, timestamp } from './checks/timestamp.ts';
 import { completion, grantUses } from './checks/uses.ts';
 import type { CheckDefinition, CheckFrame } from './outcome.ts';
 import type { Trust } from './trust.ts';
@@ -71,6 +72,8 @@ export const CHECKS: readonly CheckDefinition[] = [
   seal.sealSignature,
   certificateEncoding,
   certificatePath,
+  pathKeys,
+  timestamp,
   certificateValidity,
   certificateUsage,
   certificateHost,
@@ -115,6 +118,7 @@ export const FRESH_STATE: readonly CheckDefinition[] = [
   seal.sealSignature,
   certificateEncoding,
   certificatePath,
+  pathKeys,
   certificateValidity,
   certificateUsage,
   certificateHost,

@@ -4,10 +4,12 @@
  */
 import { fromBase64 } from '../core/bytes.ts';
 import { type Json, parseJson } from '../core/json.ts';
+import { parseTime } from '../core/time.ts';
 import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
 import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
 import { arrayOf, decoded, invalid, objectOf, oneOf, textOf } from './shape.ts';
 import { readTeeTrust, type TeeTrust } from './tee/trust.ts';
+import type { TimestampAuthority } from './timestamp.ts';
 import type { Level } from './verdict.ts';
 
 export const TRUST_SCHEMA = 'attestd.dev/trust/v1';
@@ -21,6 +23,13 @@ export interface TrustRoot {
   readonly certificate: Certificate;
   readonly kind: RootKind;
   readonly name?: string;
+}
+
+/** Timestamps that the auditor believes, and how many evidence must have. */
+export interface TimestampTrust {
+  readonly authorities: readonly TimestampAuthority[];
+  /** Good timestamps of different authorities that a bundle must have; 0 asks for none. */
+  readonly required: number;
 }
 
 /** One state that the auditor accepts: for each PCR named, the values that may stand in it. */
@@ -45,13 +54,20 @@ export interface Trust {
   readonly policyKeys?: readonly string[];
   /** Confidential machines; absent: reports of them are not looked at. */
   readonly tee?: TeeTrust;
+  readonly timestamps?: TimestampTrust;
+  /** Algorithms of the keys that may stand on a path, `EC P-256` or `RSA 3072` (at least so long); absent: any that counts. */
+  readonly keys?: readonly KeyRule[];
 }
+
+/** A kind of key that the auditor accepts: a curve by name, or RSA of at least so many bits. */
+export type KeyRule = { readonly curve: string } | { readonly bits: number };
 
 /** Reads a trust file. @throws MALFORMED naming the field by JSON pointer, TOO_LARGE */
 export function parseTrust(bytes: Uint8Array): Trust {
   if (bytes.length > MAX_TRUST) throw invalid('', `more than ${MAX_TRUST} bytes`);
   const required = ['schema', 'roots', 'minimumLevel', 'pcrs', 'acceptHostTime', 'crls', 'revocation'];
-  const o = objectOf(parseJson(bytes), '', required, ['hosts', 'maxAge', 'tee', 'policyKeys']);
+  const optional = ['hosts', 'maxAge', 'tee', 'policyKeys', 'timestamps', 'keys'];
+  const o = objectOf(parseJson(bytes), '', required, optional);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
   const roots = arrayOf(o.roots, '/roots', 256, readRoot);
   if (roots.length === 0) throw invalid('/roots', 'there is no root to trust');
@@ -68,6 +84,8 @@ export function parseTrust(bytes: Uint8Array): Trust {
       ? {}
       : { policyKeys: arrayOf(o.policyKeys, '/policyKeys', 64, readPolicyKey) }),
     ...(o.tee === undefined ? {} : { tee: readTeeTrust(o.tee, '/tee') }),
+    ...(o.timestamps === undefined ? {} : { timestamps: readTimestamps(o.timestamps) }),
+    ...(o.keys === undefined ? {} : { keys: arrayOf(o.keys, '/keys', 16, readKey) }),
   };
   if (trust.minimumLevel >= 3 && trust.pcrs.length === 0) {
     throw invalid('/pcrs', `level ${trust.minimumLevel} needs at least one accepted state`);
@@ -108,6 +126,42 @@ function readPolicyKey(v: Json, field: string): string {
 function readAge(v: Json): number {
   if (typeof v !== 'number' || !Number.isSafeInteger(v) || v < 1) throw invalid('/maxAge', 'not seconds');
   return v;
+}
+
+function readKey(v: Json, field: string): KeyRule {
+  const m = /^(?:EC (P-256|P-384|P-521)|RSA ([1-9]\d{3,4}))$/.exec(textOf(v, field));
+  if (m === null) throw invalid(field, 'not EC P-256, EC P-384, EC P-521 or RSA and a number of bits');
+  const bits = Number(m[2]);
+  if (m[1] === undefined && bits < 2048) throw invalid(field, 'RSA of less than 2048 bits never counts');
+  return m[1] === undefined ? { bits } : { curve: m[1] };
+}
+
+function readTimestamps(v: Json): TimestampTrust {
+  const o = objectOf(v, '/timestamps', ['authorities', 'required']);
+  const authorities = arrayOf(o.authorities, '/timestamps/authorities', 64, readAuthority);
+  const required = oneOf(o.required, '/timestamps/required', [0, 1, 2, 3, 4] as const);
+  if (required > authorities.length) {
+    throw invalid('/timestamps/required', 'more timestamps than there are authorities to believe');
+  }
+  return { authorities, required };
+}
+
+function readAuthority(v: Json, field: string): TimestampAuthority {
+  const o = objectOf(v, field, ['root'], ['name', 'certificates', 'from', 'until']);
+  const read = (x: Json, at: string) =>
+    decoded(at, () => parseCertificate(fromBase64(textOf(x, at, 32_768))));
+  const time = (key: 'from' | 'until') => {
+    const at = `${field}/${key}`;
+    return o[key] === undefined ? {} : { [key]: decoded(at, () => parseTime(textOf(o[key], at))) };
+  };
+  return {
+    ...(o.name === undefined ? {} : { name: textOf(o.name, `${field}/name`, 256) }),
+    root: read(o.root as Json, `${field}/root`),
+    certificates:
+      o.certificates === undefined ? [] : arrayOf(o.certificates, `${field}/certificates`, 8, read),
+    ...time('from'),
+    ...time('until'),
+  };
 }
 
 function readProfile(v: Json, field: string): PcrProfile {

@@ -17,6 +17,8 @@ export interface Check {
   readonly status: Status;
   /** One sentence that stands alone. */
   readonly sentence: string;
+  /** Which of its conditions is broken, where a check has several. */
+  readonly fault?: string;
   /** What was wanted and what was there, where that says more than the sentence. */
   readonly expected?: string;
   readonly actual?: string;

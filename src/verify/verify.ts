@@ -8,10 +8,10 @@
  */
 import { fromBase64, utf8 } from '../core/bytes.ts';
 import { type ProvedBytes, parseBundle, readProved } from '../evidence/bundle.ts';
-import type { ProvedAnchor } from '../evidence/schema/bundle.ts';
+import type { BundleTimestamp, ProvedAnchor } from '../evidence/schema/bundle.ts';
 import { splitProof } from '../log/proof.ts';
 import { readFresh } from './fresh.ts';
-import type { RawAnchor, RawEvidence } from './gather.ts';
+import type { RawAnchor, RawEvidence, RawTimestamp } from './gather.ts';
 import { type JudgeOptions, judge, judgeFresh } from './judge.ts';
 import { attempt } from './outcome.ts';
 import type { Report } from './report.ts';
@@ -72,9 +72,17 @@ export function readBundle(bytes: Uint8Array): RawEvidence {
     ...(bundle.pcrs === undefined ? {} : { pcrs: bundle.pcrs }),
     chain: bundle.chain.map(fromBase64),
     crls: bundle.crls.map(fromBase64),
+    ...(bundle.timestamps === undefined ? {} : { timestamps: bundle.timestamps.map(readTimestamp) }),
     disclosures: bundle.disclosures,
   };
 }
+
+const readTimestamp = ({ token, later }: BundleTimestamp): RawTimestamp => ({
+  token: fromBase64(token),
+  ...(later === undefined
+    ? {}
+    : { later: { note: utf8(later.note), consistency: later.consistency.map(fromBase64) } }),
+});
 
 const readAnchor = (anchor: ProvedAnchor): RawAnchor => ({
   ...readProved(anchor),

@@ -86,6 +86,8 @@ export interface Wish {
   readonly notBefore?: number;
   readonly notAfter?: number;
   readonly serial?: Uint8Array;
+  /** AlgorithmIdentifier that it claims to be signed with. */
+  readonly algorithm?: Uint8Array;
 }
 
 /** Names of the TPM as the TCG profile puts them beside the host's URI. */
@@ -134,10 +136,11 @@ let serials = 0x20;
 export async function issue(wish: Wish): Promise<Issued> {
   const keys = wish.key ?? (await keyPair());
   const issuer = wish.issuer ?? { name: wish.subject, keys };
+  const algorithm = wish.algorithm ?? ECDSA_SHA256;
   const tbs = sequence(
     tlv(0xa0, integer(Uint8Array.of(2))),
     integer(wish.serial ?? Uint8Array.of(0x40, ++serials >> 8, serials & 255)),
-    ECDSA_SHA256,
+    algorithm,
     name(issuer.name),
     sequence(time(wish.notBefore ?? Date.UTC(2026, 0)), time(wish.notAfter ?? Date.UTC(2036, 0))),
     name(wish.subject),
@@ -145,18 +148,22 @@ export async function issue(wish: Wish): Promise<Issued> {
     tlv(0xa3, extensionsOf(wish)),
   );
   const signature = ecdsaDer(await signRaw(issuer.keys, tbs));
-  const der = sequence(tbs, ECDSA_SHA256, bits(signature));
+  const der = sequence(tbs, algorithm, bits(signature));
   return { name: wish.subject, keys, certificate: parseCertificate(der) };
 }
 
 /** A revocation list of the issuer over these serials. */
 export async function makeCrl(
   issuer: { readonly name: string; readonly keys: Keys },
-  revoked: readonly { readonly serial: Uint8Array; readonly at: number }[],
+  revoked: readonly { readonly serial: Uint8Array; readonly at: number; readonly reason?: number }[],
   thisUpdate: number = Date.UTC(2026, 1),
   nextUpdate: number = Date.UTC(2035, 0),
 ): Promise<Uint8Array> {
-  const entries = revoked.map((r) => sequence(integer(r.serial), time(r.at)));
+  const entries = revoked.map((r) => {
+    const reason = r.reason === undefined ? [] : [tlv(4, tlv(0x0a, Uint8Array.of(r.reason)))];
+    const extensions = reason.map((value) => sequence(sequence(oid('2.5.29.21'), value)));
+    return sequence(integer(r.serial), time(r.at), ...extensions);
+  });
   const tbs = sequence(
     integer(Uint8Array.of(1)),
     ECDSA_SHA256,

@@ -31,6 +31,21 @@ export function bundleOf(raw: RawEvidence): Uint8Array {
     ...(raw.pcrs === undefined ? {} : { pcrs: raw.pcrs as { sha256: Record<string, string> } }),
     chain: raw.chain.map(toBase64),
     crls: raw.crls.map(toBase64),
+    ...(raw.timestamps === undefined
+      ? {}
+      : {
+          timestamps: raw.timestamps.map(({ token, later }) => ({
+            token: toBase64(token),
+            ...(later === undefined
+              ? {}
+              : {
+                  later: {
+                    note: new TextDecoder().decode(later.note),
+                    consistency: later.consistency.map(toBase64),
+                  },
+                }),
+          })),
+        }),
     disclosures: [...raw.disclosures],
   });
 }

@@ -264,6 +264,24 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     crls: [],
     revocation: 'required',
   };
+  // A minute later by the clock of the TPM, over one entry more.
+  const sealLater = async () => {
+    add('gap', { reason: 'test', detail: 'after the seal' }, boot);
+    const next = printCheckpoint({ origin, size: entries.length, root: range.root() });
+    const nextHeader = alter(hooks.laterHeader, {
+      ...header,
+      timeMs: header.timeMs + 60_000,
+      seq: header.seq + 1,
+      prevSeal: sealDigest(seal),
+    });
+    const made = attestOf(ATTEST_QUOTE, sealExtraData(nextHeader, next), quoted, 65_000n);
+    const by = await sign(alter(hooks.laterQuote, made), w.ak);
+    const laterSeal = encodeSeal(nextHeader, by.attest, printSignature(by.signature));
+    const line = { name: origin, keyId: sealKeyId(origin, w.ak.spki), signature: laterSeal };
+    const { consistency = [] } = (await rawAnchor({ at: 0, from: size })) ?? {};
+    const laterNote = new TextEncoder().encode(printNote({ text: next, signatures: [line] }));
+    return { seal: laterSeal, note: laterNote, consistency };
+  };
   const nonce = alter(hooks.freshNonce, NONCE);
   const answer = async (a: Attest) => {
     const made = await sign(a);
@@ -284,8 +302,9 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     ...(pcrs === undefined ? {} : { pcrs }),
     ...(hooks.counterless ? {} : { counter: await answer(alter(hooks.freshCounter, nowCounter)) }),
   };
+  const timestamps = await hooks.timestamps?.({ seal, later: await sealLater() }, w);
   return {
-    raw: alter(hooks.raw, evidence),
+    raw: alter(hooks.raw, timestamps === undefined ? evidence : { ...evidence, timestamps }),
     trust: await (hooks.trust ?? ((t) => t))(trust, w),
     fresh: alter(hooks.fresh, fresh),
   };

@@ -8,8 +8,9 @@ import type { EccPublic } from '../../src/evidence/tpm/public.ts';
 import type { TpmSignature } from '../../src/evidence/tpm/signature.ts';
 import type { NoteSignature } from '../../src/log/note.ts';
 import type { RawFresh } from '../../src/verify/fresh.ts';
-import type { RawEvidence } from '../../src/verify/gather.ts';
+import type { RawEvidence, RawTimestamp } from '../../src/verify/gather.ts';
 import { type Issued, issue, type Keys, keyPair, type Wish } from './authority.ts';
+import { makeTsa, type Tsa } from './timestamp.ts';
 
 export const T0 = Date.UTC(2026, 5, 1);
 export const FLEET = 'fleet';
@@ -30,6 +31,7 @@ export interface World {
   readonly other: Keys;
   readonly root: Issued;
   readonly middle: Issued;
+  readonly tsa: Tsa;
 }
 let made: Promise<World> | undefined;
 export function world(): Promise<World> {
@@ -37,12 +39,22 @@ export function world(): Promise<World> {
     const [ak, record, storage, other] = await Promise.all([keyPair(), keyPair(), keyPair(), keyPair()]);
     const root = await issue({ subject: 'root', ca: {} });
     const middle = await issue({ issuer: root, subject: 'middle', ca: { pathLength: 0 } });
-    return { ak, record, storage, other, root, middle };
+    return { ak, record, storage, other, root, middle, tsa: await makeTsa() };
   })();
   return made;
 }
 
 export type Alter<T> = (value: T, w: World) => T;
+
+/** What there is to stamp: the seal of the bundle, and one after the next entry. */
+export interface Stampable {
+  readonly seal: Uint8Array;
+  readonly later: {
+    readonly seal: Uint8Array;
+    readonly note: Uint8Array;
+    readonly consistency: readonly Uint8Array[];
+  };
+}
 
 /** What a vector may change. Each hook sees the valid value and gives the one that is used. */
 export interface Hooks {
@@ -85,6 +97,11 @@ export interface Hooks {
   readonly chain?: (chain: Uint8Array[], w: World) => Uint8Array[] | Promise<Uint8Array[]>;
   readonly crls?: (crls: Uint8Array[], w: World) => Uint8Array[] | Promise<Uint8Array[]>;
   readonly trust?: (t: JsonObject, w: World) => JsonObject | Promise<JsonObject>;
+  /** Timestamps of the bundle, made when everything else of it is. */
+  readonly timestamps?: (given: Stampable, w: World) => Promise<RawTimestamp[]>;
+  /** Header and quote of the seal that comes after that of the bundle. */
+  readonly laterHeader?: Alter<SealHeader>;
+  readonly laterQuote?: Alter<Attest>;
   readonly raw?: Alter<RawEvidence>;
   readonly freshNonce?: Alter<Uint8Array>;
   readonly freshQuote?: Alter<Attest>;

@@ -5,6 +5,9 @@ import { broken, got } from '../../src/verify/outcome.ts';
 import { exitStatus, type Report } from '../../src/verify/report.ts';
 import { CHECKS } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
+import { readBundle } from '../../src/verify/verify.ts';
+import { makeCrl } from '../kit/authority.ts';
+import { bundleOf } from '../kit/bundled.ts';
 import { forge } from '../kit/forge.ts';
 import { governed } from '../kit/governed.ts';
 import type { Hooks } from '../kit/hooks.ts';
@@ -16,6 +19,7 @@ import { KEYS_VECTORS } from './vectors/keys.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
 import { SEAL_VECTORS } from './vectors/seal.ts';
 import { demand, TEE_VALID, TEE_VECTORS } from './vectors/tee.ts';
+import { chained, STAMPED, stamped, TIMESTAMP_VECTORS } from './vectors/timestamp.ts';
 
 const VECTORS = [
   ...ENTRIES_VECTORS,
@@ -26,6 +30,7 @@ const VECTORS = [
   ...ANCHORS_VECTORS,
   ...GOVERNED_VECTORS,
   ...TEE_VECTORS,
+  ...TIMESTAMP_VECTORS,
 ];
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
@@ -72,6 +77,54 @@ test('a report of a confidential machine that nobody asks about is not looked at
   const report = await judged({ tee: TEE_VALID['Intel TDX'].tee });
   expect(report.verdict).toBe('verified');
   expect(report.checks.some((c) => c.id.startsWith('tee-'))).toBe(false);
+});
+
+describe('proven time', () => {
+  const validity = (r: Report) => r.checks.find((c) => c.id === 'ak-certificate-validity')?.sentence;
+
+  test('a timestamp over the seal proves it, and the word of the host is not needed', async () => {
+    const report = await judged(stamped({ accuracy: 1 }));
+    expect([report.verdict, ids(report, 'fail'), ids(report, 'unknown')]).toEqual(['verified', [], []]);
+    expect(validity(report)).toContain(new Date(STAMPED + 1000).toISOString());
+  });
+
+  test('a timestamp over a later seal proves it too, and by the clock of the TPM how much earlier it was', async () => {
+    const report = await judged(chained);
+    expect([report.verdict, ids(report, 'fail'), ids(report, 'unknown')]).toEqual(['verified', [], []]);
+    // One minute between the seals by a clock that may be fast by half.
+    expect(validity(report)).toContain(new Date(STAMPED - 40_000).toISOString());
+  });
+
+  test('what expired or was revoked after the stamp changes nothing, whatever time it is now', async () => {
+    const serial = Uint8Array.of(0x61, 0x62);
+    const revoked = (at: number, reason?: number): Hooks => ({
+      ...stamped(),
+      certificate: (c) => ({ ...c, serial, notAfter: STAMPED + 60_000 }),
+      crls: async (l, w) => [
+        await makeCrl(w.middle, [{ serial, at, ...(reason === undefined ? {} : { reason }) }], at),
+        ...l.slice(1),
+      ],
+    });
+    const now = Date.UTC(2040, 0);
+    expect(await judged(revoked(STAMPED + 1000), now)).toMatchObject({ verdict: 'verified' });
+    expect(await judged(revoked(STAMPED + 1000, 1), now)).toMatchObject({ verdict: 'verified' });
+    const before = await judged(revoked(STAMPED - 1000), now);
+    expect(ids(before, 'fail')).toEqual(['ak-certificate-revocation']);
+    // Only the host says that the seal is older than the loss of its key.
+    const claimed: Hooks = { ...revoked(STAMPED + 1000, 1), timestamps: async () => [], trust: (t) => t };
+    const { timestamps: _, ...unstamped } = claimed;
+    expect(ids(await judged(unstamped, now), 'fail')).toEqual(['ak-certificate-revocation']);
+  });
+
+  test('a timestamp of an authority that the auditor does not name is unknown, and needed by nobody', async () => {
+    const report = await judged({ ...stamped(), trust: (t) => t });
+    expect([report.verdict, ids(report, 'unknown')]).toEqual(['verified', ['timestamp']]);
+  });
+
+  test('a bundle with timestamps reads back from its file', async () => {
+    const { raw } = await forge(chained);
+    expect(readBundle(bundleOf(raw))).toEqual(raw);
+  });
 });
 
 describe('each vector breaks one check and no other', () => {

@@ -14,7 +14,19 @@ const parse = (t: unknown) => parseTrust(utf8(JSON.stringify(t)));
 const hex = 'ab'.repeat(32);
 
 test('a trust file is read as it stands', async () => {
-  const t = parse({ ...valid, maxAge: 60 });
+  const root = (valid.roots as JsonObject[])[0]?.certificate as string;
+  const authorities = [{ name: 'tsa', root, certificates: [root], until: '2030-01-01T00:00:00.000Z' }];
+  const t = parse({
+    ...valid,
+    maxAge: 60,
+    keys: ['EC P-256', 'RSA 3072'],
+    timestamps: { authorities, required: 1 },
+  });
+  expect(t.keys).toEqual([{ curve: 'P-256' }, { bits: 3072 }]);
+  expect(t.timestamps).toMatchObject({
+    required: 1,
+    authorities: [{ name: 'tsa', until: Date.UTC(2030, 0) }],
+  });
   expect(t).toMatchObject({ minimumLevel: 4, acceptHostTime: true, revocation: 'required', maxAge: 60 });
   expect(t.roots[0]?.certificate.der).toEqual((await world()).root.certificate.der);
   expect(t.pcrs[0]?.sha256.size).toBe(8);
@@ -57,6 +69,29 @@ describe('what is refused names its field', () => {
     ['host time as a number', (t) => ({ ...t, acceptHostTime: 1 }), '/acceptHostTime'],
     ['a list that is none', (t) => ({ ...t, crls: ['AAAA'] }), '/crls/0'],
     ['an age of 0', (t) => ({ ...t, maxAge: 0 }), '/maxAge'],
+    ['a key that is too short to count', (t) => ({ ...t, keys: ['RSA 1024'] }), '/keys/0'],
+    ['a curve that is none', (t) => ({ ...t, keys: ['EC P-255'] }), '/keys/0'],
+    [
+      'more timestamps than authorities',
+      (t) => ({ ...t, timestamps: { authorities: [], required: 1 } }),
+      '/timestamps/required',
+    ],
+    [
+      'an authority without a root',
+      (t) => ({ ...t, timestamps: { authorities: [{ name: 'tsa' }], required: 0 } }),
+      '/timestamps/authorities/0/root',
+    ],
+    [
+      'a period that is no time',
+      (t) => ({
+        ...t,
+        timestamps: {
+          authorities: [{ root: (t.roots as JsonObject[])[0]?.certificate as string, from: '2026' }],
+          required: 0,
+        },
+      }),
+      '/timestamps/authorities/0/from',
+    ],
     ['an array', () => [], ''],
   ];
   test.each(cases)('%s', (_, change, field) => {

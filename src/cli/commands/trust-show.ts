@@ -28,6 +28,12 @@ export async function run({ args, io }: Input): Promise<number> {
             measurements: trust.tee.measurements.map((m) => ({ name: m.name, platform: m.platform })),
           },
         }),
+    keys: trust.keys?.map((k) => ('curve' in k ? `EC ${k.curve}` : `RSA ${k.bits}`)) ?? 'any',
+    maxAge: trust.maxAge ?? null,
+    timestamps: {
+      authorities: (trust.timestamps?.authorities ?? []).map((a) => a.name ?? toHex(sha256(a.root.der))),
+      required: trust.timestamps?.required ?? 0,
+    },
   };
   if (io.json) {
     io.out(`${JSON.stringify(facts)}\n`);
@@ -38,6 +44,12 @@ export async function run({ args, io }: Input): Promise<number> {
   io.out(`hosts     ${trust.hosts?.join(', ') ?? 'any under these roots'}\n`);
   for (const p of facts.pcrs) io.out(`state     ${p.name}: PCRs ${p.pcrs.join(', ')}\n`);
   io.out(`time      ${facts.acceptHostTime ? "the host's clock counts" : 'proven time only'}\n`);
+  if (facts.timestamps.authorities.length > 0) {
+    const { authorities, required } = facts.timestamps;
+    io.out(`stamps    ${authorities.join(', ')}; ${required} needed\n`);
+  }
+  if (trust.keys !== undefined) io.out(`keys      ${[facts.keys].flat().join(', ')}\n`);
+  if (trust.maxAge !== undefined) io.out(`age       ${trust.maxAge} seconds at most\n`);
   io.out(`revoked?  ${facts.revocation}, ${facts.crls} list(s) here\n`);
   if (facts.tee !== undefined) {
     for (const r of facts.tee.roots) io.out(`tee root  ${r.sha256}  ${r.platform}\n`);

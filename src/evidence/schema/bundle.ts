@@ -6,6 +6,7 @@
 import { type Static, Type } from 'typebox';
 import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../../core/namespace.ts';
 import { MAX_ENTRY } from '../dsse.ts';
+import { MAX_TOKEN } from '../timestamp/cms.ts';
 import { MAX_ATTEST } from '../tpm/attest.ts';
 import { MAX_SIGNATURE } from '../tpm/signature.ts';
 import { base64, Count, closed, Hash64, list, PcrBank } from './field.ts';
@@ -35,6 +36,15 @@ const Crls = list(base64(MAX_CRL), 8);
 /** A signed note; its own parser is strict, this bounds it. */
 const Note = Type.String({ minLength: 1, maxLength: 65_536 });
 
+/**
+ * An RFC 3161 token over SHA-256(seal). Over the bundle's own seal, or over a later one of the same log: then with the
+ * note that carries that seal, and the consistency proof from the bundle's checkpoint to it.
+ */
+const Timestamp = closed({
+  token: base64(MAX_TOKEN),
+  later: Type.Optional(closed({ note: Note, consistency: list(Hash64, MAX_CONSISTENCY) })),
+});
+
 export const BundleSchema = closed({
   mediaType: Type.Literal(BUNDLE_MEDIA_TYPE),
   /** The record, and the tlog-proof that carries checkpoint and seal. */
@@ -54,6 +64,7 @@ export const BundleSchema = closed({
   pcrs: Type.Optional(PcrBank),
   chain: Chain,
   crls: Crls,
+  timestamps: Type.Optional(Type.Array(Timestamp, { minItems: 1, maxItems: 4 })),
   disclosures: list(Type.String({ maxLength: 1_048_576, pattern: '^[A-Za-z0-9_-]+$' }), 256),
 });
 
@@ -80,5 +91,6 @@ export const FreshSchema = closed({
 
 export type Bundle = Static<typeof BundleSchema>;
 export type Fresh = Static<typeof FreshSchema>;
+export type BundleTimestamp = Static<typeof Timestamp>;
 export type ProvedEntry = Static<typeof ProvedEntry>;
 export type ProvedAnchor = Static<typeof ProvedAnchor>;

@@ -3,7 +3,7 @@
  * reader (verify/trust.ts), which gives better errors; a test holds the two to the same answers.
  */
 import { Type } from 'typebox';
-import { base64, closed, Hex32, list, oneOf, text } from './field.ts';
+import { base64, closed, Hex32, list, oneOf, Time, text } from './field.ts';
 
 const Root = closed({
   certificate: base64(16_384),
@@ -96,6 +96,16 @@ const Tee = closed({
   ),
 });
 
+/** A timestamp authority (RFC 3161) that the auditor believes, and when. */
+const Authority = closed({
+  name: Type.Optional(text(256)),
+  root: base64(16_384),
+  /** Intermediates, and the signer's own for tokens without it. */
+  certificates: Type.Optional(list(base64(16_384), 8)),
+  from: Type.Optional(Time),
+  until: Type.Optional(Time),
+});
+
 export const TrustSchema = closed({
   schema: Type.Literal('attestd.dev/trust/v1'),
   roots: Type.Array(Root, { minItems: 1, maxItems: 256 }),
@@ -110,4 +120,16 @@ export const TrustSchema = closed({
   maxAge: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
   policyKeys: Type.Optional(list(base64(128), 64)),
   tee: Type.Optional(Tee),
+  timestamps: Type.Optional(
+    closed({ authorities: list(Authority, 64), required: Type.Integer({ minimum: 0, maximum: 4 }) }),
+  ),
+  keys: Type.Optional(
+    list(
+      Type.String({
+        pattern:
+          '^(?:EC P-(?:256|384|521)|RSA (?:20(?:4[89]|[5-9]\\d)|2[1-9]\\d\\d|[3-9]\\d{3}|[1-9]\\d{4}))$',
+      }),
+      16,
+    ),
+  ),
 });

@@ -30,7 +30,7 @@ export const TAG = {
   set: 0x31,
 } as const;
 
-const MAX_NESTING = 16;
+const MAX_NESTING = 24;
 
 const malformed = (why: string) => new AttestdError('MALFORMED', `DER: ${why}`);
 

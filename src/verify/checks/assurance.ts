@@ -3,7 +3,7 @@
  * genesis alike. What a software root vouches for is never more than simulated.
  */
 import { POLICY_SOFTWARE_TPM } from '../../evidence/akprofile.ts';
-import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
+import { because, blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
 
 export const assurance: CheckDefinition = {
   id: 'assurance',
@@ -15,9 +15,15 @@ export const assurance: CheckDefinition = {
     const marked = path.path.some((c) => c.policies?.includes(POLICY_SOFTWARE_TPM));
     if (path.root.kind === 'hardware') {
       if (marked)
-        return fail('A certificate is marked as of a software TPM, but the root is trusted as hardware.');
+        return because(
+          'software-certificate',
+          fail('A certificate is marked as of a software TPM, but the root is trusted as hardware.'),
+        );
       if (genesis.assurance !== 'tpm')
-        return fail('Genesis says that the keys are software.', 'tpm', genesis.assurance);
+        return because(
+          'software-keys',
+          fail('Genesis says that the keys are software.', 'tpm', genesis.assurance),
+        );
       return pass('The root is trusted for hardware TPMs.');
     }
     return pass(

@@ -14,7 +14,16 @@ import { OID } from '../../evidence/x509/extension.ts';
 import { isValidAt } from '../../evidence/x509/path.ts';
 import { parseOrigin } from '../../log/origin.ts';
 import { leafOf } from '../evidence.ts';
-import { attempt, blocked, type CheckDefinition, fail, pass, together, unknown } from '../outcome.ts';
+import {
+  attempt,
+  because,
+  blocked,
+  type CheckDefinition,
+  fail,
+  pass,
+  together,
+  unknown,
+} from '../outcome.ts';
 
 export const certificateEncoding: CheckDefinition = {
   id: 'ak-certificate-encoding',
@@ -39,12 +48,17 @@ export const certificatePath: CheckDefinition = {
   level: 1,
   run: (e) => {
     if (!e.certificates.ok) return blocked(e.certificates);
-    if (!e.path.ok) return fail(`The certificate leads to no root of the trust file: ${e.path.why}.`);
+    if (!e.path.ok) {
+      const outcome = fail(`The certificate leads to no root of the trust file: ${e.path.why}.`);
+      return because(e.pathFault ?? 'no-path', outcome);
+    }
     const { path, root } = e.path.value;
     const unused = e.certificates.value.filter(
       (c) => !path.some((p) => p.der.length === c.der.length && p.der.every((x, i) => x === c.der[i])),
     );
-    if (unused.length > 0) return fail('The bundle has a certificate that is not on the path.');
+    if (unused.length > 0) {
+      return because('spare-certificate', fail('The bundle has a certificate that is not on the path.'));
+    }
     return pass(
       `The certificate leads over ${path.length - 2} intermediates to the root ${root.name ?? 'given'}.`,
     );
@@ -60,14 +74,19 @@ export const certificateValidity: CheckDefinition = {
     const { path, time } = parts.value;
     const when = new Date(time.ms).toISOString();
     const out = path.path.find((c) => !isValidAt(c, time.ms));
+    const how =
+      time.source === 'host'
+        ? `at ${when}, by the clock of the host, which the trust file accepts`
+        : `at ${when}, which is proven to be after the seal was made`;
     return out === undefined
-      ? pass(
-          `Every certificate on the path was valid at ${when}, by the clock of the host, which the trust file accepts.`,
-        )
-      : fail(
-          'A certificate on the path was not valid when the seal was made.',
-          `${new Date(out.notBefore).toISOString()} to ${new Date(out.notAfter).toISOString()}`,
-          when,
+      ? pass(`Every certificate on the path was valid ${how}.`)
+      : because(
+          time.ms < out.notBefore ? 'not-yet-valid' : 'expired',
+          fail(
+            'A certificate on the path was not valid when the seal was made.',
+            `${new Date(out.notBefore).toISOString()} to ${new Date(out.notAfter).toISOString()}`,
+            when,
+          ),
         );
   },
 };
@@ -80,25 +99,37 @@ export const certificateUsage: CheckDefinition = {
     if (!leaf.ok) return blocked(leaf);
     const c = leaf.value;
     if (c.extendedKeyUsage?.length !== 1 || c.extendedKeyUsage[0] !== EKU_AK) {
-      return fail(
-        'The certificate is not for an attestation key alone.',
-        EKU_AK,
-        (c.extendedKeyUsage ?? []).join(' '),
+      return because(
+        'extended-key-usage',
+        fail(
+          'The certificate is not for an attestation key alone.',
+          EKU_AK,
+          (c.extendedKeyUsage ?? []).join(' '),
+        ),
       );
     }
     if (c.keyUsage?.join() !== 'digitalSignature' || !isCritical(c, OID.keyUsage)) {
-      return fail(
-        'The key usage is not digitalSignature alone and critical.',
-        'digitalSignature',
-        c.keyUsage?.join(' '),
+      return because(
+        'key-usage',
+        fail(
+          'The key usage is not digitalSignature alone and critical.',
+          'digitalSignature',
+          c.keyUsage?.join(' '),
+        ),
       );
     }
     if (c.basicConstraints?.ca !== false || !isCritical(c, OID.basicConstraints)) {
-      return fail('The certificate does not say, as critical, that it is no CA.');
+      return because(
+        'basic-constraints',
+        fail('The certificate does not say, as critical, that it is no CA.'),
+      );
     }
     const empty = c.subjectAttributes.length === 0;
     if (empty && !isCritical(c, OID.alternativeName)) {
-      return fail('The subject is empty, but the alternative names are not critical.');
+      return because(
+        'names-not-critical',
+        fail('The subject is empty, but the alternative names are not critical.'),
+      );
     }
     return pass('The certificate is for an attestation key and for nothing else.');
   },
@@ -133,13 +164,15 @@ export const certificateHost: CheckDefinition = {
     const wanted = hostUri(origin.value.fleet, origin.value.host);
     const uris = (parts.value.leaf.alternativeNames?.uris ?? []).filter((u) => u.startsWith('attestd:'));
     if (uris.length !== 1 || uris[0] !== wanted) {
-      return fail('The certificate is not that of the host in the origin.', wanted, uris.join(' '));
+      return because(
+        'another-host',
+        fail('The certificate is not that of the host in the origin.', wanted, uris.join(' ')),
+      );
     }
     if (trust.hosts !== undefined && !trust.hosts.includes(wanted)) {
-      return fail(
-        'The host is not one that the trust file names.',
-        trust.hosts.slice(0, 8).join(' '),
-        wanted,
+      return because(
+        'host-not-trusted',
+        fail('The host is not one that the trust file names.', trust.hosts.slice(0, 8).join(' '), wanted),
       );
     }
     return pass(`The certificate names the host ${wanted}.`);

@@ -16,7 +16,16 @@ import {
   signedCrl,
 } from '../../evidence/x509/revocation.ts';
 import type { Evidence } from '../evidence.ts';
-import { blocked, type CheckDefinition, fail, type Outcome, pass, together, unknown } from '../outcome.ts';
+import {
+  because,
+  blocked,
+  type CheckDefinition,
+  fail,
+  type Outcome,
+  pass,
+  together,
+  unknown,
+} from '../outcome.ts';
 
 export const revocation: CheckDefinition = {
   id: 'ak-certificate-revocation',
@@ -29,7 +38,10 @@ export const revocation: CheckDefinition = {
     const issuers = path.slice(1);
     for (const crl of parts.value.crls) {
       if (!(await signedByOne(e, crl, issuers))) {
-        return fail('A revocation list in the bundle is signed by nobody on the path.');
+        return because(
+          'list-unsigned',
+          fail('A revocation list in the bundle is signed by nobody on the path.'),
+        );
       }
     }
     const lists = [...parts.value.crls, ...trust.crls];
@@ -71,9 +83,12 @@ export const revocation: CheckDefinition = {
 function judgeEntry(e: Evidence, subject: Certificate, entry: Revocation): Outcome | undefined {
   const what = `The certificate with serial ${toHex(subject.serial)} was revoked on ${formatTime(entry.at)}`;
   if (!e.time.ok) return unknown(`${what}, and no time is proven at which the seal was made.`);
-  if (badSince(entry) <= e.time.value.ms) return fail(`${what}.`);
+  if (badSince(entry) <= e.time.value.ms) return because('revoked', fail(`${what}.`));
   if (isCompromise(entry) && e.time.value.source === 'host') {
-    return fail(`${what} because its key was compromised, and only the host says that the seal is older.`);
+    return because(
+      'compromised',
+      fail(`${what} because its key was compromised, and only the host says that the seal is older.`),
+    );
   }
   return undefined;
 }

@@ -1,0 +1,51 @@
+/** `attestctl trust add`: more roots, hosts, states, lists or timestamp authorities in a trust file that exists. */
+import { AttestdError } from '../../core/errors.ts';
+import { type Json, type JsonObject, jcs, jcsBytes, parseJson } from '../../core/json.ts';
+import { parseTrust } from '../../verify/trust.ts';
+import { type Input, text } from '../command.ts';
+import { readInput, reportWritten, writeOutput } from '../files.ts';
+import { trustMembers } from '../trustmembers.ts';
+
+export async function run(input: Input): Promise<number> {
+  const { io } = input;
+  const path = input.args[0] as string;
+  const bytes = await readInput(path, io);
+  parseTrust(bytes);
+  const before = parseJson(bytes) as JsonObject;
+  const { roots, pcrs, crls, hosts, authorities } = await trustMembers(input);
+  const added = [roots, pcrs, crls, hosts, authorities].reduce((n, l) => n + l.length, 0);
+  if (added === 0) throw new AttestdError('USAGE', 'what is to be added? see the options');
+  const stamps = (before.timestamps ?? { authorities: [], required: 0 }) as JsonObject;
+  const trust = jcsBytes({
+    ...before,
+    roots: union(before.roots, roots),
+    pcrs: union(before.pcrs, pcrs),
+    crls: union(before.crls, crls),
+    // A file without hosts accepts every one; naming some in it would be to take away, not to add.
+    ...(hosts.length === 0 ? {} : { hosts: union(namedHosts(before), hosts) }),
+    ...(authorities.length === 0
+      ? {}
+      : { timestamps: { ...stamps, authorities: union(stamps.authorities, authorities) } }),
+  });
+  parseTrust(trust);
+  const out = text(input, 'out') ?? path;
+  await writeOutput(out, trust, io);
+  reportWritten(io, out, { added });
+  io.note(`${added} added`);
+  return 0;
+}
+
+function namedHosts(trust: JsonObject): Json {
+  if (trust.hosts !== undefined) return trust.hosts;
+  throw new AttestdError(
+    'USAGE',
+    'the file accepts every host already; make another with --host to accept fewer',
+  );
+}
+
+/** Both lists, each element once. */
+function union(a: Json | undefined, b: readonly unknown[]): Json[] {
+  const out = new Map<string, Json>();
+  for (const x of [...((a ?? []) as Json[]), ...(b as Json[])]) out.set(jcs(x), x);
+  return [...out.values()];
+}

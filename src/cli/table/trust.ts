@@ -1,0 +1,91 @@
+/** The commands of an auditor about what is trusted. */
+import type { Command, Option } from '../command.ts';
+import { OUT } from './option.ts';
+
+/** What both `init` and `add` take into a trust file. */
+const MEMBERS: readonly Option[] = [
+  { flags: '--software', help: 'the roots certify software TPMs' },
+  { flags: '--host <uri...>', help: 'hosts to accept, attestd://fleet/host; any when absent' },
+  { flags: '--reference <bundle>', help: 'take the PCR allow-list from this bundle' },
+  { flags: '--firmware-log <file>', help: 'take the PCR allow-list from the replay of this firmware log' },
+  { flags: '--pcrs <list>', help: 'which PCRs of the reference: 0-7 when absent' },
+  { flags: '--crl <file...>', help: 'CRLs to use beside those in bundles; a directory stands for its files' },
+  {
+    flags: '--timestamp-root <file...>',
+    help: 'timestamp authorities to believe: a file each, its root last',
+  },
+];
+const ROOTS = 'PEM or DER root certificates of authorities; a directory stands for its files';
+
+export const TRUST: Command = {
+  name: 'trust',
+  summary: 'say what you, the auditor, trust',
+  examples: [
+    'attestctl trust init --root ca.pem --reference good.attest.json -o trust.json',
+    'attestctl trust show trust.json',
+  ],
+  commands: [
+    {
+      name: 'init',
+      summary: 'make a trust file from chosen roots and, if wanted, a reference bundle',
+      examples: [
+        'attestctl trust init --root ca.pem --reference good.attest.json --accept-host-time -o trust.json',
+        'attestctl trust init --root ca.pem --level 2 --timestamp-root tsa.pem --timestamps 1 -o trust.json',
+      ],
+      options: [
+        { flags: '--root <file...>', help: ROOTS, required: true },
+        { flags: '--level <n>', help: 'minimum level, 1 to 4; 3 when absent' },
+        ...MEMBERS,
+        {
+          flags: '--timestamps <n>',
+          help: 'of how many authorities evidence must have a timestamp; 0 when absent',
+        },
+        {
+          flags: '--key <rule...>',
+          help: 'keys to accept on the path: "EC P-256", "RSA 3072"; any when absent',
+        },
+        { flags: '--max-age <seconds>', help: 'how old a seal may be; any age when absent' },
+        { flags: '--accept-host-time', help: "believe the host's clock for certificate validity" },
+        { ...OUT, required: true },
+      ],
+      load: () => import('../commands/trust-init.ts'),
+    },
+    {
+      name: 'add',
+      summary: 'add roots, hosts, states, lists or timestamp authorities to a trust file',
+      examples: [
+        'attestctl trust add trust.json --crl newest.crl',
+        'attestctl trust add trust.json --root second-ca.pem -o trust-2.json',
+      ],
+      arguments: [{ name: '<trust>', help: 'the trust file' }],
+      options: [
+        { flags: '--root <file...>', help: ROOTS },
+        ...MEMBERS,
+        { flags: '-o, --out <file>', help: 'where to write; the same file when absent' },
+      ],
+      load: () => import('../commands/trust-add.ts'),
+    },
+    {
+      name: 'show',
+      summary: 'print a trust file for people',
+      examples: ['attestctl trust show trust.json'],
+      arguments: [{ name: '<trust>', help: 'the trust file' }],
+      load: () => import('../commands/trust-show.ts'),
+    },
+  ],
+};
+
+export const POLICY: Command = {
+  name: 'policy',
+  summary: 'look at what a trust file demands',
+  examples: ['attestctl policy check trust.json'],
+  commands: [
+    {
+      name: 'check',
+      summary: 'say in sentences what a trust file demands, and what is odd about it',
+      examples: ['attestctl policy check trust.json'],
+      arguments: [{ name: '<trust>', help: 'the trust file' }],
+      load: () => import('../commands/policy-check.ts'),
+    },
+  ],
+};

@@ -1,0 +1,122 @@
+/**
+ * The configuration of attestd-forward: one TOML file, every key checked, an unknown one refused by name;
+ * systemd/attestd-forward.toml shows every key with its default.
+ */
+import { readFileSync } from 'node:fs';
+import { parse as parseToml } from 'smol-toml';
+import { type Static, Type } from 'typebox';
+import { Check, Errors } from 'typebox/value';
+import { AttestdError } from '../core/errors.ts';
+import { readCertificates, readCrls } from '../evidence/certfile.ts';
+import { parseCertificate } from '../evidence/x509/certificate.ts';
+import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
+import type { TimestampAuthority } from '../verify/timestamp.ts';
+
+const path = Type.String({ pattern: '^/[^\\0]{1,4094}$' });
+const integer = (minimum: number, maximum: number) => Type.Optional(Type.Integer({ minimum, maximum }));
+const Tsa = Type.Object(
+  {
+    name: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+    url: Type.String({ pattern: '^https?://[^\\s]{1,2000}$' }),
+    root: path,
+    certificates: Type.Optional(path),
+    crls: Type.Optional(path),
+    policy: Type.Optional(Type.String({ pattern: '^[0-2](?:\\.\\d{1,18}){1,30}$' })),
+    timeout_ms: integer(100, 300_000),
+  },
+  { additionalProperties: false },
+);
+const File = Type.Object(
+  {
+    socket: Type.Optional(path),
+    drop_dir: Type.Optional(path),
+    interval_s: integer(1, 86_400),
+    keep: integer(1, 100_000),
+    queue: integer(1, 4096),
+    tsa: Type.Array(Tsa, { minItems: 1, maxItems: 4 }),
+  },
+  { additionalProperties: false },
+);
+
+/** A timestamp authority that is asked. */
+export interface TsaConfig {
+  readonly name: string;
+  readonly url: string;
+  readonly authority: TimestampAuthority;
+  readonly crls: readonly Crl[];
+  readonly policy?: string;
+  readonly timeoutMs: number;
+}
+
+export interface ForwardConfig {
+  /** The daemon's socket of the callers. */
+  readonly socket: string;
+  /** Where tokens are put for the daemon. */
+  readonly dropDir: string;
+  /** A published checkpoint is stamped at most so often. */
+  readonly intervalMs: number;
+  /** Checkpoints whose tokens stay in the drop directory. */
+  readonly keep: number;
+  /** Checkpoints that wait for one authority; over it the oldest goes, for a newer token covers it. */
+  readonly queue: number;
+  readonly tsa: readonly TsaConfig[];
+}
+
+/** What a key is when the file does not say. */
+export const DEFAULTS = {
+  socket: '/run/attestd/attestd.sock',
+  drop_dir: '/var/lib/attestd-forward/timestamps',
+  interval_s: 600,
+  keep: 1000,
+  queue: 64,
+  timeout_ms: 20_000,
+} as const;
+
+const invalid = (why: string, cause?: unknown) =>
+  new AttestdError('CONFIG_INVALID', why, cause === undefined ? {} : { cause });
+
+/** Reads the file and the certificates that it names. @throws CONFIG_INVALID */
+export function loadForwardConfig(file: string): ForwardConfig {
+  let parsed: unknown;
+  try {
+    parsed = parseToml(readFileSync(file, 'utf8'));
+  } catch (e) {
+    throw invalid(`${file}: ${(e as Error).message}`, e);
+  }
+  if (!Check(File, parsed)) {
+    const [first] = Errors(File, parsed);
+    throw invalid(`${file}: ${first?.instancePath || 'top level'} ${first?.message ?? 'is wrong'}`);
+  }
+  const names = new Set(parsed.tsa.map((t) => t.name));
+  if (names.size < parsed.tsa.length) throw invalid(`${file}: two authorities have one name`);
+  return {
+    socket: parsed.socket ?? DEFAULTS.socket,
+    dropDir: parsed.drop_dir ?? DEFAULTS.drop_dir,
+    intervalMs: (parsed.interval_s ?? DEFAULTS.interval_s) * 1000,
+    keep: parsed.keep ?? DEFAULTS.keep,
+    queue: parsed.queue ?? DEFAULTS.queue,
+    tsa: parsed.tsa.map(readTsa),
+  };
+}
+
+function readTsa(t: Static<typeof Tsa>): TsaConfig {
+  const read = <T>(where: string, reader: (bytes: Uint8Array) => T[]): T[] => {
+    try {
+      return reader(new Uint8Array(readFileSync(where)));
+    } catch (e) {
+      throw invalid(`${where}: ${(e as Error).message}`, e);
+    }
+  };
+  const certificates = (where: string) => read(where, (b) => readCertificates(b).map(parseCertificate));
+  const [root, ...more] = certificates(t.root);
+  if (root === undefined) throw invalid(`${t.root}: no certificate in it`);
+  const others = t.certificates === undefined ? [] : certificates(t.certificates);
+  return {
+    name: t.name,
+    url: t.url,
+    authority: { name: t.name, root, certificates: [...more, ...others] },
+    crls: t.crls === undefined ? [] : read(t.crls, (b) => readCrls(b).map(parseCrl)),
+    ...(t.policy === undefined ? {} : { policy: t.policy }),
+    timeoutMs: t.timeout_ms ?? DEFAULTS.timeout_ms,
+  };
+}
