@@ -118,7 +118,8 @@ describe('what it made', () => {
     const good = readFileSync(join(dir, name));
     // In PEM and hexadecimal another character of the alphabet.
     const bad = Buffer.from(good);
-    const i = Math.floor(good.length / 2);
+    // In the list of PCRs the last digit of a value: its middle may be the name of a register.
+    const i = name === 'pcrs.txt' ? good.length - 2 : Math.floor(good.length / 2);
     bad[i] =
       good[i] === 0x61
         ? 0x62
