@@ -55,7 +55,7 @@ need_packages() {
   rm -f "$log"
 }
 
-BUILD_PACKAGES=(g++ make python3 pkg-config libtss2-dev libtss2-tcti-swtpm0)
+BUILD_PACKAGES=(g++ make python3 pkg-config libssl-dev libtss2-dev libtss2-tcti-swtpm0)
 DEMO_PACKAGES=(swtpm swtpm-tools openssl)
 
 # npm_locked DIR OPTION…: the packages of DIR in the versions of its lock. npm ci refuses a lock without the packages of
