@@ -7,13 +7,12 @@ import { HOST_COMMANDS } from './table/host.ts';
 import { KEY } from './table/key.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { OUT, SOCKET } from './table/option.ts';
-import { POLICY, TRUST } from './table/trust.ts';
+import { TRUST } from './table/trust.ts';
 
 const COMMANDS: readonly Command[] = [
   ...HOST_COMMANDS,
   CA,
   TRUST,
-  POLICY,
   {
     name: 'run',
     summary: 'run a command and record it, before and after',

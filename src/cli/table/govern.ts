@@ -1,6 +1,7 @@
 /** Governed execution: who asks, who approves, who signs policies. */
 import type { Command } from '../command.ts';
 import { SOCKET } from './option.ts';
+import { POLICY_CHECK } from './trust.ts';
 
 const ID = '01KAE3X5V0N9S8QX1Z7M2R4B6C';
 
@@ -67,12 +68,14 @@ export const GOVERN_COMMANDS: readonly Command[] = [
   },
   {
     name: 'policy',
-    summary: 'check and sign policies',
+    summary: 'check and sign policies, and look at what a trust file demands',
     examples: [
       'attestctl policy lint policies',
+      'attestctl policy check trust.json',
       'attestctl policy sign policies --key policy.pem --id refunds@14',
     ],
     commands: [
+      POLICY_CHECK,
       {
         name: 'lint',
         summary: 'check the Cedar policies of a directory against the schema',

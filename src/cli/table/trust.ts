@@ -75,17 +75,11 @@ export const TRUST: Command = {
   ],
 };
 
-export const POLICY: Command = {
-  name: 'policy',
-  summary: 'look at what a trust file demands',
+/** Under `policy`, beside what is done to the policies of a daemon. */
+export const POLICY_CHECK: Command = {
+  name: 'check',
+  summary: 'say in sentences what a trust file demands, and what is odd about it',
   examples: ['attestctl policy check trust.json'],
-  commands: [
-    {
-      name: 'check',
-      summary: 'say in sentences what a trust file demands, and what is odd about it',
-      examples: ['attestctl policy check trust.json'],
-      arguments: [{ name: '<trust>', help: 'the trust file' }],
-      load: () => import('../commands/policy-check.ts'),
-    },
-  ],
+  arguments: [{ name: '<trust>', help: 'the trust file' }],
+  load: () => import('../commands/policy-check.ts'),
 };
