@@ -27,10 +27,12 @@ export interface TrustMembers {
 export async function trustMembers(input: Input): Promise<TrustMembers> {
   const { io } = input;
   const kind = on(input, 'software') ? 'software' : 'hardware';
+  // What the person typed wrong is said before files are opened.
+  const pcrs = pcrList(text(input, 'pcrs') ?? '0-7');
   const roots = await readCertificates(list(input, 'root'), io);
   return {
     roots: roots.map((der) => ({ certificate: toBase64(der), kind })),
-    pcrs: await readStates(input),
+    pcrs: await readStates(input, pcrs),
     crls: (await readCrls(list(input, 'crl'), io)).map(toBase64),
     hosts: [...list(input, 'host')],
     authorities: await readAuthorities(input),
@@ -52,10 +54,9 @@ async function readAuthorities(input: Input): Promise<TrustMembers['authorities'
   return found;
 }
 
-async function readStates(input: Input): Promise<Profile[]> {
+async function readStates(input: Input, pcrs: readonly number[]): Promise<Profile[]> {
   const { io } = input;
   const profiles: Profile[] = [];
-  const pcrs = pcrList(text(input, 'pcrs') ?? '0-7');
   const reference = text(input, 'reference');
   if (reference !== undefined) {
     const quoted = parseBundle(await readInput(reference, io)).pcrs?.sha256 ?? {};

@@ -81,6 +81,12 @@ test('the verdict needs neither network nor host, only the two files', async () 
   // The same report, byte for byte, as with a network.
   expect(told.stdout).toBe((await ctl(args, { cwd: apart })).stdout);
   expect(readdirSync(apart).sort()).toEqual(['stopped.attest.json', 'trust-4.json']);
+  // Where there is a network, not one socket is opened to it.
+  const trace = join(desk, 'sockets');
+  const traced = ['strace', '-f', '-qq', '-e', 'trace=socket,connect', '-o', trace];
+  const watched = await ctl(args, { cwd: apart, under: traced });
+  expect([watched.status, watched.stdout]).toEqual([0, told.stdout]);
+  expect(readFileSync(trace, 'utf8')).not.toMatch(/AF_INET|AF_NETLINK|AF_PACKET/);
   const bytes = readFileSync(join(apart, 'stopped.attest.json'));
   for (const at of [500, bytes.length >> 1, bytes.length - 200]) {
     writeFileSync(join(apart, 'changed'), flip(bytes, at));

@@ -160,7 +160,7 @@ describe('a host with timestamps', () => {
     const told = await host.ctl(['verify', bundle, '--trust', host.at('proven.json'), '--json']);
     return JSON.parse(told.stdout) as {
       verdict: string;
-      checks: { id: string; status: string; sentence: string }[];
+      checks: { id: string; status: string; required: boolean; sentence: string }[];
     };
   };
 
@@ -169,11 +169,17 @@ describe('a host with timestamps', () => {
     expect((await proven(await host.bundle(id))).verdict).toBe('indeterminate');
     // A later seal is stamped: it covers this record as well.
     await host.recorded('true');
-    await sleep(300);
-    await stamp();
-    const bundle = await host.bundle(id, 'stamped.attest.json');
+    let bundle = '';
+    do {
+      await stamp();
+      bundle = await host.bundle(id, 'stamped.attest.json');
+      // The published checkpoint may still have been one before the record.
+    } while (!readFileSync(bundle, 'utf8').includes('"timestamps"'));
     const report = await proven(bundle);
-    expect([report.verdict, report.checks.filter((c) => c.status !== 'pass')]).toEqual(['verified', []]);
+    expect([report.verdict, report.checks.filter((c) => c.required && c.status !== 'pass')]).toEqual([
+      'verified',
+      [],
+    ]);
     expect(report.checks.find((c) => c.id === 'timestamp')?.sentence).toMatch(
       /proves that the seal was made before/,
     );
