@@ -25,15 +25,15 @@ const Launch = Type.Array(Type.String({ pattern: '^(?:[0-9a-f]{32}|[0-9a-f]{64}|
   minItems: 1,
   maxItems: 1024,
 });
-/** Accepted values by register; the one that says what was launched must be among them. */
-const launch = (platform: string, required: string, registers: string) =>
+/** Accepted values by register; the first names what was launched and must be among them. */
+const launch = (platform: string, [required, ...others]: readonly [string, ...string[]]) =>
   closed({
     name: text(256),
     platform: Type.Literal(platform),
-    values: Type.Intersect([
-      Type.Record(Type.String({ pattern: registers }), Launch, { additionalProperties: false }),
-      Type.Object({ [required]: Launch }),
-    ]),
+    values: closed({
+      [required]: Launch,
+      ...Object.fromEntries(others.map((register) => [register, Type.Optional(Launch)])),
+    }),
   });
 const Version = Type.Optional(Type.Integer({ minimum: 0, maximum: 255 }));
 
@@ -51,17 +51,18 @@ const Tee = closed({
   crls: Type.Optional(list(base64(1_500_000), 64)),
   measurements: Type.Array(
     Type.Union([
-      launch(
-        'sev-snp',
-        'measurement',
-        '^(?:measurement|hostdata|idkeydigest|authorkeydigest|familyid|imageid)$',
-      ),
-      launch(
-        'tdx',
+      launch('sev-snp', ['measurement', 'hostdata', 'idkeydigest', 'authorkeydigest', 'familyid', 'imageid']),
+      launch('tdx', [
         'mrtd',
-        '^(?:mrtd|rtmr[0-3]|mrseam|mrsignerseam|mrconfigid|mrowner|mrownerconfig|mrservicetd)$',
-      ),
-      launch('nitro', 'pcr0', '^pcr(?:[0-9]|[12][0-9]|3[01])$'),
+        ...[0, 1, 2, 3].map((i) => `rtmr${i}`),
+        'mrseam',
+        'mrsignerseam',
+        'mrconfigid',
+        'mrowner',
+        'mrownerconfig',
+        'mrservicetd',
+      ]),
+      launch('nitro', ['pcr0', ...Array.from({ length: 31 }, (_, i) => `pcr${i + 1}`)]),
     ]),
     { minItems: 1, maxItems: 4096 },
   ),
