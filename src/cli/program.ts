@@ -56,7 +56,7 @@ function fill(command: Program, row: Command, path: readonly string[]): void {
   }
   const { load } = row;
   if (load === undefined) return;
-  if (row.arguments?.some((a) => a.name.includes('...'))) command.passThroughOptions();
+  if (row.arguments?.some((a) => /^<.*\.\.\.>$/.test(a.name))) command.passThroughOptions();
   command.action(async (...received: unknown[]) => {
     const self = received.at(-1) as Program;
     const given = lineage(self).map((c) => c.opts() as Record<string, OptionValue>);

@@ -1,5 +1,6 @@
 /** The command table: this file and `table/` are the one place where commands, options and examples are named. */
 import type { Command } from './command.ts';
+import { APPRAISE } from './table/appraise.ts';
 import { CA } from './table/ca.ts';
 import { EXPLAIN, EXPORT } from './table/export.ts';
 import { GOVERN_COMMANDS } from './table/govern.ts';
@@ -13,6 +14,7 @@ const COMMANDS: readonly Command[] = [
   ...HOST_COMMANDS,
   CA,
   TRUST,
+  APPRAISE,
   {
     name: 'run',
     summary: 'run a command and record it, before and after',
@@ -83,6 +85,7 @@ const COMMANDS: readonly Command[] = [
       { flags: '--trust <file>', help: 'your trust file, else ATTESTD_TRUST' },
       { flags: '--min-level <n>', help: 'demand a higher level than the trust file does' },
       { flags: '--nonce <hex>', help: 'the file is a fresh quote: the nonce that you chose' },
+      { flags: '--ear', help: 'print an EAT attestation result (draft-fv-rats-ear-05), unsigned JSON' },
     ],
     load: () => import('./commands/verify.ts'),
   },

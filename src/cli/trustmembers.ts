@@ -1,8 +1,10 @@
 /** The members of a trust file that `trust init` and `trust add` take from options: roots, lists, states, timestamps. */
+import { createPublicKey } from 'node:crypto';
 import { basename } from 'node:path';
 import { toBase64, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
-import type { Json } from '../core/json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import { envelopeSigned, keyKind, parseEnvelope } from '../evidence/appraisal.ts';
 import { parseBundle } from '../evidence/bundle.ts';
 import { parseTcgLog, replayTcgLog } from '../evidence/eventlog/tcg.ts';
 import { readCertificates, readCrls } from './certificates.ts';
@@ -20,6 +22,7 @@ export interface TrustMembers {
   readonly pcrs: Profile[];
   readonly crls: string[];
   readonly hosts: string[];
+  readonly policies: JsonObject[];
   readonly authorities: { root: string; certificates?: string[]; name?: string }[];
 }
 
@@ -35,6 +38,7 @@ export async function trustMembers(input: Input): Promise<TrustMembers> {
     pcrs: await readStates(input, pcrs),
     crls: (await readCrls(list(input, 'crl'), io)).map(toBase64),
     hosts: [...list(input, 'host')],
+    policies: await readPolicies(input),
     authorities: await readAuthorities(input),
   };
 }
@@ -52,6 +56,40 @@ async function readAuthorities(input: Input): Promise<TrustMembers['authorities'
     });
   }
   return found;
+}
+
+/** Appraisal policies with their owner's key. @throws USAGE, MALFORMED, REJECTED for one that the owner did not sign */
+async function readPolicies(input: Input): Promise<JsonObject[]> {
+  const { io } = input;
+  const files = list(input, 'appraisal');
+  const keyFile = text(input, 'appraisalKey');
+  if (files.length === 0 && keyFile === undefined) return [];
+  if (files.length === 0 || keyFile === undefined) {
+    throw new AttestdError('USAGE', '--appraisal and --appraisal-key belong together');
+  }
+  const key = readPublicKey(await readInput(keyFile, io));
+  const out: JsonObject[] = [];
+  for (const file of files) {
+    const envelope = parseEnvelope(await readInput(file, io));
+    if (!(await envelopeSigned(envelope, key))) {
+      throw new AttestdError('REJECTED', `${file} is not signed by the key in ${keyFile}`);
+    }
+    out.push({ key: toBase64(key), envelope: envelope as unknown as JsonObject });
+  }
+  return out;
+}
+
+/** SubjectPublicKeyInfo of a key in PEM. @throws MALFORMED */
+function readPublicKey(pem: Uint8Array): Uint8Array {
+  try {
+    const spki = createPublicKey(Buffer.from(pem)).export({ format: 'der', type: 'spki' });
+    keyKind(new Uint8Array(spki));
+    return new Uint8Array(spki);
+  } catch (cause) {
+    throw new AttestdError('MALFORMED', '--appraisal-key is no public key, Ed25519 or P-256, in PEM', {
+      cause,
+    });
+  }
 }
 
 async function readStates(input: Input, pcrs: readonly number[]): Promise<Profile[]> {

@@ -17,6 +17,7 @@ import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import { parseNote } from '../log/note.ts';
 import { printProof } from '../log/proof.ts';
 import type { Sealed } from '../store/seal.ts';
+import { type BootLogFiles, logsMember } from './bootlog.ts';
 import type { HostCertificate } from './certificate.ts';
 import type { PcrFiles } from './pcrfile.ts';
 import type { LogReader } from './reader.ts';
@@ -28,6 +29,7 @@ export interface BundleInput {
   readonly certificate: HostCertificate;
   readonly pcrs: PcrFiles;
   readonly stamps: Stamps;
+  readonly bootLogs: BootLogFiles;
   readonly index: number;
   /** Whose records may be in it: this uid's, or everybody's. */
   readonly reader: { readonly uid: number; readonly admin: boolean };
@@ -64,6 +66,7 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
     ...(anchors === undefined ? {} : { anchors: await anchorPair(log, anchors, seal) }),
     related: await Promise.all(related.filter((i) => i < seal.size).map((i) => proved(log, i, seal))),
     ...pcrMember(pcrs, seal),
+    ...logsMember(input.bootLogs, log, bootIndex),
     chain: certificate.chain.map(toBase64),
     crls: [toBase64(certificate.crl)],
     ...(await timestampsOf(log, await input.stamps.find(log, seal), seal)),

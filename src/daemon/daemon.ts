@@ -7,6 +7,7 @@ import { AttestdError } from '../core/errors.ts';
 import { createExecutableReader } from '../measure/executable.ts';
 import type { Addon } from '../native/addon.ts';
 import { type AppInput, createApp } from './app.ts';
+import { createBootLogFiles } from './bootlog.ts';
 import { createCallers } from './caller.ts';
 import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
@@ -69,6 +70,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
   const callers = createCallers(native, createExecutableReader());
   const certificates = createCertificates(layout);
+  const bootLogs = createBootLogFiles(layout.bootLogs);
   const refusals = new Map<ErrorCode, number>();
   const status: StatusInput = {
     gate,
@@ -95,7 +97,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     return service.store;
   };
   const stamps = createStamps({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
-  addReading(app, { gate, limits, certificates, stamps, store });
+  addReading(app, { gate, limits, certificates, bootLogs, stamps, store });
   addExporting(app, { gate, limits, store });
   addKeyRoutes(app, {
     gate,

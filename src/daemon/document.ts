@@ -57,7 +57,8 @@ export async function documentedApp(
     addPosting(app, { gate, limits, settings: config.limits });
     const late = { keep: nobody, waiting: nobody, clear: nobody };
     addGoverned(app, { gate, late, now: () => 0 });
-    addReading(app, { gate, limits, certificates, stamps: { find: nobody }, store: nobody });
+    const bootLogs = { keep: nobody, find: nobody };
+    addReading(app, { gate, limits, certificates, bootLogs, stamps: { find: nobody }, store: nobody });
     addExporting(app, { gate, limits, store: nobody });
     addKeyRoutes(app, { gate, limits, tpm: nobody });
     addStatus(

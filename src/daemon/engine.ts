@@ -18,6 +18,7 @@ import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
 import { createSigner, type MessageSigner } from '../tpm/signer.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import { type Anchors, createAnchors } from './anchors.ts';
+import { createBootLogFiles } from './bootlog.ts';
 import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -123,7 +124,9 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     async examine() {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);
-      return { platform: await readPlatform(tpm, selection, config.tpm.firmware_log), counter: value };
+      const platform = await readPlatform(tpm, selection, config.tpm.firmware_log);
+      createBootLogFiles(layout.bootLogs).keep(platform.firmwareLog);
+      return { platform, counter: value };
     },
   });
   const anchors =

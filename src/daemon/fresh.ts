@@ -8,6 +8,7 @@ import { AttestdError } from '../core/errors.ts';
 import { freshCounterExtraData, freshExtraData } from '../evidence/binding.ts';
 import { printFresh } from '../evidence/fresh.ts';
 import { parseNote } from '../log/note.ts';
+import { type BootLogFiles, logsMember } from './bootlog.ts';
 import { bank, proved, provedAnchor } from './bundle.ts';
 import type { HostCertificate } from './certificate.ts';
 import type { Engine } from './engine.ts';
@@ -19,6 +20,7 @@ export async function makeFresh(
   engine: Pick<Engine, 'quoter' | 'counter' | 'identity'>,
   log: LogReader,
   certificate: HostCertificate,
+  bootLogs: BootLogFiles,
   nonce: Uint8Array,
 ): Promise<Uint8Array> {
   const seal = log.lastSeal();
@@ -45,6 +47,7 @@ export async function makeFresh(
     genesis: await proved(log, 0, seal),
     boot: await proved(log, seal.bootIndex, seal),
     ...(anchor === undefined ? {} : { anchor: await provedAnchor(log, anchor, seal) }),
+    ...logsMember(bootLogs, log, seal.bootIndex),
     chain: certificate.chain.map(toBase64),
     crls: [toBase64(certificate.crl)],
   });

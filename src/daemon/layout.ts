@@ -23,6 +23,8 @@ export interface Layout {
   readonly late: string;
   /** Timestamps of seals, by epoch. */
   readonly timestamps: string;
+  /** Logs of boots by their digest. */
+  readonly bootLogs: string;
   /** Directory of one epoch's log. */
   log(epoch: string): string;
 }
@@ -36,6 +38,7 @@ export function layoutOf(stateDir: string): Layout {
     pcrs: join(stateDir, 'pcrs'),
     late: join(stateDir, 'decisions.late'),
     timestamps: join(stateDir, 'timestamps'),
+    bootLogs: join(stateDir, 'boot-logs'),
     log: (epoch) => join(stateDir, 'log', epoch),
   };
 }

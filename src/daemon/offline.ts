@@ -1,6 +1,7 @@
 /** Bundles from a state directory whose daemon is stopped: the log holds all that evidence needs. */
 import { AttestdError } from '../core/errors.ts';
 import { openStore } from '../store/open.ts';
+import { createBootLogFiles } from './bootlog.ts';
 import { makeBundle } from './bundle.ts';
 import { createCertificates } from './certificate.ts';
 import { epochOf, layoutOf, readCurrent } from './layout.ts';
@@ -24,6 +25,7 @@ export async function bundleFromState(stateDir: string, id: string): Promise<Uin
       certificate,
       pcrs: createPcrFiles(layout.pcrs),
       stamps: createStamps({ kept: layout.timestamps }),
+      bootLogs: createBootLogFiles(layout.bootLogs),
       index: found.index,
       reader,
     });

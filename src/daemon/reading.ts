@@ -11,6 +11,7 @@ import { parseEntry, recordDigest } from '../evidence/dsse.ts';
 import { printProof } from '../log/proof.ts';
 import { parseTilePath } from '../log/tile.ts';
 import type { Store } from '../store/store.ts';
+import type { BootLogFiles } from './bootlog.ts';
 import { disclosuresOf, makeBundle } from './bundle.ts';
 import type { Certificates } from './certificate.ts';
 import { makeFresh } from './fresh.ts';
@@ -40,6 +41,7 @@ export interface ReadingInput {
   readonly gate: Gate;
   readonly limits: Limits;
   readonly certificates: Certificates;
+  readonly bootLogs: BootLogFiles;
   readonly stamps: Stamps;
   /** The open log; the gate is passed before it is asked for. */
   readonly store: () => Store;
@@ -59,7 +61,7 @@ export function findRecord(request: FastifyRequest, log: Store): { index: number
 }
 
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
-  const { gate, certificates, limits, stamps } = input;
+  const { gate, certificates, bootLogs, limits, stamps } = input;
   const checkQuote = compileSchema(QuoteBody);
   const checkForget = compileSchema(ForgetBody);
 
@@ -98,8 +100,9 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const { uid, admin } = request.caller;
     const certificate = certificates.read();
     const lineage = (request.query as BundleQuery).lineage === 'full';
+    const { pcrs } = engine;
     const reader = { uid, admin };
-    const bytes = await makeBundle({ log, certificate, pcrs: engine.pcrs, stamps, index, reader, lineage });
+    const bytes = await makeBundle({ log, certificate, pcrs, bootLogs, stamps, index, reader, lineage });
     return reply.header('content-type', BUNDLE_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 
@@ -119,7 +122,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const nonce = nonceOf((request.body as QuoteBody).nonce);
     const certificate = certificates.read();
     limits.takeQuote(request.caller.uid);
-    const bytes = await makeFresh(engine, input.store(), certificate, nonce);
+    const bytes = await makeFresh(engine, input.store(), certificate, bootLogs, nonce);
     return reply.header('content-type', FRESH_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 

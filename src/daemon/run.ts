@@ -8,7 +8,7 @@ import { createExecutionWriter, type ExecutionWriter } from '../evidence/executi
 import { type Body, buildEntry, type Frame, framed, newFrame } from '../evidence/record.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import { readEnvironment } from '../measure/environment.ts';
-import { type FirmwareLog, readFirmwareLog } from '../measure/firmware.ts';
+import { type FirmwareLogFile, takeFirmwareLog } from '../measure/firmware.ts';
 import type { ClockInfo } from '../tpm/epoch.ts';
 import { pcrRead } from '../tpm/pcr.ts';
 import { readProperties } from '../tpm/property.ts';
@@ -67,7 +67,7 @@ export interface Platform {
   readonly pcrs: PcrValues;
   readonly selection: Selection;
   readonly firmwareVersion: string;
-  readonly firmwareLog: FirmwareLog;
+  readonly firmwareLog: FirmwareLogFile;
 }
 
 /** Reads it; again when the TPM was reset in between. @throws what the TPM throws */
@@ -76,7 +76,7 @@ export async function readPlatform(
   selection: Selection,
   firmwareLogFile: string,
 ): Promise<Platform> {
-  const firmwareLog = await readFirmwareLog(firmwareLogFile);
+  const firmwareLog = await takeFirmwareLog(firmwareLogFile);
   for (;;) {
     const before = await tpm.readClock();
     const { firmwareVersion } = await readProperties(tpm);
@@ -105,7 +105,7 @@ export function draftBoot(input: BootInput): BootDraft {
     pcrs: { sha256: { ...pcrs.sha256 } },
     selection: [...selection[0].pcrs],
     ...(counter === undefined ? {} : { counter: counter.toString() }),
-    firmwareLog,
+    firmwareLog: firmwareLog.named,
     ...(recovered === undefined ? {} : { recovered }),
     daemon: { version: VERSION, node: environment.node },
   };

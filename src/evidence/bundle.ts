@@ -6,7 +6,14 @@ import { fromBase64, toBase64 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { BUNDLE_MEDIA_TYPE } from '../core/namespace.ts';
 import { parseFile, printFile } from './jsonfile.ts';
-import { type Bundle, BundleSchema, MAX_BUNDLE, type ProvedEntry } from './schema/bundle.ts';
+import {
+  type Bundle,
+  BundleSchema,
+  type LogsMember,
+  MAX_BUNDLE,
+  type ProvedEntry,
+  type UserspaceEvent,
+} from './schema/bundle.ts';
 
 /** An entry with its proof, in bytes. */
 export interface ProvedBytes {
@@ -45,6 +52,29 @@ export const readProved = ({ entry, index, hashes }: ProvedEntry): ProvedBytes =
   entry: fromBase64(entry),
   index,
   hashes: hashes.map(fromBase64),
+});
+
+/** The logs of a boot in bytes, each where it is given. */
+export interface LogBytes {
+  readonly firmware?: Uint8Array;
+  readonly userspace?: readonly UserspaceEvent[];
+}
+
+/** The logs as JSON carries them; nothing where there are none. */
+export const printLogs = ({ firmware, userspace }: LogBytes): { logs?: LogsMember } =>
+  firmware === undefined && userspace === undefined
+    ? {}
+    : {
+        logs: {
+          ...(firmware === undefined ? {} : { firmware: toBase64(firmware) }),
+          ...(userspace === undefined ? {} : { userspace: [...userspace] }),
+        },
+      };
+
+/** The logs out of a parsed bundle. */
+export const readLogs = ({ firmware, userspace }: LogsMember): LogBytes => ({
+  ...(firmware === undefined ? {} : { firmware: fromBase64(firmware) }),
+  ...(userspace === undefined ? {} : { userspace }),
 });
 
 /** Lists have one order, and no entry stands in a list twice. */

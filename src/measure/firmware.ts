@@ -14,13 +14,25 @@ export type FirmwareLog = { readonly sha256: string; readonly size: number } | '
 /** Longest log that is read; firmware logs are tens of kilobytes. */
 const MAX_SIZE = 16 << 20;
 
-/** Reads the log's digest. Never throws. */
-export async function readFirmwareLog(path: string = FIRMWARE_LOG): Promise<FirmwareLog> {
+/** What a boot entry says of the log, and the log itself where it could be read. */
+export interface FirmwareLogFile {
+  readonly named: FirmwareLog;
+  readonly bytes?: Uint8Array;
+}
+
+/** Reads the log. Never throws. */
+export async function takeFirmwareLog(path: string = FIRMWARE_LOG): Promise<FirmwareLogFile> {
   try {
     const bytes = await readFile(path);
-    if (bytes.length > MAX_SIZE) return 'unreadable';
-    return { sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length };
+    if (bytes.length > MAX_SIZE) return { named: 'unreadable' };
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return { named: { sha256, size: bytes.length }, bytes };
   } catch (e) {
-    return (e as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : 'unreadable';
+    return { named: (e as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : 'unreadable' };
   }
+}
+
+/** Reads the log's digest. Never throws. */
+export async function readFirmwareLog(path?: string): Promise<FirmwareLog> {
+  return (await takeFirmwareLog(path)).named;
 }

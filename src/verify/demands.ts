@@ -47,6 +47,9 @@ export function demandsOf(trust: Trust): string[] {
   for (const p of trust.pcrs) {
     out.push(`The state "${p.name}" is accepted: it names the PCRs ${[...p.sha256.keys()].join(', ')}.`);
   }
+  for (const group of trust.appraisals) {
+    out.push(`The machine is as the appraisal policy ${group.map((n) => `"${n}"`).join(' or ')} says.`);
+  }
   out.push(...timeDemands(trust));
   out.push(
     trust.revocation === 'required'

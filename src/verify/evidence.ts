@@ -4,6 +4,8 @@
  */
 
 import type { JsonObject } from '../core/json.ts';
+import type { TcgLog } from '../evidence/eventlog/tcg.ts';
+import type { UserspaceEvent } from '../evidence/schema/bundle.ts';
 import type { Seal } from '../evidence/seal.ts';
 import type { Kind, Subject } from '../evidence/statement.ts';
 import type { Attest } from '../evidence/tpm/attest.ts';
@@ -77,6 +79,15 @@ export interface BootFacts {
   readonly restartCount: number;
   readonly clock: bigint;
   readonly selection: readonly number[];
+  /** SHA-256 in hex, and size in bytes; undefined where the daemon could not read it. */
+  readonly firmwareLog?: { readonly sha256: string; readonly size: number };
+}
+
+/** The logs of the boot. */
+export interface LogFacts {
+  readonly firmwareBytes: Part<Uint8Array>;
+  readonly firmware: Part<TcgLog>;
+  readonly userspace: Part<readonly UserspaceEvent[]>;
 }
 
 /** What an anchor entry says. */
@@ -135,6 +146,7 @@ export interface Evidence {
   readonly attest: Part<Attest>;
   readonly signature: Part<TpmSignature>;
   readonly pcrs: Part<PcrValues>;
+  readonly logs: LogFacts;
   readonly certificates: Part<readonly Certificate[]>;
   readonly crls: Part<readonly Crl[]>;
   readonly path: Part<PathFacts>;

@@ -3,7 +3,7 @@
  * checks of a bundle; the quote over the nonce, which is made after it, by those in checks/fresh.ts.
  */
 import { fromBase64, fromHex, utf8 } from '../core/bytes.ts';
-import { readProved } from '../evidence/bundle.ts';
+import { readLogs, readProved } from '../evidence/bundle.ts';
 import { parseFresh } from '../evidence/fresh.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import type { Evidence, SignedAttest } from './evidence.ts';
@@ -54,6 +54,7 @@ export function readFresh(bytes: Uint8Array): RawFresh {
       measurements: [],
       related: [],
       ...(anchor === undefined ? {} : { anchor }),
+      ...(file.logs === undefined ? {} : { logs: readLogs(file.logs) }),
       chain: file.chain.map(fromBase64),
       crls: file.crls.map(fromBase64),
       disclosures: [],

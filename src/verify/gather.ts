@@ -2,7 +2,9 @@
 import { equal, fromBase64, fromHex } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
 import { EKU_AK } from '../evidence/akprofile.ts';
+import type { LogBytes } from '../evidence/bundle.ts';
 import { recordDigest } from '../evidence/dsse.ts';
+import { parseTcgLog } from '../evidence/eventlog/tcg.ts';
 import { parseSeal } from '../evidence/seal.ts';
 import type { Predicate, Statement } from '../evidence/statement.ts';
 import { parseAttest } from '../evidence/tpm/attest.ts';
@@ -61,6 +63,7 @@ export interface RawEvidence {
   readonly anchor?: RawAnchor;
   readonly previousAnchor?: RawAnchor;
   readonly pcrs?: PcrValues;
+  readonly logs?: LogBytes;
   /** DER, leaf first. */
   readonly chain: readonly Uint8Array[];
   readonly crls: readonly Uint8Array[];
@@ -105,6 +108,7 @@ export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools)
     attest,
     signature: derive(seal, (s) => parseSignature(s.signature)),
     pcrs: chain(raw, (r) => (r.pcrs === undefined ? absent('no PCR values are given') : got(r.pcrs))),
+    logs: gatherLogs(raw),
     certificates,
     crls,
     ...(await findPath(certificates, trust, time, verify)),
@@ -113,6 +117,20 @@ export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools)
     stamps,
     disclosures: derive(raw, (r) => r.disclosures),
     verify,
+  };
+}
+
+function gatherLogs(raw: Part<RawEvidence>): facts.LogFacts {
+  const given = <T>(pick: (l: LogBytes) => T | undefined, what: string): Part<T> =>
+    chain(raw, (r) => {
+      const found = r.logs === undefined ? undefined : pick(r.logs);
+      return found === undefined ? absent(`${what} not given`) : got(found);
+    });
+  const firmwareBytes = given((l) => l.firmware, 'the firmware log is');
+  return {
+    firmwareBytes,
+    firmware: derive(firmwareBytes, parseTcgLog),
+    userspace: given((l) => l.userspace, 'the events of userspace are'),
   };
 }
 
@@ -210,7 +228,14 @@ export function readGenesis(p: Predicate<'genesis'>): facts.GenesisFacts {
 
 export function readBoot(p: Predicate<'boot'>): facts.BootFacts {
   const { resetCount, restartCount, clock } = p.reset;
-  return { resetCount, restartCount, clock: BigInt(clock), selection: p.selection };
+  const { selection, firmwareLog } = p;
+  return {
+    resetCount,
+    restartCount,
+    clock: BigInt(clock),
+    selection,
+    ...(typeof firmwareLog === 'string' ? {} : { firmwareLog }),
+  };
 }
 
 export function readAnchor(p: Predicate<'anchor'>): facts.AnchorFacts {

@@ -1,6 +1,7 @@
 /** Every check, in the order in which a report lists them: from the file inwards, then outwards to the machine. */
 import { akAttributes, akKey } from './checks/akkey.ts';
 import { anchorCertified, anchorConsistency, anchorStep } from './checks/anchor.ts';
+import { appraisalSignature, appraisals } from './checks/appraisal.ts';
 import { assurance } from './checks/assurance.ts';
 import { bootLink, bootRun } from './checks/boot.ts';
 import {
@@ -20,6 +21,7 @@ import { genesis } from './checks/genesis.ts';
 import * as grant from './checks/grant.ts';
 import * as inclusion from './checks/inclusion.ts';
 import { lineage, measurements } from './checks/lineage.ts';
+import { firmwareLog, logReplay } from './checks/logs.ts';
 import { noteShape, noteSignature } from './checks/note.ts';
 import { origin } from './checks/origin.ts';
 import { firmwarePcrs, pcrAllowList, sealPcrDigest } from './checks/pcr.ts';
@@ -91,6 +93,10 @@ export const CHECKS: readonly CheckDefinition[] = [
   sealPcrDigest,
   firmwarePcrs,
   pcrAllowList,
+  firmwareLog,
+  logReplay,
+  appraisalSignature,
+  ...appraisals,
   counter,
   genesisAnchor,
   inclusion.inclusionAnchors,
@@ -144,6 +150,10 @@ export const FRESH_NOW: readonly CheckDefinition[] = [
   sealPcrDigest,
   firmwarePcrs,
   pcrAllowList,
+  firmwareLog,
+  logReplay,
+  appraisalSignature,
+  ...appraisals,
 ];
 
 /** Whether this check says anything under this trust file. */

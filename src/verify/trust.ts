@@ -3,8 +3,10 @@
  * PCR values, whether the host's clock counts as time. Nothing in a bundle can widen it.
  */
 import { fromBase64 } from '../core/bytes.ts';
-import { type Json, parseJson } from '../core/json.ts';
+import { type Json, jcsBytes, parseJson } from '../core/json.ts';
 import { parseTime } from '../core/time.ts';
+import { keyKind, parseEnvelope, policyOf } from '../evidence/appraisal.ts';
+import type { AppraisalPolicy, Envelope } from '../evidence/schema/appraisal.ts';
 import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
 import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
 import { arrayOf, decoded, invalid, objectOf, oneOf, textOf } from './shape.ts';
@@ -14,7 +16,7 @@ import type { Level } from './verdict.ts';
 
 export const TRUST_SCHEMA = 'attestd.dev/trust/v1';
 /** Largest trust file, in bytes; revocation lists are the bulk of it. */
-export const MAX_TRUST = 8_388_608;
+export const MAX_TRUST = 16_777_216;
 
 /** Hardware roots vouch for TPM chips; whatever a software root vouches for is reported as simulated. */
 export type RootKind = 'hardware' | 'software';
@@ -39,12 +41,23 @@ export interface PcrProfile {
   readonly sha256: ReadonlyMap<number, readonly string[]>;
 }
 
+/** A policy with the key that must have signed it; whether it did is for a check. */
+export interface TrustedPolicy {
+  /** SubjectPublicKeyInfo of its owner, Ed25519 or P-256. */
+  readonly key: Uint8Array;
+  readonly envelope: Envelope;
+  readonly policy: AppraisalPolicy;
+}
+
 export interface Trust {
   readonly roots: readonly TrustRoot[];
   readonly minimumLevel: Exclude<Level, 0>;
   /** `attestd://<fleet>/<host>`, compared exactly; absent: every host under the roots. */
   readonly hosts?: readonly string[];
   readonly pcrs: readonly PcrProfile[];
+  readonly policies: readonly TrustedPolicy[];
+  /** Groups of names of policies: one of each group must accept the machine. */
+  readonly appraisals: readonly (readonly string[])[];
   readonly acceptHostTime: boolean;
   readonly crls: readonly Crl[];
   readonly revocation: 'required' | 'if-present';
@@ -62,19 +75,34 @@ export interface Trust {
 /** A kind of key that the auditor accepts: a curve by name, or RSA of at least so many bits. */
 export type KeyRule = { readonly curve: string } | { readonly bits: number };
 
+/** An auditor who trusts nothing and nobody, for reading evidence without judging it. */
+export const NO_TRUST: Trust = {
+  roots: [],
+  minimumLevel: 1,
+  pcrs: [],
+  policies: [],
+  appraisals: [],
+  acceptHostTime: false,
+  crls: [],
+  revocation: 'if-present',
+};
+
 /** Reads a trust file. @throws MALFORMED naming the field by JSON pointer, TOO_LARGE */
 export function parseTrust(bytes: Uint8Array): Trust {
   if (bytes.length > MAX_TRUST) throw invalid('', `more than ${MAX_TRUST} bytes`);
   const required = ['schema', 'roots', 'minimumLevel', 'pcrs', 'acceptHostTime', 'crls', 'revocation'];
-  const optional = ['hosts', 'maxAge', 'tee', 'policyKeys', 'timestamps', 'keys'];
+  const optional = ['hosts', 'maxAge', 'tee', 'policies', 'appraisals', 'policyKeys', 'timestamps', 'keys'];
   const o = objectOf(parseJson(bytes), '', required, optional);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
   const roots = arrayOf(o.roots, '/roots', 256, readRoot);
   if (roots.length === 0) throw invalid('/roots', 'there is no root to trust');
+  const policies = o.policies === undefined ? [] : arrayOf(o.policies, '/policies', 64, readPolicy);
   const trust: Trust = {
     roots,
     minimumLevel: oneOf(o.minimumLevel, '/minimumLevel', [1, 2, 3, 4] as const),
     pcrs: arrayOf(o.pcrs, '/pcrs', 1024, readProfile),
+    policies,
+    appraisals: readAppraisals(o.appraisals, policies),
     acceptHostTime: oneOf(o.acceptHostTime, '/acceptHostTime', [true, false]),
     crls: arrayOf(o.crls, '/crls', 256, readCrl),
     revocation: oneOf(o.revocation, '/revocation', ['required', 'if-present'] as const),
@@ -87,7 +115,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
     ...(o.timestamps === undefined ? {} : { timestamps: readTimestamps(o.timestamps) }),
     ...(o.keys === undefined ? {} : { keys: arrayOf(o.keys, '/keys', 16, readKey) }),
   };
-  if (trust.minimumLevel >= 3 && trust.pcrs.length === 0) {
+  if (trust.minimumLevel >= 3 && trust.pcrs.length === 0 && policies.length === 0) {
     throw invalid('/pcrs', `level ${trust.minimumLevel} needs at least one accepted state`);
   }
   if (trust.minimumLevel < 3 && trust.tee?.required) {
@@ -104,6 +132,35 @@ function readRoot(v: Json, field: string): TrustRoot {
   return o.name === undefined
     ? { certificate, kind }
     : { certificate, kind, name: textOf(o.name, `${field}/name`, 256) };
+}
+
+function readPolicy(v: Json, field: string): TrustedPolicy {
+  const o = objectOf(v, field, ['key', 'envelope']);
+  const key = decoded(`${field}/key`, () => fromBase64(textOf(o.key, `${field}/key`, 256)));
+  decoded(`${field}/key`, () => keyKind(key));
+  return decoded(`${field}/envelope`, () => {
+    const envelope = parseEnvelope(jcsBytes(o.envelope));
+    return { key, envelope, policy: policyOf(envelope) };
+  });
+}
+
+/** Where the file does not say, any one of its policies will do. */
+function readAppraisals(
+  v: Json | undefined,
+  policies: readonly TrustedPolicy[],
+): readonly (readonly string[])[] {
+  const names = policies.map((p) => p.policy.name);
+  const twice = names.findIndex((n, i) => names.indexOf(n) !== i);
+  if (twice >= 0) throw invalid(`/policies/${twice}`, 'another policy has this name');
+  if (v === undefined) return names.length === 0 ? [] : [names];
+  if (names.length === 0) throw invalid('/appraisals', 'there is no policy');
+  const groups = arrayOf(v, '/appraisals', 64, (group, field) => {
+    const wanted = arrayOf(group, field, 64, (n, at) => oneOf(n, at, names));
+    if (wanted.length === 0) throw invalid(field, 'no policy could accept anything');
+    return wanted;
+  });
+  if (groups.length === 0) throw invalid('/appraisals', 'a list of nothing demands nothing');
+  return groups;
 }
 
 function readCrl(v: Json, field: string): Crl {

@@ -7,7 +7,7 @@
  * console.log(report.verdict, report.level); // 'verified' 3
  */
 import { fromBase64, utf8 } from '../core/bytes.ts';
-import { type ProvedBytes, parseBundle, readProved } from '../evidence/bundle.ts';
+import { type ProvedBytes, parseBundle, readLogs, readProved } from '../evidence/bundle.ts';
 import type { BundleTimestamp, ProvedAnchor } from '../evidence/schema/bundle.ts';
 import { splitProof } from '../log/proof.ts';
 import { readFresh } from './fresh.ts';
@@ -70,6 +70,7 @@ export function readBundle(bytes: Uint8Array): RawEvidence {
     ...(anchors === undefined ? {} : { anchor: readAnchor(anchors.covering) }),
     ...(anchors?.previous === undefined ? {} : { previousAnchor: readAnchor(anchors.previous) }),
     ...(bundle.pcrs === undefined ? {} : { pcrs: bundle.pcrs }),
+    ...(bundle.logs === undefined ? {} : { logs: readLogs(bundle.logs) }),
     chain: bundle.chain.map(fromBase64),
     crls: bundle.crls.map(fromBase64),
     ...(bundle.timestamps === undefined ? {} : { timestamps: bundle.timestamps.map(readTimestamp) }),

@@ -1,6 +1,6 @@
 /** Forged evidence as the file that a host would hand out. */
 import { toBase64, toHex } from '../../src/core/bytes.ts';
-import { printBundle, printProved } from '../../src/evidence/bundle.ts';
+import { printBundle, printLogs, printProved } from '../../src/evidence/bundle.ts';
 import { printFresh } from '../../src/evidence/fresh.ts';
 import { printProof } from '../../src/log/proof.ts';
 import type { RawFresh } from '../../src/verify/fresh.ts';
@@ -29,6 +29,7 @@ export function bundleOf(raw: RawEvidence): Uint8Array {
           },
         }),
     ...(raw.pcrs === undefined ? {} : { pcrs: raw.pcrs as { sha256: Record<string, string> } }),
+    ...printLogs(raw.logs ?? {}),
     chain: raw.chain.map(toBase64),
     crls: raw.crls.map(toBase64),
     ...(raw.timestamps === undefined
@@ -68,6 +69,7 @@ export function freshOf(fresh: RawFresh): Uint8Array {
     genesis: printProved(state.genesis),
     boot: printProved(state.boot),
     ...(state.anchor === undefined ? {} : { anchor: anchor(state.anchor) }),
+    ...printLogs(state.logs ?? {}),
     chain: state.chain.map(toBase64),
     crls: state.crls.map(toBase64),
   });

@@ -7,15 +7,18 @@ import { CHECKS } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
 import { readBundle } from '../../src/verify/verify.ts';
 import { makeCrl } from '../kit/authority.ts';
+import { BOOT } from '../kit/bootlog.ts';
 import { bundleOf } from '../kit/bundled.ts';
 import { forge } from '../kit/forge.ts';
 import { governed } from '../kit/governed.ts';
 import type { Hooks } from '../kit/hooks.ts';
 import { ANCHORS_VECTORS } from './vectors/anchors.ts';
+import { APPRAISAL_VECTORS, appraised } from './vectors/appraisal.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
 import { GOVERNED_VECTORS } from './vectors/governed.ts';
 import { KEYS_VECTORS } from './vectors/keys.ts';
+import { GOOD_LOGS, LOG_VECTORS } from './vectors/logs.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
 import { SEAL_VECTORS } from './vectors/seal.ts';
 import { demand, TEE_VALID, TEE_VECTORS } from './vectors/tee.ts';
@@ -27,6 +30,8 @@ const VECTORS = [
   ...CERTIFICATE_VECTORS,
   ...KEYS_VECTORS,
   ...MACHINE_VECTORS,
+  ...LOG_VECTORS,
+  ...APPRAISAL_VECTORS,
   ...ANCHORS_VECTORS,
   ...GOVERNED_VECTORS,
   ...TEE_VECTORS,
@@ -126,6 +131,17 @@ describe('proven time', () => {
     expect(readBundle(bundleOf(raw))).toEqual(raw);
   });
 });
+test.each(Object.entries({ ...GOOD_LOGS, policy: appraised(BOOT) }))(
+  'so does one with logs: %s',
+  async (_, hooks) => {
+    const report = await judged(hooks);
+    expect(ids(report, 'fail')).toEqual([]);
+    expect(ids(report, 'unknown')).toEqual([]);
+    const replayed = report.checks.find((c) => c.id === 'log-replay');
+    expect(replayed?.sentence).toMatch(/lead to the quoted values of PCR .*11/);
+    expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+  },
+);
 
 describe('each vector breaks one check and no other', () => {
   test.each(VECTORS.map((v) => [`${v.id}: ${v.name}`, v] as const))('%s', async (_, v) => {

@@ -13,6 +13,7 @@ import { verifyBundle } from '../../src/verify/verify.ts';
 import { bundleOf } from '../kit/bundled.ts';
 import { forge } from '../kit/forge.ts';
 import { createMemo } from '../kit/memo.ts';
+import { GOOD_LOGS } from './vectors/logs.ts';
 
 const THOROUGH = process.env.ATTESTD_THOROUGH === '1';
 let bundle: Uint8Array;
@@ -101,3 +102,26 @@ test('whatever the bytes, there is a report and it is not verified', async () =>
     { numRuns: 2000 },
   );
 });
+
+test('no change of one byte of a log is verified', async () => {
+  const survivors: string[] = [];
+  for (const [name, hooks] of Object.entries(GOOD_LOGS)) {
+    const forged = await forge(hooks);
+    const logged = bundleOf(forged.raw);
+    const file = parseTrust(utf8(JSON.stringify({ ...forged.trust, minimumLevel: 1 })));
+    expect(await verifyBundle(logged, file, { tools })).toMatchObject({ verdict: 'verified', level: 4 });
+    const text = new TextDecoder().decode(logged);
+    const from = text.indexOf('"logs":');
+    const to = text.indexOf(',"measurements":');
+    expect(to).toBeGreaterThan(from + 100);
+    for (let i = from; i < to; i++) {
+      const original = logged[i] as number;
+      const [first] = mutations(original);
+      logged[i] = first as number;
+      if ((await verifyBundle(logged, file, { tools })).verdict === 'verified')
+        survivors.push(`${name} ${i}`);
+      logged[i] = original;
+    }
+  }
+  expect(survivors).toEqual([]);
+}, 600_000);

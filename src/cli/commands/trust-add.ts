@@ -12,8 +12,8 @@ export async function run(input: Input): Promise<number> {
   const bytes = await readInput(path, io);
   parseTrust(bytes);
   const before = parseJson(bytes) as JsonObject;
-  const { roots, pcrs, crls, hosts, authorities } = await trustMembers(input);
-  const added = [roots, pcrs, crls, hosts, authorities].reduce((n, l) => n + l.length, 0);
+  const { roots, pcrs, crls, hosts, authorities, policies } = await trustMembers(input);
+  const added = [roots, pcrs, crls, hosts, authorities, policies].reduce((n, l) => n + l.length, 0);
   if (added === 0) throw new AttestdError('USAGE', 'what is to be added? see the options');
   const stamps = (before.timestamps ?? { authorities: [], required: 0 }) as JsonObject;
   const trust = jcsBytes({
@@ -21,6 +21,7 @@ export async function run(input: Input): Promise<number> {
     roots: union(before.roots, roots),
     pcrs: union(before.pcrs, pcrs),
     crls: union(before.crls, crls),
+    ...(policies.length === 0 ? {} : { policies: union(before.policies, policies) }),
     // A file without hosts accepts every one; naming some in it would be to take away, not to add.
     ...(hosts.length === 0 ? {} : { hosts: union(namedHosts(before), hosts) }),
     ...(authorities.length === 0

@@ -8,10 +8,11 @@ import { numberOf, ruleMembers, trustMembers } from '../trustmembers.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io } = input;
-  const { roots, pcrs, crls, hosts, authorities } = await trustMembers(input);
+  const { roots, pcrs, crls, hosts, authorities, policies } = await trustMembers(input);
   const level = Number(text(input, 'level') ?? '3');
-  if (level >= 3 && pcrs.length === 0) {
-    throw new AttestdError('USAGE', `level ${level} needs a state to accept: --reference or --firmware-log`);
+  if (level >= 3 && pcrs.length === 0 && policies.length === 0) {
+    const ways = '--reference, --firmware-log or --appraisal';
+    throw new AttestdError('USAGE', `level ${level} needs a state to accept: ${ways}`);
   }
   const required = numberOf(input, 'timestamps', '--timestamps') ?? 0;
   const trust = jcsBytes({
@@ -23,6 +24,7 @@ export async function run(input: Input): Promise<number> {
     crls,
     revocation: 'required',
     ...(hosts.length === 0 ? {} : { hosts }),
+    ...(policies.length === 0 ? {} : { policies }),
     ...(authorities.length === 0 && required === 0 ? {} : { timestamps: { authorities, required } }),
     ...ruleMembers(input),
   });
@@ -31,7 +33,8 @@ export async function run(input: Input): Promise<number> {
   const out = text(input, 'out') as string;
   await writeOutput(out, trust, io);
   reportWritten(io, out);
-  io.note(`${roots.length} root(s), level ${level}, ${pcrs.length} accepted state(s)`);
+  const accepted = `${pcrs.length} accepted state(s), ${policies.length} appraisal policies`;
+  io.note(`${roots.length} root(s), level ${level}, ${accepted}`);
   if (!on(input, 'acceptHostTime')) {
     io.note('certificate validity will be judged by proven time only; --accept-host-time believes the host');
   }

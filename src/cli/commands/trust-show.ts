@@ -13,6 +13,8 @@ export async function run({ args, io }: Input): Promise<number> {
     minimumLevel: trust.minimumLevel,
     hosts: trust.hosts ?? 'any',
     pcrs: trust.pcrs.map((p) => ({ name: p.name, pcrs: [...p.sha256.keys()] })),
+    policies: trust.policies.map((p) => ({ name: p.policy.name, key: toHex(sha256(p.key)) })),
+    appraisals: trust.appraisals,
     acceptHostTime: trust.acceptHostTime,
     revocation: trust.revocation,
     crls: trust.crls.length,
@@ -43,6 +45,8 @@ export async function run({ args, io }: Input): Promise<number> {
   io.out(`level     ${facts.minimumLevel} at least\n`);
   io.out(`hosts     ${trust.hosts?.join(', ') ?? 'any under these roots'}\n`);
   for (const p of facts.pcrs) io.out(`state     ${p.name}: PCRs ${p.pcrs.join(', ')}\n`);
+  for (const p of facts.policies) io.out(`policy    ${p.name}, owner's key ${p.key}\n`);
+  for (const g of facts.appraisals) io.out(`appraisal ${g.join(' or ')}\n`);
   io.out(`time      ${facts.acceptHostTime ? "the host's clock counts" : 'proven time only'}\n`);
   if (facts.timestamps.authorities.length > 0) {
     const { authorities, required } = facts.timestamps;

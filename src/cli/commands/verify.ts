@@ -1,12 +1,15 @@
 /** `attestctl verify`: the verdict on a bundle or a fresh quote. Offline; loads nothing but the pure verifier. */
+import { toBase64Url } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
+import { printEar } from '../../verify/ear.ts';
 import { exitStatus, printReport, type Report } from '../../verify/report.ts';
 import { printText } from '../../verify/text.ts';
 import { parseTrust, type Trust } from '../../verify/trust.ts';
 import { verifyBundle, verifyFresh } from '../../verify/verify.ts';
-import { type Input, text } from '../command.ts';
+import { type Input, on, text } from '../command.ts';
 import { readInput } from '../files.ts';
 import { readNonce } from '../nonce.ts';
+import { VERSION } from '../version.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io } = input;
@@ -24,7 +27,16 @@ export async function run(input: Input): Promise<number> {
     nonce === undefined
       ? await verifyBundle(bytes, trust)
       : await verifyFresh(bytes, readNonce(nonce), trust);
-  if (io.json) io.out(printReport(report));
+  if (on(input, 'ear')) {
+    io.out(
+      printEar(report, {
+        issuedAt: Math.floor(Date.now() / 1000),
+        build: VERSION,
+        policies: trust.policies.map((p) => p.policy.name),
+        ...(nonce === undefined ? {} : { nonce: toBase64Url(readNonce(nonce)) }),
+      }),
+    );
+  } else if (io.json) io.out(printReport(report));
   else {
     const colour = { pass: 'green', fail: 'red', unknown: 'yellow' } as const;
     const { record } = report;

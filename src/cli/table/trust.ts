@@ -11,6 +11,11 @@ const MEMBERS: readonly Option[] = [
   { flags: '--pcrs <list>', help: 'which PCRs of the reference: 0-7 when absent' },
   { flags: '--crl <file...>', help: 'CRLs to use beside those in bundles; a directory stands for its files' },
   {
+    flags: '--appraisal <file...>',
+    help: 'signed appraisal policies; one of them must accept the machine',
+  },
+  { flags: '--appraisal-key <file>', help: 'public key of their owner in PEM, Ed25519 or P-256' },
+  {
     flags: '--timestamp-root <file...>',
     help: 'timestamp authorities to believe: a file each, its root last',
   },
@@ -30,6 +35,7 @@ export const TRUST: Command = {
       summary: 'make a trust file from chosen roots and, if wanted, a reference bundle',
       examples: [
         'attestctl trust init --root ca.pem --reference good.attest.json --accept-host-time -o trust.json',
+        'attestctl trust init --root ca.pem --appraisal policy.dsse.json --appraisal-key owner.pub -o trust.json',
         'attestctl trust init --root ca.pem --level 2 --timestamp-root tsa.pem --timestamps 1 -o trust.json',
       ],
       options: [

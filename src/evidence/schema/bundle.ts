@@ -9,7 +9,7 @@ import { MAX_ENTRY } from '../dsse.ts';
 import { MAX_TOKEN } from '../timestamp/cms.ts';
 import { MAX_ATTEST } from '../tpm/attest.ts';
 import { MAX_SIGNATURE } from '../tpm/signature.ts';
-import { base64, Count, closed, Hash64, list, PcrBank } from './field.ts';
+import { base64, Count, closed, Hash64, Hex32, list, Pcr, PcrBank } from './field.ts';
 
 /** Most bytes of a bundle or fresh-evidence document. */
 export const MAX_BUNDLE = 16 * 1024 * 1024;
@@ -32,6 +32,30 @@ export const ProvedAnchor = closed({ ...proved, consistency: list(Hash64, MAX_CO
 /** AK certificate first, root left out: it comes from the trust file. */
 const Chain = Type.Array(base64(MAX_CERTIFICATE), { minItems: 1, maxItems: 8 });
 const Crls = list(base64(MAX_CRL), 8);
+
+/** Most bytes of a firmware log in a bundle; real ones have tens of kilobytes. */
+export const MAX_FIRMWARE_LOG = 4 * 1024 * 1024;
+/** Most events of userspace in a bundle. */
+export const MAX_USERSPACE_EVENTS = 4096;
+
+/**
+ * One extend by the operating system's userspace, as systemd's log tells it. Content is what was hashed and stands here
+ * only where its SHA-256 is the digest; everything else in that log is nobody's word but the log's, and is left out.
+ */
+export const UserspaceEvent = closed({
+  pcr: Pcr,
+  sha256: Hex32,
+  content: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
+});
+
+/** What was measured: the boot entry binds the firmware log by digest, quoted PCRs bind the events of userspace. */
+const Logs = Type.Object(
+  {
+    firmware: Type.Optional(base64(MAX_FIRMWARE_LOG)),
+    userspace: Type.Optional(Type.Array(UserspaceEvent, { minItems: 1, maxItems: MAX_USERSPACE_EVENTS })),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
 
 /** A signed note; its own parser is strict, this bounds it. */
 const Note = Type.String({ minLength: 1, maxLength: 65_536 });
@@ -62,6 +86,7 @@ export const BundleSchema = closed({
   related: list(ProvedEntry, MAX_RELATED),
   /** Absent where the PCRs kept racing the quote. */
   pcrs: Type.Optional(PcrBank),
+  logs: Type.Optional(Logs),
   chain: Chain,
   crls: Crls,
   timestamps: Type.Optional(Type.Array(Timestamp, { minItems: 1, maxItems: 4 })),
@@ -85,6 +110,7 @@ export const FreshSchema = closed({
   boot: ProvedEntry,
   /** The newest anchor below the note's size: what the counter is held against; absent when it is the genesis. */
   anchor: Type.Optional(ProvedAnchor),
+  logs: Type.Optional(Logs),
   chain: Chain,
   crls: Crls,
 });
@@ -94,3 +120,5 @@ export type Fresh = Static<typeof FreshSchema>;
 export type BundleTimestamp = Static<typeof Timestamp>;
 export type ProvedEntry = Static<typeof ProvedEntry>;
 export type ProvedAnchor = Static<typeof ProvedAnchor>;
+export type UserspaceEvent = Static<typeof UserspaceEvent>;
+export type LogsMember = Static<typeof Logs>;

@@ -2,6 +2,7 @@
 import type { TSchema } from 'typebox';
 import { NS } from '../../core/namespace.ts';
 import { PREDICATES } from '../statement.ts';
+import { AppraisalSchema, EnvelopeSchema } from './appraisal.ts';
 import { BundleSchema, FreshSchema } from './bundle.ts';
 import { ApprovalRequest, CompletionRequest, ExecutionRequest, GrantRequest } from './governed.ts';
 import { RecordRequest } from './request.ts';
@@ -13,6 +14,8 @@ export function schemaCatalogue(): { readonly [name: string]: Record<string, unk
     bundle: BundleSchema,
     fresh: FreshSchema,
     trust: TrustSchema,
+    appraisal: AppraisalSchema,
+    'appraisal-envelope': EnvelopeSchema,
     'record-request': RecordRequest,
     'grant-request': GrantRequest,
     'execution-request': ExecutionRequest,

@@ -3,6 +3,7 @@
  * reader (verify/trust.ts), which gives better errors; a test holds the two to the same answers.
  */
 import { Type } from 'typebox';
+import { EnvelopeSchema } from './appraisal.ts';
 import { base64, closed, Hex32, list, oneOf, Time, text } from './field.ts';
 
 const Root = closed({
@@ -107,6 +108,10 @@ const Authority = closed({
   until: Type.Optional(Time),
 });
 
+/** A policy by which machines are appraised, and the key of its owner. */
+const Policy = closed({ key: base64(96), envelope: EnvelopeSchema });
+const Group = Type.Array(text(128), { minItems: 1, maxItems: 64 });
+
 export const TrustSchema = closed({
   schema: Type.Literal('attestd.dev/trust/v1'),
   roots: Type.Array(Root, { minItems: 1, maxItems: 256 }),
@@ -115,6 +120,9 @@ export const TrustSchema = closed({
     list(Type.String({ pattern: '^attestd://[a-z0-9.-]+/[a-z0-9.-]+$', maxLength: 600 }), 65_536),
   ),
   pcrs: list(Profile, 1024),
+  policies: Type.Optional(list(Policy, 64)),
+  /** Names of policies; one of each group must accept. Absent: any one of all. */
+  appraisals: Type.Optional(Type.Array(Group, { minItems: 1, maxItems: 64 })),
   acceptHostTime: Type.Boolean(),
   crls: list(base64(1_500_000), 256),
   revocation: oneOf('required', 'if-present'),

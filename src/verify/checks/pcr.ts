@@ -25,7 +25,7 @@ import type { PcrProfile } from '../trust.ts';
 const ZERO = '0'.repeat(64);
 
 /** The values that the quote proves, by index; anything else in the bundle is not looked at. */
-function proven(e: Evidence): Part<ReadonlyMap<number, string>> {
+export function proven(e: Evidence): Part<ReadonlyMap<number, string>> {
   if (!e.pcrs.ok) return e.pcrs;
   if (!e.attest.ok) return e.attest;
   const { attested } = e.attest.value;
@@ -75,6 +75,8 @@ export const firmwarePcrs: CheckDefinition = {
 export const pcrAllowList: CheckDefinition = {
   id: 'pcr-allow-list',
   level: 3,
+  // Policies say more about registers than a list of values; where there are some, the list may be left out.
+  appliesTo: (trust) => trust.pcrs.length > 0 || trust.policies.length === 0,
   run: (e, trust) => {
     if (trust.pcrs.length === 0) return unknown('The trust file names no accepted state of a machine.');
     const values = proven(e);

@@ -1,0 +1,55 @@
+/** `attestctl appraise learn`: a policy out of golden machines, and a table of what was decided. */
+import { AttestdError } from '../../core/errors.ts';
+import { printPolicy } from '../../evidence/appraisal.ts';
+import type { Machine } from '../../verify/appraisal/appraise.ts';
+import { type Decision, learn } from '../../verify/appraisal/learn.ts';
+import { type Input, list, text } from '../command.ts';
+import { readInput, reportWritten, writeOutput } from '../files.ts';
+import { machineOfBundle, machineOfLog } from '../machine.ts';
+
+export async function run(input: Input): Promise<number> {
+  const { io, args } = input;
+  const machines: Machine[] = [];
+  for (const file of args) machines.push(await machineOfBundle(await readInput(file, io), file));
+  for (const file of list(input, 'firmwareLog')) machines.push(machineOfLog(await readInput(file, io)));
+  if (machines.length === 0) {
+    throw new AttestdError('USAGE', 'there is nothing to learn from: name a bundle, or --firmware-log');
+  }
+  const ignorePcrs = list(input, 'ignorePcr').map((word) => pcrOf(word, '--ignore-pcr'));
+  const ignoreEvents = list(input, 'ignoreEvent').map(eventOf);
+  const patterns = list(input, 'commandLine');
+  const { policy, decisions } = learn(machines, {
+    name: text(input, 'name') as string,
+    ignorePcrs,
+    ignoreEvents,
+    ...(patterns.length === 0 ? {} : { commandLines: patterns }),
+  });
+  const out = text(input, 'out') as string;
+  await writeOutput(out, printPolicy(policy), io);
+  reportWritten(io, out, { decisions });
+  if (!io.json && out !== '-') io.out(table(decisions));
+  io.note(`learnt from ${machines.length} machine(s); read it, then attestctl appraise sign`);
+  return 0;
+}
+
+function eventOf(word: string): { pcr: number; name: string } {
+  const colon = word.indexOf(':');
+  return { pcr: pcrOf(word.slice(0, colon), '--ignore-event'), name: word.slice(colon + 1) };
+}
+
+function pcrOf(word: string, field: string): number {
+  const pcr = Number(word);
+  if (!/^\d{1,2}$/.test(word) || pcr > 23) {
+    throw new AttestdError('USAGE', `not a register: ${word}`, { field });
+  }
+  return pcr;
+}
+
+function table(decisions: readonly Decision[]): string {
+  const width = Math.max(...decisions.map((d) => d.decided.length));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what a log says ends up on a terminal
+  const tame = (s: string): string => s.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
+  return decisions
+    .map((d) => `PCR ${String(d.pcr).padStart(2)}  ${d.decided.padEnd(width)}  ${tame(d.why)}\n`)
+    .join('');
+}

@@ -1,0 +1,68 @@
+/** Commands for whoever says what a good machine is. */
+import type { Command } from '../command.ts';
+import { OUT } from './option.ts';
+
+export const APPRAISE: Command = {
+  name: 'appraise',
+  summary: 'say what a good machine is, and why another one is not',
+  examples: [
+    'attestctl appraise learn golden.attest.json --name golden -o policy.json',
+    'attestctl appraise diff policy.json run.attest.json',
+    'attestctl appraise sign policy.json --key owner.pem -o policy.dsse.json',
+  ],
+  commands: [
+    {
+      name: 'learn',
+      summary: 'make a policy from the bundles or firmware logs of good machines, and show what was decided',
+      examples: [
+        'attestctl appraise learn golden.attest.json --name golden -o policy.json',
+        'attestctl appraise learn a.attest.json b.attest.json --name web --ignore-pcr 14 -o policy.json',
+        'attestctl appraise learn --firmware-log golden.bin --name firmware -o policy.json',
+      ],
+      arguments: [{ name: '[bundle...]', help: 'bundles of machines that are as they should be' }],
+      options: [
+        { flags: '--name <name>', help: 'name of the policy', required: true },
+        {
+          flags: '--firmware-log <file...>',
+          help: 'firmware logs in place of bundles, such as the support files of a TCG RIM',
+        },
+        { flags: '--ignore-pcr <n...>', help: 'registers that are not judged' },
+        {
+          flags: '--ignore-event <pcr:name...>',
+          help: 'events that are not judged, by the name that the log gives them, such as 9:*/grubenv',
+        },
+        {
+          flags: '--command-line <pattern...>',
+          help: 'allowed kernel command lines in place of those found; * is any text, ? one character',
+        },
+        { ...OUT, required: true },
+      ],
+      load: () => import('../commands/appraise-learn.ts'),
+    },
+    {
+      name: 'diff',
+      summary: 'explain, event by event, where a machine differs from a policy',
+      examples: [
+        'attestctl appraise diff policy.json run.attest.json',
+        'attestctl appraise diff policy.dsse.json run.attest.json --all',
+      ],
+      arguments: [
+        { name: '<policy>', help: 'the policy, signed or not' },
+        { name: '<bundle>', help: 'the bundle; - is stdin' },
+      ],
+      options: [{ flags: '--all', help: 'what is allowed and ignored as well' }],
+      load: () => import('../commands/appraise-diff.ts'),
+    },
+    {
+      name: 'sign',
+      summary: 'sign a policy as its owner',
+      examples: ['attestctl appraise sign policy.json --key owner.pem -o policy.dsse.json'],
+      arguments: [{ name: '<policy>', help: 'the policy that appraise learn wrote' }],
+      options: [
+        { flags: '--key <file>', help: 'private key in PEM, Ed25519 or P-256', required: true },
+        { ...OUT, required: true },
+      ],
+      load: () => import('../commands/appraise-sign.ts'),
+    },
+  ],
+};

@@ -1,0 +1,51 @@
+/**
+ * Logs of boots, by the digest that a boot entry names: one file for all runs and bundles of a boot, kept because the
+ * kernel forgets the log when the machine starts again and bundles of the old run are still asked for.
+ *
+ * Trusted? No: an attacker who can modify a file can only make it miss the digest in the boot entry; then it is left
+ * out of bundles.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { printLogs } from '../evidence/bundle.ts';
+import { type LogsMember, MAX_FIRMWARE_LOG } from '../evidence/schema/bundle.ts';
+import { type Predicate, readStatement } from '../evidence/statement.ts';
+import type { FirmwareLogFile } from '../measure/firmware.ts';
+import { writeDurably } from './layout.ts';
+import type { LogReader } from './reader.ts';
+
+export interface BootLogFiles {
+  /** Keeps a log that could be read. @throws when it cannot be written */
+  keep(log: FirmwareLogFile): void;
+  /** The log with this SHA-256 in hex; undefined where it is not kept, or not as it was. */
+  find(sha256: string): Uint8Array | undefined;
+}
+
+/** @param dir made when the first log is kept */
+export function createBootLogFiles(dir: string): BootLogFiles {
+  return {
+    keep({ named, bytes }) {
+      if (typeof named === 'string' || bytes === undefined) return;
+      const path = join(dir, named.sha256);
+      if (!existsSync(path)) writeDurably(path, bytes);
+    },
+    find(sha256) {
+      try {
+        const bytes = new Uint8Array(readFileSync(join(dir, sha256)));
+        return createHash('sha256').update(bytes).digest('hex') === sha256 ? bytes : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+/** The logs of the boot that this boot entry speaks of, as evidence carries them. */
+export function logsMember(files: BootLogFiles, log: LogReader, bootIndex: number): { logs?: LogsMember } {
+  const { predicate } = readStatement(log.entry(bootIndex));
+  const { firmwareLog } = predicate as Predicate<'boot'>;
+  if (typeof firmwareLog === 'string' || firmwareLog.size > MAX_FIRMWARE_LOG) return {};
+  const firmware = files.find(firmwareLog.sha256);
+  return firmware === undefined || firmware.length === 0 ? {} : printLogs({ firmware });
+}

@@ -1,0 +1,35 @@
+/**
+ * The replay of the logs beside the values that the quote proves. Registers outside the signed selection do not appear
+ * at all, whatever a log or the bundle says of them.
+ */
+import { proven } from '../checks/pcr.ts';
+import type { Evidence } from '../evidence.ts';
+import { got, type Part } from '../outcome.ts';
+import { type RegisterReplay, replayLogs } from './replay.ts';
+
+/** One quoted register. */
+export interface QuotedRegister {
+  readonly pcr: number;
+  /** The quoted value, lower-case hex. */
+  readonly value: string;
+  readonly replay: RegisterReplay;
+  /** Whether the logs lead to the quoted value. */
+  readonly explained: boolean;
+}
+
+/** Every quoted register by its index. */
+export function quotedReplay(e: Evidence): Part<ReadonlyMap<number, QuotedRegister>> {
+  const values = proven(e);
+  if (!values.ok) return values;
+  const { firmware, userspace } = e.logs;
+  const replays = replayLogs({
+    ...(firmware.ok ? { firmware: firmware.value } : {}),
+    ...(userspace.ok ? { userspace: userspace.value } : {}),
+  });
+  const out = new Map<number, QuotedRegister>();
+  for (const [pcr, value] of values.value) {
+    const replay = replays.get(pcr);
+    if (replay !== undefined) out.set(pcr, { pcr, value, replay, explained: replay.value === value });
+  }
+  return got(out);
+}
