@@ -189,8 +189,8 @@ describe('a host with timestamps', () => {
 
   test('a token that is not over a seal of this log is left where it is', async () => {
     const [epoch = ''] = readdirSync(drop());
-    const [good = ''] = readdirSync(join(drop(), epoch)).filter((n) => n.endsWith('.tst'));
-    const [at = ''] = good.split('.');
+    const good = readdirSync(join(drop(), epoch)).filter((n) => n.endsWith('.tst'));
+    const [at = ''] = (good[0] ?? '').split('.');
     const {
       tsa: [one],
     } = configOf(section());
@@ -200,6 +200,6 @@ describe('a host with timestamps', () => {
     const id = await host.recorded('true');
     await host.bundle(id);
     const kept = readdirSync(join(host.config.state_dir, 'timestamps', epoch));
-    expect(kept).toEqual([good]);
+    expect(kept.sort()).toEqual(good.sort());
   });
 });
