@@ -17,7 +17,7 @@ const PLATFORM = {
   pcrs: { sha256: {} },
   selection: [{ hash: 11, pcrs: [0] }],
   firmwareVersion: '1',
-  firmwareLog: 'absent',
+  firmwareLog: { named: 'absent' },
 } as unknown as Platform;
 
 type Tee = Body<'boot'>['tee'];
