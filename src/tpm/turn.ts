@@ -1,14 +1,18 @@
 /**
- * One user of the TPM at a time, the most urgent first. Waiting is bounded in number and by each waiter's deadline, so
- * a TPM that hangs makes its callers fail one by one and never piles them up.
+ * One user of the TPM at a time, the most urgent first, but nobody is passed over more than a few times: two busy urgent
+ * users would else keep a third away until its deadline. Waiting is bounded in number and by each waiter's deadline, so a
+ * TPM that hangs makes its callers fail one by one and never piles them up.
  */
 import { AttestdError } from '../core/errors.ts';
 
 /** control (keys, sessions, counters, enrolment) goes before quotes, quotes before signatures. */
 export type Urgency = 'control' | 'quote' | 'sign';
 const ORDER: readonly Urgency[] = ['control', 'quote', 'sign'];
+/** So many turns of more urgent users may go before a waiting one; then it is its turn. */
+const PATIENCE = 8;
 
 interface Waiter {
+  passed: number;
   readonly go: (release: () => void) => void;
 }
 
@@ -32,6 +36,19 @@ export function createTurns(limit: number): Turns {
   let taken = false;
   const waiting = () => queues.control.size + queues.quote.size + queues.sign.size;
 
+  /** The one whose turn it is, taken out of its queue; whoever waits at the head of another queue was passed over. */
+  const next = (): Waiter | undefined => {
+    const heads = ORDER.flatMap((urgency) => {
+      const [waiter] = queues[urgency];
+      return waiter === undefined ? [] : [{ urgency, waiter }];
+    });
+    const chosen = heads.find(({ waiter }) => waiter.passed >= PATIENCE) ?? heads[0];
+    if (chosen === undefined) return undefined;
+    for (const { waiter } of heads) waiter.passed++;
+    queues[chosen.urgency].delete(chosen.waiter);
+    return chosen.waiter;
+  };
+
   const give = (): (() => void) => {
     taken = true;
     let done = false;
@@ -39,13 +56,7 @@ export function createTurns(limit: number): Turns {
       if (done) return;
       done = true;
       taken = false;
-      for (const urgency of ORDER) {
-        for (const next of queues[urgency]) {
-          queues[urgency].delete(next);
-          next.go(give());
-          return;
-        }
-      }
+      next()?.go(give());
     };
   };
 
@@ -59,6 +70,7 @@ export function createTurns(limit: number): Turns {
         return Promise.reject(new AttestdError('OVERLOADED', 'too many TPM commands wait'));
       return new Promise((resolve, reject) => {
         const waiter: Waiter = {
+          passed: 0,
           go(release) {
             clearTimeout(timer);
             resolve(release);

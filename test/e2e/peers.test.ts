@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fromBase64, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { parseBundle } from '../../src/evidence/bundle.ts';
+import { printPem } from '../../src/evidence/certfile.ts';
 import { parseSeal } from '../../src/evidence/seal.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { parseAttest } from '../../src/evidence/tpm/attest.ts';
@@ -30,8 +31,7 @@ const write = (name: string, bytes: Uint8Array | string) => {
   writeFileSync(at(name), bytes);
   return at(name);
 };
-const pem = (label: string, der: Uint8Array) =>
-  `-----BEGIN ${label}-----\n${Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n')}\n-----END ${label}-----\n`;
+const pem = (label: string, der: Uint8Array) => printPem([{ label, der }]);
 
 beforeAll(async () => {
   host = await makeEnrolledHost({ seal: ['published_ms = 100'] });

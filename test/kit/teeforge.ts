@@ -7,6 +7,7 @@ import { encode } from 'cborg';
 import { concat, fromHex, toBase64, utf8 } from '../../src/core/bytes.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { teeReportData } from '../../src/evidence/binding.ts';
+import { printPem } from '../../src/evidence/certfile.ts';
 import type { Body } from '../../src/evidence/record.ts';
 import { type Issued, issue, type Keys, keyPair, oid, type RawExtension, tlv } from './authority.ts';
 import { snpTable } from './teefiles.ts';
@@ -175,8 +176,7 @@ function pckExtension(): RawExtension {
   };
 }
 
-const pem = (der: Uint8Array): string =>
-  `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
+const pem = (der: Uint8Array): string => printPem([{ label: 'CERTIFICATE', der }]);
 
 export interface TdxHooks {
   /** Header and TD report. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
+import { printPem } from '../../src/evidence/certfile.ts';
 import { pcrDigest } from '../../src/evidence/tpm/pcr.ts';
 import { pcrExtend, pcrRead, quoteSelection } from '../../src/tpm/pcr.ts';
 import { createQuoter, takeQuote } from '../../src/tpm/quote.ts';
@@ -32,8 +33,7 @@ async function checkquote(
   const at = (f: string) => join(dir, f);
   writeFileSync(at('attest'), q.attest);
   writeFileSync(at('signature'), q.signature);
-  const body = Buffer.from(spki).toString('base64').replace(/.{64}/g, '$&\n');
-  writeFileSync(at('ak.pem'), `-----BEGIN PUBLIC KEY-----\n${body}\n-----END PUBLIC KEY-----\n`);
+  writeFileSync(at('ak.pem'), printPem([{ label: 'PUBLIC KEY', der: spki }]));
   return run('tpm2_checkquote', [
     '-u',
     at('ak.pem'),
