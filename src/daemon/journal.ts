@@ -17,20 +17,21 @@ export type Journal = {
 };
 
 /**
+ * @param level the least that is written; a function where it may change (SIGHUP)
  * @param write where lines go; `(line) => process.stdout.write(line)` in the daemon
  * @param now milliseconds since 1970
  */
 export function createJournal(
-  level: Level,
+  level: Level | (() => Level),
   write: (line: string) => void,
   now: () => number = Date.now,
 ): Journal {
-  const least = ORDER[level].pino;
+  const least = (): number => ORDER[typeof level === 'function' ? level() : level].pino;
   const at =
     (l: Level) =>
     (message: string, facts: Readonly<Record<string, unknown>> = {}): void => {
       const { syslog, pino } = ORDER[l];
-      if (pino < least) return;
+      if (pino < least()) return;
       const line = JSON.stringify({ level: pino, time: now(), msg: message, ...plain(facts) });
       write(`<${syslog}>${line}\n`);
     };

@@ -16,6 +16,8 @@ import { sha256Of, useNativeHash } from '../store/hash.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { createJournal, type Journal } from './journal.ts';
+import { createPulse } from './pulse.ts';
+import { reloadConfig } from './reload.ts';
 import { openSystemd, type Systemd } from './systemd.ts';
 
 const DEFAULT_CONFIG = '/etc/attestd/attestd.toml';
@@ -24,8 +26,6 @@ const USAGE = 2;
 const UNAVAILABLE = 5;
 /** A stop that takes longer is cut; the log is whole at every moment anyway. */
 const STOP_MS = 25_000;
-/** The event loop may be late by so much and still count as alive. */
-const MAX_LAG_MS = 5000;
 
 function fail(status: number, e: unknown): never {
   const code = isAttestdError(e) ? ` [ATTESTD_E_${e.code}]` : '';
@@ -33,30 +33,59 @@ function fail(status: number, e: unknown): never {
   process.exit(status);
 }
 
-function configOf(argv: readonly string[]): { config: Config; check: boolean } {
+function configOf(argv: readonly string[]): { file: string; config: Config; check: boolean } {
   try {
     const { values } = parseArgs({
       args: [...argv],
       options: { config: { type: 'string', default: DEFAULT_CONFIG }, 'check-config': { type: 'boolean' } },
     });
-    return { config: loadConfig(values.config), check: values['check-config'] === true };
+    const file = values.config;
+    return { file, config: loadConfig(file), check: values['check-config'] === true };
   } catch (e) {
     return fail(USAGE, e);
   }
 }
 
-/** Feeds the watchdog while the event loop turns, the TPM answers and the log can be written. */
-function keepTelling(daemon: Daemon, systemd: Systemd): void {
+/** Says how it is, and feeds the watchdog where the self-check finds nothing. */
+function keepTelling(daemon: Daemon, config: Config, systemd: Systemd, journal: Journal): void {
   const every = Math.min(5000, (systemd.watchdogUs ?? 10_000_000) / 2000 / 2);
-  let last = performance.now();
+  const pulse = createPulse(daemon.service, every, config.tpm.deadline_ms, () => performance.now());
+  let told: string | undefined;
   setInterval(() => {
-    const now = performance.now();
-    const lag = now - last - every;
-    last = now;
-    const sound = daemon.service.tpm?.hung !== true && daemon.service.store?.failed === undefined;
-    const fed = systemd.watchdogUs !== undefined && sound && lag < MAX_LAG_MS;
-    systemd.notify(`STATUS=${daemon.sentence()}${fed ? '\nWATCHDOG=1' : ''}`);
+    const wrong = pulse.look();
+    if (wrong !== undefined && told === undefined) journal.error('the self-check fails', { why: wrong });
+    told = wrong;
+    const fed = systemd.watchdogUs !== undefined && wrong === undefined;
+    systemd.notify(`STATUS=${wrong ?? daemon.sentence()}${fed ? '\nWATCHDOG=1' : ''}`);
   }, every).unref();
+}
+
+/** SIGHUP, told to systemd as it wants it (sd_notify(3), RELOADING=1): what is broken leaves what is in force. */
+function reloadOnSignal(
+  daemon: Daemon,
+  config: Config,
+  file: string,
+  systemd: Systemd,
+  journal: Journal,
+): void {
+  let turn = Promise.resolve();
+  async function reload(): Promise<void> {
+    systemd.notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    let sentence = daemon.sentence();
+    try {
+      const { changed, waiting } = reloadConfig(config, file);
+      journal.info('the configuration was read again', { changed });
+      if (waiting.length > 0) journal.warn('changed keys wait for a restart', { keys: waiting });
+      await daemon.gate.engine?.governor.reload();
+    } catch (error) {
+      journal.error('the configuration is not taken; the one in force stays', { error });
+      sentence = `the configuration is not taken: ${(error as Error).message}`.slice(0, 200);
+    }
+    systemd.notify(`READY=1\nSTATUS=${sentence}`);
+  }
+  process.on('SIGHUP', () => {
+    turn = turn.then(reload);
+  });
 }
 
 function stopOnSignals(daemon: Daemon, systemd: Systemd, journal: Journal): void {
@@ -83,17 +112,18 @@ function stopOnSignals(daemon: Daemon, systemd: Systemd, journal: Journal): void
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  // Policies are read again; where they are broken those in force stay.
-  process.on('SIGHUP', () => void daemon.gate.engine?.governor.reload());
 }
 
 async function main(): Promise<void> {
-  const { config, check } = configOf(process.argv.slice(2));
+  const { file, config, check } = configOf(process.argv.slice(2));
   if (check) {
     process.stdout.write('the configuration is valid\n');
     return;
   }
-  const journal = createJournal(config.log.level, (line) => process.stdout.write(line));
+  const journal = createJournal(
+    () => config.log.level,
+    (line) => process.stdout.write(line),
+  );
   const native = loadAddon();
   native.forbidCores();
   native.setDumpable(false);
@@ -116,7 +146,8 @@ async function main(): Promise<void> {
     },
   });
   systemd.notify(`READY=1\nSTATUS=${daemon.sentence()}`);
-  keepTelling(daemon, systemd);
+  keepTelling(daemon, config, systemd, journal);
+  reloadOnSignal(daemon, config, file, systemd, journal);
   stopOnSignals(daemon, systemd, journal);
   void daemon.started.then(() => systemd.notify(`STATUS=${daemon.sentence()}`));
 }

@@ -38,10 +38,14 @@ export interface ServiceInput {
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
+/** How often a host that was not initialised is looked at again. */
+const AWAITED_MS = 2000;
 
 /** Faults that pass by themselves. */
 const passing = (e: AttestdError): boolean =>
   ['TPM_UNAVAILABLE', 'TPM_TIMEOUT', 'TPM_ERROR', 'OVERLOADED'].includes(e.code);
+/** Nobody has run `attestctl init` yet: asked again, so that the daemon begins by itself once somebody has. */
+const awaited = (e: AttestdError): boolean => e.code === 'NOT_INITIALISED';
 /** Faults after which the process ends: one is mended by a restart, with the other there is nothing to serve. */
 const fatal = (e: AttestdError): boolean =>
   ['STORAGE_UNAVAILABLE', 'STORE_LOCKED', 'NATIVE_MISSING', 'CONFIG_INVALID', 'INTERNAL'].includes(e.code);
@@ -52,6 +56,8 @@ export function createService(input: ServiceInput): Service {
   let tpm: Tpm | undefined;
   let stopping = false;
   let started: Promise<void> | undefined;
+  let awaiting: Promise<void> | undefined;
+  const waiting = new AbortController();
 
   /** Something failed while the engine ran. */
   function onFailure(e: Error): void {
@@ -86,6 +92,13 @@ export function createService(input: ServiceInput): Service {
       } catch (e) {
         const error = asAttestdError(e);
         if (stopping) return;
+        if (awaited(error)) {
+          // The gate says it already; once is enough for the journal.
+          if (gate.phase !== 'failed') journal.warn('this host is not initialised', { error });
+          gate.shut('failed', error);
+          awaiting = sleep(AWAITED_MS, undefined, { signal: waiting.signal }).then(start, () => undefined);
+          return;
+        }
         if (!passing(error)) {
           journal.error('the daemon does not start', { error });
           gate.shut('failed', error);
@@ -95,7 +108,7 @@ export function createService(input: ServiceInput): Service {
         journal.warn('the TPM is away', { error });
         const away = new AttestdError('TPM_UNAVAILABLE', error.message, { retryAfter: 1, cause: error });
         gate.shut('absent', away);
-        await sleep(wait);
+        await sleep(wait, undefined, { signal: waiting.signal }).catch(() => undefined);
         wait = Math.min(LONGEST_WAIT_MS, wait * 2);
       }
     }
@@ -114,11 +127,13 @@ export function createService(input: ServiceInput): Service {
     },
     async stop() {
       stopping = true;
+      waiting.abort();
       const { engine } = gate;
       gate.shut('stopping', new AttestdError('SHUTTING_DOWN', 'the daemon is stopping', { retryAfter: 1 }));
       await engine?.stop().catch((e: unknown) => journal.warn('the stop was not clean', { error: e }));
       await tpm?.close();
       await started;
+      await awaiting;
       await store?.close().catch((e: unknown) => {
         if (!isAttestdError(e)) journal.warn('the log was not closed cleanly', { error: e });
       });

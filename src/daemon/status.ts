@@ -101,6 +101,7 @@ export function statusOf(input: StatusInput, now: number): Record<string, unknow
 /** One sentence for STATUS=. */
 export function sentenceOf({ gate, store }: StatusInput, now: number): string {
   if (gate.engine === undefined) {
+    if (gate.reason?.code === 'NOT_INITIALISED') return `waiting for attestctl init: ${gate.reason.message}`;
     return `${gate.phase}: ${gate.reason?.message ?? 'opening the log and the TPM'}`.slice(0, 200);
   }
   const log = store();

@@ -3,6 +3,7 @@
  * systemd/attestd-forward.toml shows every key with its default.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse as parseToml } from 'smol-toml';
 import { type Static, Type } from 'typebox';
 import { Check, Errors } from 'typebox/value';
@@ -21,6 +22,7 @@ const Tsa = Type.Object(
     root: path,
     certificates: Type.Optional(path),
     crls: Type.Optional(path),
+    authorization: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' })),
     policy: Type.Optional(Type.String({ pattern: '^[0-2](?:\\.\\d{1,18}){1,30}$' })),
     timeout_ms: integer(100, 300_000),
   },
@@ -45,6 +47,8 @@ export interface TsaConfig {
   readonly authority: TimestampAuthority;
   readonly crls: readonly Crl[];
   readonly policy?: string;
+  /** Content of the Authorization header (RFC 9110 §11.6.2). */
+  readonly authorization?: string;
   readonly timeoutMs: number;
 }
 
@@ -75,8 +79,12 @@ export const DEFAULTS = {
 const invalid = (why: string, cause?: unknown) =>
   new AttestdError('CONFIG_INVALID', why, cause === undefined ? {} : { cause });
 
-/** Reads the file and the certificates that it names. @throws CONFIG_INVALID */
-export function loadForwardConfig(file: string): ForwardConfig {
+/**
+ * Reads the file, and the certificates and credentials that it names.
+ * @param credentials the directory that systemd puts credentials into (systemd.exec(5), CREDENTIALS_DIRECTORY)
+ * @throws CONFIG_INVALID
+ */
+export function loadForwardConfig(file: string, credentials?: string): ForwardConfig {
   let parsed: unknown;
   try {
     parsed = parseToml(readFileSync(file, 'utf8'));
@@ -95,11 +103,31 @@ export function loadForwardConfig(file: string): ForwardConfig {
     intervalMs: (parsed.interval_s ?? DEFAULTS.interval_s) * 1000,
     keep: parsed.keep ?? DEFAULTS.keep,
     queue: parsed.queue ?? DEFAULTS.queue,
-    tsa: parsed.tsa.map(readTsa),
+    tsa: parsed.tsa.map((t) => readTsa(t, credentials)),
   };
 }
 
-function readTsa(t: Static<typeof Tsa>): TsaConfig {
+/** A header's content: one line, without what would end it. */
+const HEADER = /^[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?$/;
+
+/** A secret comes by systemd's credentials alone: never from the configuration, never from the environment. */
+function readCredential(name: string, directory: string | undefined): string {
+  if (directory === undefined) {
+    throw invalid(
+      `the credential ${name} comes from systemd (LoadCredentialEncrypted=), and there is none here`,
+    );
+  }
+  let text: string;
+  try {
+    text = readFileSync(join(directory, name), 'utf8').trimEnd();
+  } catch (e) {
+    throw invalid(`the credential ${name}: ${(e as Error).message}`, e);
+  }
+  if (!HEADER.test(text)) throw invalid(`the credential ${name} is no content of an Authorization header`);
+  return text;
+}
+
+function readTsa(t: Static<typeof Tsa>, directory: string | undefined): TsaConfig {
   const read = <T>(where: string, reader: (bytes: Uint8Array) => T[]): T[] => {
     try {
       return reader(new Uint8Array(readFileSync(where)));
@@ -117,6 +145,7 @@ function readTsa(t: Static<typeof Tsa>): TsaConfig {
     authority: { name: t.name, root, certificates: [...more, ...others] },
     crls: t.crls === undefined ? [] : read(t.crls, (b) => readCrls(b).map(parseCrl)),
     ...(t.policy === undefined ? {} : { policy: t.policy }),
+    ...(t.authorization === undefined ? {} : { authorization: readCredential(t.authorization, directory) }),
     timeoutMs: t.timeout_ms ?? DEFAULTS.timeout_ms,
   };
 }

@@ -24,7 +24,7 @@ async function main(): Promise<void> {
       'check-config': { type: 'boolean' },
     },
   });
-  const config = loadForwardConfig(values.config);
+  const config = loadForwardConfig(values.config, process.env.CREDENTIALS_DIRECTORY);
   if (values['check-config'] === true) {
     process.stdout.write('the configuration is valid\n');
     return;

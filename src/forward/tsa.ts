@@ -65,7 +65,11 @@ async function post(tsa: TsaConfig, body: Uint8Array): Promise<Uint8Array> {
   try {
     response = await fetch(tsa.url, {
       method: 'POST',
-      headers: { 'content-type': 'application/timestamp-query', accept: 'application/timestamp-reply' },
+      headers: {
+        'content-type': 'application/timestamp-query',
+        accept: 'application/timestamp-reply',
+        ...(tsa.authorization === undefined ? {} : { authorization: tsa.authorization }),
+      },
       body: new Uint8Array(body),
       // An authority that sends us elsewhere is not the one that was configured.
       redirect: 'error',

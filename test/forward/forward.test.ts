@@ -56,6 +56,27 @@ describe('the configuration', () => {
   });
 });
 
+describe('a credential', () => {
+  const credential = (content: string) => {
+    const file = join(dir, 'forward.toml');
+    writeFileSync(file, section('authorization = "tsa-authorization"'));
+    writeFileSync(join(dir, 'tsa-authorization'), content);
+    return loadForwardConfig(file, dir);
+  };
+  test('becomes the Authorization header', async () => {
+    const [one] = credential('Bearer s3cret\n').tsa;
+    await askTsa(one as never, utf8('a seal'), random);
+    expect(tsa.headers.authorization).toBe('Bearer s3cret');
+  });
+  test('must be there, one line, and come by systemd', () => {
+    for (const bad of ['', 'a\nb: c', '\u00e9', 'x'.repeat(5000)]) {
+      expect(() => credential(bad)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+    }
+    expect(() => configOf(section('authorization = "tsa-authorization"'))).toThrow(/comes from systemd/);
+    expect(() => configOf(section('authorization = "../key"'))).toThrow(/authorization/);
+  });
+});
+
 describe('an authority', () => {
   test('stamps, and what it gives is checked before it is believed', async () => {
     const {

@@ -1,7 +1,7 @@
 /** A real timestamp authority: `openssl ts` behind HTTP on loopback, at a port of the system's choice. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,8 @@ export interface HttpTsa {
   readonly rootFile: string;
   /** Requests that came. */
   readonly asked: number;
+  /** Headers of the newest. */
+  readonly headers: IncomingHttpHeaders;
   /** What the next requests get instead of a timestamp: a status, or another body. */
   instead: { readonly status: number; readonly body?: Uint8Array } | undefined;
   close(): Promise<void>;
@@ -70,12 +72,14 @@ export async function startTsa(): Promise<HttpTsa> {
   );
 
   let asked = 0;
+  let headers: IncomingHttpHeaders = {};
   let instead: HttpTsa['instead'];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (c: Buffer) => chunks.push(c));
     request.on('end', () => {
       asked++;
+      headers = request.headers;
       if (instead !== undefined) {
         response.statusCode = instead.status;
         response.end(instead.body);
@@ -96,6 +100,9 @@ export async function startTsa(): Promise<HttpTsa> {
     rootFile: join(dir, 'root.pem'),
     get asked() {
       return asked;
+    },
+    get headers() {
+      return headers;
     },
     get instead() {
       return instead;
