@@ -31,3 +31,4 @@ const WITH_FILES = [/^lmdb$/, /^@cedar-policy\//];
 await join('cli/main.js', [/commands\//]);
 await join('cli/commands/verify.js', []);
 await join('daemon/main.js', WITH_FILES);
+await join('observe/main.js', []);

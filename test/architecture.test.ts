@@ -23,6 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ca: ['core', 'evidence', 'log', 'verify'],
   client: ['core'],
   forward: ['core', 'evidence', 'log', 'verify', 'client'],
+  observe: ['core', 'native', 'measure'],
   daemon: ['core', 'evidence', 'log', 'verify', 'native', 'tpm', 'measure', 'store'],
   cli: ['core', 'evidence', 'log', 'verify', 'native', 'tpm', 'measure', 'store', 'ca', 'client', 'daemon'],
 };

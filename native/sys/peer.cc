@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -14,8 +15,28 @@
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77  // newer than Debian 12's headers
 #endif
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
 
 namespace attestd {
+
+namespace {
+
+// Most supplementary groups that are told; the kernel allows 65536.
+constexpr socklen_t kMaxGroups = 256;
+
+void groups(Napi::Env env, int fd, Napi::Object& out) {
+  gid_t list[kMaxGroups];
+  socklen_t size = sizeof list;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, list, &size) != 0) return;
+  const std::size_t count = size / sizeof(gid_t);
+  auto array = Napi::Array::New(env, count);
+  for (std::size_t i = 0; i < count; i++) array.Set(static_cast<std::uint32_t>(i), static_cast<double>(list[i]));
+  out.Set("groups", array);
+}
+
+}  // namespace
 
 Napi::Value peerCredentials(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
@@ -29,10 +50,16 @@ Napi::Value peerCredentials(const Napi::CallbackInfo& info) {
   out.Set("pid", peer.pid);
   out.Set("uid", peer.uid);
   out.Set("gid", peer.gid);
+  groups(env, fd, out);
   int pidfd = -1;
   size = sizeof pidfd;
-  // Older kernels: ENOPROTOOPT. Peer already reaped: ESRCH or EINVAL. Either way the caller sees that it is absent.
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0 && pidfd >= 0) out.Set("pidfd", pidfd);
+  // An older kernel knows no such option; one that knows it and gives none (ESRCH, EINVAL, ENODATA) says that the peer was
+  // reaped, and its pid may be another's by now. The two must never be taken for each other.
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0 && pidfd >= 0) {
+    out.Set("pidfd", pidfd);
+  } else if (errno != ENOPROTOOPT) {
+    out.Set("gone", true);
+  }
   return out;
 }
 

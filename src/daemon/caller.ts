@@ -6,9 +6,9 @@
 import type { Socket } from 'node:net';
 import { AttestdError } from '../core/errors.ts';
 import { jcs } from '../core/json.ts';
-import type { ExecutableReader } from '../measure/executable.ts';
-import { type ObservedCaller, observeCaller } from '../measure/process.ts';
-import type { Addon } from '../native/addon.ts';
+import { type ObservedCaller, type ObserveInput, observeCaller, type Pin } from '../measure/process.ts';
+import type { Addon, PeerCredentials } from '../native/addon.ts';
+import { createHorizon } from './horizon.ts';
 
 export interface Caller {
   readonly uid: number;
@@ -24,19 +24,33 @@ export interface Callers {
   accept(socket: Socket, admin: boolean): number;
   /** The caller of a connection; a promise only until it has been observed once. */
   of(socket: Socket): Caller | Promise<Caller>;
+  close(): void;
 }
 
 export function createCallers(
   native: Pick<Addon, 'peerCredentials' | 'pidOfPidfd' | 'closeFd'>,
-  executables: ExecutableReader,
+  observe: ObserveInput,
 ): Callers {
+  const horizon = createHorizon();
   const known = new WeakMap<Socket, Caller | Promise<Caller>>();
+  /** What ties the pid to the process that connected. */
+  function pinOf({ pid, pidfd, gone }: PeerCredentials): Pin {
+    if (pidfd !== undefined) {
+      horizon.close();
+      return { kind: 'pidfd', alive: () => native.pidOfPidfd(pidfd) === pid };
+    }
+    // A kernel that has pidfds and gives none for this peer says that it is gone.
+    return gone === true
+      ? { kind: 'pidfd', alive: () => false }
+      : { kind: 'age', connectedAfter: horizon.ticks };
+  }
+
   return {
     accept(socket, admin) {
+      horizon.accepted();
       const peer = native.peerCredentials(descriptor(socket));
-      const { pid, uid, gid, pidfd } = peer;
-      const alive = pidfd === undefined ? undefined : () => native.pidOfPidfd(pidfd) === pid;
-      const caller = observeCaller({ pid, uid, gid, alive }, executables)
+      const { pid, uid, gid, groups, pidfd } = peer;
+      const caller = observeCaller({ pid, uid, gid, groups, pin: pinOf(peer) }, observe)
         .then((observed) => {
           const c: Caller = { uid, admin, observed, observedJcs: jcs(observed) };
           known.set(socket, c);
@@ -54,6 +68,7 @@ export function createCallers(
         throw new AttestdError('FORBIDDEN', 'the caller of this connection is not known');
       return caller;
     },
+    close: horizon.close,
   };
 }
 

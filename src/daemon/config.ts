@@ -85,6 +85,9 @@ export const ConfigFile = closed({
       nsm: Type.Optional(path),
     }),
   ),
+  observer: Type.Optional(
+    closed({ socket: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,106})?$' })) }),
+  ),
   timestamps: Type.Optional(closed({ drop_dir: Type.Optional(path) })),
   log: Type.Optional(closed({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])) })),
 });
@@ -130,6 +133,7 @@ export const DEFAULTS = {
     break_glass: false,
   },
   tee: { report: 'auto', path: '/sys/kernel/config/tsm/report', nsm: '/dev/nsm' },
+  observer: { socket: '/run/attestd/observe.sock' },
   timestamps: { drop_dir: '/var/lib/attestd-forward/timestamps' },
   log: { level: 'info' },
 } as const;
@@ -145,6 +149,7 @@ type Section =
   | 'limits'
   | 'policy'
   | 'tee'
+  | 'observer'
   | 'timestamps'
   | 'log';
 
@@ -181,6 +186,7 @@ export function completeConfig(file: unknown): Config {
     limits: { ...DEFAULTS.limits, ...file.limits },
     policy: { ...DEFAULTS.policy, keys: [...DEFAULTS.policy.keys], ...file.policy },
     tee: { ...DEFAULTS.tee, ...file.tee },
+    observer: { ...DEFAULTS.observer, ...file.observer },
     timestamps: { ...DEFAULTS.timestamps, ...file.timestamps },
     log: { ...DEFAULTS.log, ...file.log },
   };

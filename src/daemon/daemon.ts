@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../core/errors.ts';
 import { AttestdError } from '../core/errors.ts';
 import { createExecutableReader } from '../measure/executable.ts';
+import { createObserver } from '../measure/observer/observer.ts';
 import type { Addon } from '../native/addon.ts';
 import { type AppInput, createApp } from './app.ts';
 import { createBootLogFiles } from './bootlog.ts';
@@ -65,10 +66,11 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const late = openLateJournal(layout.late, (error) =>
     journal.error('a decision could not be kept', { error }),
   );
-  const service = createService({ ...input, layout, gate, late });
+  const observer = config.observer.socket === '' ? undefined : createObserver(config.observer.socket);
+  const service = createService({ ...input, layout, gate, late, observer });
   const limits = createLimits(config.limits, () => performance.now());
   const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
-  const callers = createCallers(native, createExecutableReader());
+  const callers = createCallers(native, { executables: createExecutableReader(), observer });
   const certificates = createCertificates(layout);
   const bootLogs = createBootLogFiles(layout.bootLogs);
   const refusals = new Map<ErrorCode, number>();
@@ -134,6 +136,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
       await Promise.all(servers.map((s) => s.close(GRACE_MS)));
       await service.stop();
       bodies.close();
+      callers.close();
       await app.close();
     },
   };

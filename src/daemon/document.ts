@@ -46,7 +46,7 @@ export async function documentedApp(
   };
   const certificates = { read: nobody };
   const app = createApp({
-    callers: { accept: nobody, of: nobody },
+    callers: { accept: nobody, of: nobody, close: () => undefined },
     limits,
     bodies: { maxBytes: config.limits.body_bytes, read: nobody, close: () => undefined },
     onRefusal: () => undefined,

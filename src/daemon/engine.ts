@@ -5,12 +5,10 @@
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
-import { teeReportData } from '../evidence/binding.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { buildEntry, newFrame } from '../evidence/record.ts';
 import type { Predicate } from '../evidence/statement.ts';
-import { publicName } from '../evidence/tpm/public.ts';
-import { readTeeEvidence } from '../measure/tee/report.ts';
+import type { Observer } from '../measure/observer/observer.ts';
 import type { Store } from '../store/store.ts';
 import { type Counter, loadCounter } from '../tpm/counter.ts';
 import { type Identity, loadIdentity } from '../tpm/keys.ts';
@@ -18,6 +16,7 @@ import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
 import { createSigner, type MessageSigner } from '../tpm/signer.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import { type Anchors, createAnchors } from './anchors.ts';
+import { attestor } from './attestor.ts';
 import { createBootLogFiles } from './bootlog.ts';
 import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
@@ -64,9 +63,6 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-/** Milliseconds after which a run begins without the report of its confidential machine. */
-const TEE_DEADLINE = 20_000;
-
 export interface EngineInput {
   readonly config: Config;
   readonly layout: Layout;
@@ -77,6 +73,8 @@ export interface EngineInput {
   readonly journal: Journal;
   /** Decisions made while there was no engine. */
   readonly late: LateJournal;
+  /** The root helper, where one is configured. */
+  readonly observer: Observer | undefined;
   /** Nothing can be recorded or sealed any more. */
   readonly onFailure: (e: Error) => void;
 }
@@ -109,22 +107,11 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     sequencer,
     journal,
     sealedSize: () => store.lastSeal()?.size ?? 0,
-    ...(config.tee.report === 'none'
-      ? {}
-      : {
-          attest: (predicate: Uint8Array) =>
-            readTeeEvidence(teeReportData(publicName(ak.public), predicate), {
-              ...config.tee,
-              random,
-              deadlineMs: TEE_DEADLINE,
-              onTrouble: (e) =>
-                journal.warn('the report of the confidential machine was not made', { error: e }),
-            }),
-        }),
+    ...attestor(input, ak.public),
     async examine() {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);
-      const platform = await readPlatform(tpm, selection, config.tpm.firmware_log);
+      const platform = await readPlatform(tpm, selection, config.tpm.firmware_log, input.observer);
       createBootLogFiles(layout.bootLogs).keep(platform.firmwareLog);
       return { platform, counter: value };
     },

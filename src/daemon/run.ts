@@ -9,6 +9,7 @@ import { type Body, buildEntry, type Frame, framed, newFrame } from '../evidence
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import { readEnvironment } from '../measure/environment.ts';
 import { type FirmwareLogFile, takeFirmwareLog } from '../measure/firmware.ts';
+import type { Observer } from '../measure/observer/observer.ts';
 import type { ClockInfo } from '../tpm/epoch.ts';
 import { pcrRead } from '../tpm/pcr.ts';
 import { readProperties } from '../tpm/property.ts';
@@ -75,8 +76,9 @@ export async function readPlatform(
   tpm: Tpm,
   selection: Selection,
   firmwareLogFile: string,
+  observer?: Observer,
 ): Promise<Platform> {
-  const firmwareLog = await takeFirmwareLog(firmwareLogFile);
+  const firmwareLog = await takeFirmwareLog(firmwareLogFile, observer);
   for (;;) {
     const before = await tpm.readClock();
     const { firmwareVersion } = await readProperties(tpm);

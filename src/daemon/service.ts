@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
+import type { Observer } from '../measure/observer/observer.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { openTpm, type Tpm } from '../tpm/tpm.ts';
@@ -30,6 +31,7 @@ export interface ServiceInput {
   readonly gate: Gate;
   readonly late: LateJournal;
   readonly journal: Journal;
+  readonly observer: Observer | undefined;
   readonly wall: () => number;
   readonly random: (n: number) => Uint8Array;
   /** Only a restart of the process helps. */

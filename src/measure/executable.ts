@@ -15,8 +15,11 @@ export interface ExecutableReader {
   read(link: string): Promise<Executable>;
 }
 
-/** @param capacity how many digests are kept; the oldest goes first */
-export function createExecutableReader(capacity = 512): ExecutableReader {
+/**
+ * @param capacity how many digests are kept; the oldest goes first
+ * @param maxSize bytes beyond which an executable is not read
+ */
+export function createExecutableReader(capacity = 512, maxSize = Number.MAX_SAFE_INTEGER): ExecutableReader {
   const digests = new Map<string, Promise<string>>();
 
   async function digestOf(link: string): Promise<string> {
@@ -24,6 +27,7 @@ export function createExecutableReader(capacity = 512): ExecutableReader {
     try {
       const s = await file.stat({ bigint: true });
       const key = `${s.dev}:${s.ino}:${s.size}:${s.mtimeNs}:${s.ctimeNs}`;
+      if (s.size > maxSize) throw new Error('the executable is too long');
       const known = digests.get(key);
       if (known !== undefined) return await known;
       const work = hashFile(file);

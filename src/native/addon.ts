@@ -13,8 +13,12 @@ export interface PeerCredentials {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /** Supplementary groups at connect (SO_PEERGROUPS, Linux 4.13); absent where there are over 256. */
+  readonly groups?: readonly number[];
   /** A pidfd that pins the process, where the kernel has SO_PEERPIDFD (6.5); the caller owns it: `closeFd`. */
   readonly pidfd?: number;
+  /** The kernel has SO_PEERPIDFD and gave none: the peer was reaped, and its pid may be another's by now. */
+  readonly gone?: true;
 }
 
 /** What a descriptor handed down by systemd is. */

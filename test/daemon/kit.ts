@@ -11,7 +11,7 @@ import { type Config, completeConfig } from '../../src/daemon/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon/daemon.ts';
 import { type Initialised, initHost } from '../../src/daemon/init.ts';
 import { createJournal } from '../../src/daemon/journal.ts';
-import { loadAddon } from '../../src/native/addon.ts';
+import { type Addon, loadAddon } from '../../src/native/addon.ts';
 import { type Swtpm, type SwtpmOptions, startSwtpm } from '../kit/swtpm.ts';
 
 export const random = (n: number): Uint8Array => new Uint8Array(randomBytes(n));
@@ -27,7 +27,8 @@ export interface Host {
   /** Faults after which a real process would have ended. */
   readonly fatal: Error[];
   init(): Promise<Initialised>;
-  start(): Promise<Daemon>;
+  /** @param native another addon than the one that was built */
+  start(native?: Addon): Promise<Daemon>;
   /** Stops the daemon that was started last. */
   stop(): Promise<void>;
   remove(): Promise<void>;
@@ -60,10 +61,10 @@ export async function makeHost(overrides: Overrides = {}, options: SwtpmOptions 
     lines,
     fatal,
     init: () => initHost({ config, now: Date.now, random }),
-    async start() {
+    async start(native = loadAddon()) {
       daemon = await startDaemon({
         config,
-        native: loadAddon(),
+        native,
         journal: createJournal('debug', (l) => lines.push(JSON.parse(l.slice(3)))),
         sockets: {},
         wall: Date.now,

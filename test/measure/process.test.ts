@@ -1,14 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cgroupPath, systemdUnit } from '../../src/measure/cgroup.ts';
+import { containerOf } from '../../src/measure/container.ts';
 import { readEnvironment } from '../../src/measure/environment.ts';
 import { createExecutableReader } from '../../src/measure/executable.ts';
 import { readFirmwareLog } from '../../src/measure/firmware.ts';
-import { observeCaller, startTicks } from '../../src/measure/process.ts';
+import { observeCaller, startTicks, ticksNow } from '../../src/measure/process.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'attestd-measure-'));
 const children: ChildProcess[] = [];
@@ -17,7 +26,10 @@ afterAll(() => {
   rmSync(dir, { recursive: true });
 });
 const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-const self = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+const self = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, groups: [7] };
+const pinned = { kind: 'pidfd', alive: () => true } as const;
+const peer = { ...self, pin: pinned };
+const executables = createExecutableReader();
 
 function sleeper(program: string): number {
   const child = spawn(program, ['60'], { stdio: 'ignore' });
@@ -27,12 +39,12 @@ function sleeper(program: string): number {
 
 describe('an observed caller', () => {
   it('has what the kernel knows about a live process', async () => {
-    const seen = await observeCaller(self, createExecutableReader());
+    const seen = await observeCaller(peer, { executables });
     expect(seen).toMatchObject({
       ...self,
       exe: { path: process.execPath, sha256: sha256(process.execPath) },
       exeMethod: '/proc/pid/exe',
-      method: 'SO_PEERCRED',
+      method: 'SO_PEERCRED+SO_PEERPIDFD',
       startTicks: startTicks(readFileSync('/proc/self/stat', 'utf8')),
     });
     expect(seen.cgroup).toBe(cgroupPath(readFileSync('/proc/self/cgroup', 'utf8')) ?? 'unreadable');
@@ -44,14 +56,14 @@ describe('an observed caller', () => {
     const pid = sleeper(program);
     rmSync(program);
     writeFileSync(program, 'something else');
-    const seen = await observeCaller({ ...self, pid }, createExecutableReader());
+    const seen = await observeCaller({ ...peer, pid }, { executables });
     expect(seen.exe).toEqual({ path: `${program} (deleted)`, sha256: sha256('/bin/sleep') });
   });
 
   it('says unreadable, and leaves nothing out, for a process that is gone', async () => {
     const child = spawn('/bin/true');
     await new Promise((resolve) => child.once('close', resolve));
-    const seen = await observeCaller({ ...self, pid: child.pid as number }, createExecutableReader());
+    const seen = await observeCaller({ ...peer, pid: child.pid as number }, { executables });
     expect(seen).toEqual({
       ...self,
       pid: child.pid,
@@ -59,7 +71,7 @@ describe('an observed caller', () => {
       exe: 'unreadable',
       exeMethod: '/proc/pid/exe',
       cgroup: 'unreadable',
-      method: 'SO_PEERCRED',
+      method: 'SO_PEERCRED+SO_PEERPIDFD',
     });
   });
 
@@ -75,15 +87,116 @@ describe('an observed caller', () => {
         return { path: '/bin/other', sha256: '00' };
       },
     };
-    const seen = await observeCaller({ ...self, pid: 7 }, reused, proc);
+    const seen = await observeCaller({ ...peer, pid: 7 }, { executables: reused, proc });
     expect([seen.startTicks, seen.exe, seen.cgroup]).toEqual(['unreadable', 'unreadable', 'unreadable']);
     expect('unit' in seen).toBe(false);
   });
 
   it('is not believed when the pidfd no longer names the pid', async () => {
-    const seen = await observeCaller({ ...self, alive: () => false }, createExecutableReader());
+    const seen = await observeCaller(
+      { ...self, pin: { kind: 'pidfd', alive: () => false } },
+      { executables },
+    );
     expect([seen.startTicks, seen.method]).toEqual(['unreadable', 'SO_PEERCRED+SO_PEERPIDFD']);
   });
+});
+
+describe('where the kernel gives no pidfd', () => {
+  const own = startTicks(readFileSync('/proc/self/stat', 'utf8')) as number;
+  it.each([
+    ['a process older than the connection is believed', own + 1, own],
+    ['one that may have begun after it is not', own, 'unreadable'],
+    ['nor any where nothing is known of the connection', undefined, 'unreadable'],
+  ] as const)('%s', async (_what, connectedAfter, expected) => {
+    const seen = await observeCaller({ ...self, pin: { kind: 'age', connectedAfter } }, { executables });
+    expect([seen.startTicks, seen.method]).toEqual([expected, 'SO_PEERCRED']);
+  });
+
+  it('time is counted as start times are', () => {
+    expect(ticksNow()).toBeGreaterThan(own);
+    expect(ticksNow(join(dir, 'none'))).toBeUndefined();
+  });
+});
+
+describe('what systemd and the audit say', () => {
+  const proc = join(dir, 'proc-login');
+  const units = join(dir, 'units');
+  mkdirSync(join(proc, '8'), { recursive: true });
+  mkdirSync(units);
+  writeFileSync(join(proc, '8/stat'), `8 (a) S ${'0 '.repeat(18)}100 0`);
+  writeFileSync(join(proc, '8/cgroup'), '0::/system.slice/ci.service\n');
+  const look = () => observeCaller({ ...peer, pid: 8 }, { executables, proc, units });
+
+  it('is the invocation of the unit, and the login', async () => {
+    writeFileSync(join(proc, '8/loginuid'), '1000');
+    writeFileSync(join(proc, '8/sessionid'), '3');
+    symlinkSync('0123456789abcdef0123456789abcdef', join(units, 'invocation:ci.service'));
+    expect(await look()).toMatchObject({
+      unit: 'ci.service',
+      invocation: '0123456789abcdef0123456789abcdef',
+      login: { uid: 1000, session: 3 },
+    });
+  });
+
+  it('is left out where there is none', async () => {
+    writeFileSync(join(proc, '8/sessionid'), '4294967295');
+    rmSync(join(units, 'invocation:ci.service'));
+    const seen = await look();
+    expect([seen.invocation, seen.login]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('a container', () => {
+  const id = 'a1'.repeat(32);
+  const uid = '0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9';
+  const pod = `pod${uid.replaceAll('-', '_')}`;
+  it.each([
+    ['docker, cgroupfs', `/docker/${id}`, { engine: 'docker', id }],
+    ['docker, systemd', `/system.slice/docker-${id}.scope`, { engine: 'docker', id }],
+    ['docker, a group inside', `/system.slice/docker-${id}.scope/init`, { engine: 'docker', id }],
+    ['podman', `/machine.slice/libpod-${id}.scope/container`, { engine: 'podman', id }],
+    [
+      'podman without root',
+      `/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${id}.scope`,
+      { engine: 'podman', id },
+    ],
+    ['podman, cgroupfs', `/libpod_parent/libpod-${id}`, { engine: 'podman', id }],
+    [
+      'Kubernetes with containerd',
+      `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-${pod}.slice/cri-containerd-${id}.scope`,
+      { engine: 'containerd', id, pod: uid },
+    ],
+    [
+      'Kubernetes with containerd in its own unit',
+      `/system.slice/containerd.service/kubepods-besteffort-${pod}.slice:cri-containerd:${id}`,
+      { engine: 'containerd', id, pod: uid },
+    ],
+    [
+      'Kubernetes with CRI-O',
+      `/kubepods.slice/kubepods-${pod}.slice/crio-${id}.scope`,
+      { engine: 'cri-o', id, pod: uid },
+    ],
+    [
+      'Kubernetes with Docker',
+      `/kubepods.slice/kubepods-${pod}.slice/docker-${id}.scope`,
+      { engine: 'docker', id, pod: uid },
+    ],
+    ['Kubernetes, cgroupfs', `/kubepods/besteffort/pod${uid}/${id}`, { engine: 'kubernetes', id, pod: uid }],
+    ['nspawn', '/machine.slice/systemd-nspawn@web.service/payload', { engine: 'nspawn', id: 'web' }],
+    ['a machine', '/machine.slice/machine-web\\x2d1.scope', { engine: 'nspawn', id: 'web-1' }],
+    ['lxc', '/lxc.payload.db', { engine: 'lxc', id: 'db' }],
+    [
+      'Docker in nspawn: the inner one',
+      `/machine.slice/machine-a.scope/docker/${id}`,
+      { engine: 'docker', id },
+    ],
+    ['the monitor of a container', `/machine.slice/libpod-conmon-${id}.scope`, undefined],
+    ['an id too short', '/docker/0123abc', undefined],
+    ['an id on its own', `/${id}`, undefined],
+    ['a pod that is none of Kubernetes', `/pod${uid}/${id}`, undefined],
+    ['a service', '/system.slice/nginx.service', undefined],
+    ['the root', '/', undefined],
+  ])('%s', (_what, path, container) => expect(containerOf(path)).toEqual(container));
 });
 
 describe('the digest of an executable', () => {

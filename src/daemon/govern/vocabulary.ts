@@ -16,7 +16,8 @@ entity Target in [Target];
 entity Claims tags String;
 entity Parameters tags String;
 entity Platform tags String;
-// Caller::"<uid>": what the kernel says of the process at the other end.
+// Caller::"<uid>": what the kernel says of the process at the other end; in Group::"<gid>" for each group it was in when it
+// connected, and in Unit::"<unit>".
 entity Caller in [Group, Unit] {
   uid: Long,
   gid: Long,
@@ -87,6 +88,7 @@ export function requestOf(q: Question) {
   const { observed, row } = q;
   const principal = { type: 'Caller', id: String(observed.uid) };
   const resource = { type: 'Operation', id: 'requested' };
+  const groups = new Set([observed.gid, ...(Array.isArray(observed.groups) ? observed.groups : [])]);
   const units = observed.unit === undefined ? [] : [{ type: 'Unit', id: observed.unit }];
   const targets = row.target === undefined ? [] : [{ type: 'Target', id: row.target }];
   const entities: Entity[] = [
@@ -99,7 +101,7 @@ export function requestOf(q: Question) {
         cgroup: observed.cgroup,
         claimed: reference('Claims', 'claimed'),
       },
-      parents: [{ type: 'Group', id: String(observed.gid) }, ...units],
+      parents: [...[...groups].map((gid) => ({ type: 'Group', id: String(gid) })), ...units],
     },
     { uid: { type: 'Claims', id: 'claimed' }, attrs: {}, parents: [], tags: tagsOf(q.claimed) },
     { uid: { type: 'Parameters', id: 'parameters' }, attrs: {}, parents: [], tags: tagsOf(q.parameters) },

@@ -16,6 +16,7 @@ import {
   Ref,
   Time,
   text,
+  Uint32,
 } from './field.ts';
 import { ofRun } from './predicates.ts';
 
@@ -40,6 +41,7 @@ export const Claimed = Type.Record(
 export const Observed = closed({
   uid: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
   gid: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
+  groups: Type.Optional(Type.Union([list(Uint32, 256), unreadable])),
   pid: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
   startTicks: Type.Union([Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), unreadable]),
   exe: Type.Union([
@@ -52,6 +54,15 @@ export const Observed = closed({
   exeMethod: text(64),
   cgroup: Type.String({ minLength: 1, maxLength: 4096 }),
   unit: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  invocation: Type.Optional(Type.String({ pattern: '^[0-9a-f]{32}$' })),
+  container: Type.Optional(
+    closed({
+      engine: oneOf('docker', 'podman', 'containerd', 'cri-o', 'kubernetes', 'nspawn', 'lxc'),
+      id: text(64),
+      pod: Type.Optional(text(36)),
+    }),
+  ),
+  login: Type.Optional(closed({ uid: Uint32, session: Uint32 })),
   method: oneOf('SO_PEERCRED', 'SO_PEERCRED+SO_PEERPIDFD'),
 });
 

@@ -5,6 +5,7 @@
  */
 import { toBase64 } from '../../core/bytes.ts';
 import type { Predicate } from '../../evidence/statement.ts';
+import type { Observer } from '../observer/observer.ts';
 import { readTsmReport, type TsmTree } from './configfs.ts';
 import { openNsm, readNsmDocument } from './nsm.ts';
 
@@ -26,6 +27,8 @@ export interface TeeSources {
   /** Says why there is none. */
   readonly onTrouble: (e: Error) => void;
   readonly tree?: TsmTree;
+  /** Asked where the kernel gives reports to root only. */
+  readonly observer?: Observer | undefined;
 }
 
 /**
@@ -48,8 +51,12 @@ export async function readTeeEvidence(reportData: Uint8Array, sources: TeeSource
   }
 }
 
-async function read(reportData: Uint8Array, { path, nsm, random, tree }: TeeSources): Promise<TeeEvidence> {
-  const tsm = await readTsmReport(path, reportData, random, tree);
+async function read(reportData: Uint8Array, sources: TeeSources): Promise<TeeEvidence> {
+  const { path, nsm, random, tree, observer } = sources;
+  const tsm = await readTsmReport(path, reportData, random, tree).catch((e: NodeJS.ErrnoException) => {
+    if (observer === undefined || (e.code !== 'EACCES' && e.code !== 'EPERM')) throw e;
+    return observer.report(reportData);
+  });
   if (tsm !== undefined) {
     // The auditor can have the certificates elsewhere, from AMD's key service; the report only from here.
     const { length } = tsm.auxiliary;
