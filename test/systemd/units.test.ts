@@ -18,6 +18,7 @@ const EXPOSURE: Record<string, number> = {
   'attestd.service': 10,
   'attestd-init.service': 10,
   'attestd-forward.service': 20,
+  'attestd-observe.service': 13,
 };
 
 let dir: string;
