@@ -7,7 +7,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { AttestdError, ERRORS, isAttestdError, toProblem } from '../core/errors.ts';
+import { AttestdError, ERRORS, isAttestdError } from '../core/errors.ts';
+import { toProblem } from '../core/problem.ts';
 import { MAX_ENROLMENT_FILE, parseRequest } from '../evidence/enrolment.ts';
 import { parseTilePath } from '../log/tile.ts';
 import { type AllowedHost, allowedEks, isAllowed } from './allowlist.ts';

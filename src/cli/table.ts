@@ -5,6 +5,7 @@ import { CA } from './table/ca.ts';
 import { EXPLAIN, EXPORT } from './table/export.ts';
 import { GOVERN_COMMANDS } from './table/govern.ts';
 import { HOST_COMMANDS } from './table/host.ts';
+import { IMPORT } from './table/import.ts';
 import { KEY } from './table/key.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { OUT, SOCKET } from './table/option.ts';
@@ -75,6 +76,7 @@ const COMMANDS: readonly Command[] = [
   },
   EXPLAIN,
   EXPORT,
+  IMPORT,
   KEY,
   {
     name: 'verify',

@@ -133,6 +133,14 @@ export interface RecordOptions {
   readonly idempotencyKey?: string;
 }
 
+export interface ImportOptions {
+  /** Keys of nodes that you pin: a signature by any other is refused. `x` is 32 bytes in base64url. */
+  readonly keys?: readonly { readonly nodeId: string; readonly kid: string; readonly x: string }[];
+  /** The certificateHash that you have from elsewhere. */
+  readonly expect?: string;
+  readonly wait?: Strength;
+}
+
 export interface Client {
   /** Records one execution. @throws AttestdError with the daemon's code, DAEMON_UNAVAILABLE when it is away */
   record(request: RecordRequest, options?: RecordOptions): Promise<Receipt>;
@@ -169,6 +177,8 @@ export interface Client {
   certificateRequest(name: string): Promise<Uint8Array>;
   /** Withdraws a key of this caller: recorded, then gone. */
   withdrawKey(name: string, reason: string): Promise<CertifiedKey>;
+  /** Takes a NexArt CER into the log, with what it proves by itself. @throws IMPORT_REFUSED naming the condition */
+  importCer(content: string, options?: ImportOptions): Promise<Receipt>;
   status(): Promise<Record<string, unknown>>;
   health(): Promise<Record<string, unknown>>;
   close(): void;
@@ -240,6 +250,13 @@ export function connect(options: ConnectOptions): Client {
     },
     certificateRequest: (name) => bytes(`/v1/keys/${encodeURIComponent(name)}/request`),
     withdrawKey: (name, reason) => post(`/v1/keys/${encodeURIComponent(name)}/withdraw`, { reason }),
+    importCer: (content, { keys, expect, wait = 'sealed' } = {}) =>
+      post(`/v1/imports?wait=${wait}`, {
+        format: 'nexart-cer',
+        content,
+        ...(keys === undefined ? {} : { keys }),
+        ...(expect === undefined ? {} : { expect }),
+      }),
     status: () => json('/v1/status'),
     health: () => json('/v1/health'),
     close: () => transport.close(),

@@ -225,6 +225,14 @@ export const ERRORS = {
     'check its root, certificates and policy in the configuration; the failed condition is named',
   ),
 
+  // Records of others
+  IMPORT_REFUSED: row(
+    422,
+    1,
+    'what was to be imported does not hold',
+    'the failed condition is named; nothing was recorded',
+  ),
+
   // Verdicts and the rest
   REJECTED: row(422, 1, 'the evidence is rejected', 'the failed checks are listed'),
   INDETERMINATE: row(422, 4, 'the evidence is not enough for a verdict', 'the missing checks are listed'),
@@ -277,20 +285,4 @@ export function isAttestdError(e: unknown, code?: ErrorCode): e is AttestdError 
   if (!(e instanceof Error) || e.name !== 'AttestdError') return false;
   const found = (e as AttestdError).code;
   return Object.hasOwn(ERRORS, found) && (code === undefined || found === code);
-}
-
-/** RFC 9457 problem details of an error; `instance` names the request. */
-export function toProblem(e: AttestdError, instance?: string): Record<string, unknown> {
-  const row: Row = ERRORS[e.code];
-  return {
-    type: `urn:attestd:error:${e.code}`,
-    title: row.title,
-    status: row.status,
-    detail: e.message,
-    hint: row.hint,
-    ...(e.facts.field === undefined ? {} : { field: e.facts.field }),
-    ...(e.facts.rcName === undefined ? {} : { tpm: e.facts.rcName }),
-    ...(e.facts.denial === undefined ? {} : { denial: e.facts.denial }),
-    ...(instance === undefined ? {} : { instance }),
-  };
 }

@@ -4,6 +4,7 @@
  * An interrupted increment is the one excuse, and only when it was announced in the log before it was made.
  */
 import { AttestdError } from '../core/errors.ts';
+import type { Gap } from './layout.ts';
 
 /** What the log says. Values are of the NV counter. */
 export interface Announced {
@@ -28,4 +29,12 @@ export function checkContinuity(log: Announced, counter: bigint): Continuity {
       ? 'the TPM has counted further than this log: the log was put back to an older state'
       : 'this log has counted further than the TPM: the TPM was put back or is another one';
   throw new AttestdError('AUDIT_CONTINUITY_LOST', `${why} (log ${log.last}, TPM ${counter})`);
+}
+
+/** What the log says of a counter that went on without it. */
+export function interruption(counter: bigint): Gap {
+  return {
+    reason: 'counter-interrupted',
+    detail: `the counter was brought to ${counter} and the run ended before its anchor was written`,
+  };
 }

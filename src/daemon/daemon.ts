@@ -17,6 +17,7 @@ import { addExporting } from './exporting.ts';
 import { createGate, type Gate } from './gate.ts';
 import { openLateJournal } from './govern/late.ts';
 import { addGoverned } from './govern/routes.ts';
+import { addImporting } from './importing.ts';
 import type { Journal } from './journal.ts';
 import { addKeyRoutes } from './keyroutes.ts';
 import { createLane } from './lane.ts';
@@ -101,6 +102,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const stamps = createStamps({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
   addReading(app, { gate, limits, certificates, bootLogs, stamps, store });
   addExporting(app, { gate, limits, store });
+  addImporting(app, { gate, store, random: input.random });
   addKeyRoutes(app, {
     gate,
     limits,

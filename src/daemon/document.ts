@@ -9,6 +9,7 @@ import { completeConfig } from './config.ts';
 import { addExporting } from './exporting.ts';
 import { createGate } from './gate.ts';
 import { addGoverned } from './govern/routes.ts';
+import { addImporting } from './importing.ts';
 import { addKeyRoutes } from './keyroutes.ts';
 import { createLimits } from './limits.ts';
 import { addPosting } from './posting.ts';
@@ -60,6 +61,7 @@ export async function documentedApp(
     const bootLogs = { keep: nobody, find: nobody };
     addReading(app, { gate, limits, certificates, bootLogs, stamps: { find: nobody }, store: nobody });
     addExporting(app, { gate, limits, store: nobody });
+    addImporting(app, { gate, store: nobody, random: nobody });
     addKeyRoutes(app, { gate, limits, tpm: nobody });
     addStatus(
       app,

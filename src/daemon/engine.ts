@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
 import { recordDigest } from '../evidence/dsse.ts';
-import { buildEntry, newFrame } from '../evidence/record.ts';
-import type { Predicate } from '../evidence/statement.ts';
+import { type Body, type BuiltRecord, buildEntry, newFrame } from '../evidence/record.ts';
+import type { Kind, Predicate, Subject } from '../evidence/statement.ts';
 import type { Observer } from '../measure/observer/observer.ts';
 import type { Store } from '../store/store.ts';
 import { type Counter, loadCounter } from '../tpm/counter.ts';
@@ -21,7 +21,7 @@ import { createBootLogFiles } from './bootlog.ts';
 import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
 import type { Config } from './config.ts';
-import { type Continuity, checkContinuity } from './continuity.ts';
+import { type Continuity, checkContinuity, interruption } from './continuity.ts';
 import { createHouse, keepHint } from './govern/foundation.ts';
 import { type Governor, startGovernor } from './govern/governor.ts';
 import type { LateJournal } from './govern/late.ts';
@@ -55,6 +55,8 @@ export interface Engine {
   readonly counter: Counter | undefined;
   readonly anchors: Anchors | undefined;
   readonly run: () => Run | undefined;
+  /** A record of this moment and this run, for the recorder. */
+  build<K extends Kind>(kind: K, body: Body<K>, artefacts?: readonly Subject[]): BuiltRecord;
   /** Writes a tombstone for entry `index`, then erases its openings. @returns the tombstone's receipt, as JSON text */
   forget(index: number, uid: number, reason: string | undefined): Promise<string>;
   /** Why the last attempt to seal failed; undefined when it did not. */
@@ -215,9 +217,12 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   }
   sealer.wake();
 
-  async function writeGap(gap: Gap): Promise<void> {
+  function build<K extends Kind>(kind: K, body: Body<K>, artefacts: readonly Subject[] = []): BuiltRecord {
     const frame = newFrame({ log: origin, boot: runs.writing.boot }, clock.now(), random);
-    const built = buildEntry('gap', gap, frame);
+    return buildEntry(kind, body, frame, artefacts);
+  }
+  async function writeGap(gap: Gap): Promise<void> {
+    const built = build('gap', gap);
     await sequencer.appendOne({ entry: built.entry, id: built.id, uid: OWN_UID });
     journal.warn('a gap was recorded', { reason: gap.reason });
   }
@@ -239,8 +244,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
       identity,
       random,
       async record(change, uid) {
-        const frame = newFrame({ log: origin, boot: runs.writing.boot }, clock.now(), random);
-        const built = buildEntry('keychange', change, frame);
+        const built = build('keychange', change);
         await sequencer.appendOne({ entry: built.entry, id: built.id, uid });
         return built.id;
       },
@@ -254,13 +258,13 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     counter,
     anchors,
     run: () => runs.sealing,
+    build,
     trouble: () => trouble,
     async forget(index, uid, reason) {
       if (store.openings(index) === undefined)
         throw new AttestdError('NOT_FOUND', 'the record has no openings');
       const record = toHex(recordDigest(store.entry(index)));
-      const frame = newFrame({ log: origin, boot: runs.writing.boot }, clock.now(), random);
-      const built = buildEntry('tombstone', { record, ...(reason === undefined ? {} : { reason }) }, frame);
+      const built = build('tombstone', { record, ...(reason === undefined ? {} : { reason }) });
       const at = await sequencer.appendOne({ entry: built.entry, id: built.id, uid });
       await store.forget(index);
       return durableReceipt({ id: built.id, digest: toHex(built.recordDigest), index: at, log: origin });
@@ -275,12 +279,5 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
       await published.stop();
       await sequencer.stop();
     },
-  };
-}
-
-function interruption(counter: bigint): Gap {
-  return {
-    reason: 'counter-interrupted',
-    detail: `the counter was brought to ${counter} and the run ended before its anchor was written`,
   };
 }

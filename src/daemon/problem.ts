@@ -3,7 +3,8 @@
  * this file knows how fastify and the native layers name their faults.
  */
 import type { FastifyReply } from 'fastify';
-import { AttestdError, ERRORS, isAttestdError, toProblem } from '../core/errors.ts';
+import { AttestdError, ERRORS, isAttestdError } from '../core/errors.ts';
+import { toProblem } from '../core/problem.ts';
 
 /** Our error for anything that a handler, a parser or fastify itself threw. */
 export function asAttestdError(e: unknown): AttestdError {

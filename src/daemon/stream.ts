@@ -4,7 +4,8 @@
  * while the caller's share is used up or while the caller does not take its answers, and so does its sending.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AttestdError, toProblem } from '../core/errors.ts';
+import { AttestdError } from '../core/errors.ts';
+import { toProblem } from '../core/problem.ts';
 import type { Limits } from './limits.ts';
 import { createLineReader, type Line } from './lines.ts';
 import { asAttestdError } from './problem.ts';

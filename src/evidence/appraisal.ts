@@ -6,6 +6,7 @@ import { equal, fromBase64, toBase64, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import { pae } from './dsse.ts';
+import { verifyEd25519 } from './ed25519.ts';
 import { parseFile, printFile } from './jsonfile.ts';
 import {
   type AppraisalPolicy,
@@ -85,18 +86,17 @@ export async function envelopeSigned(envelope: Envelope, spki: Uint8Array): Prom
     const message = pae(PAYLOAD_TYPE, fromBase64(envelope.payload));
     for (const { sig } of envelope.signatures) {
       const bytes = fromBase64(sig);
-      if (kind === 'ed25519' ? await ed25519(spki, bytes, message) : await p256(spki, bytes, message))
+      if (
+        kind === 'ed25519'
+          ? await verifyEd25519(spki.subarray(ED25519.length), bytes, message)
+          : await p256(spki, bytes, message)
+      )
         return true;
     }
     return false;
   } catch {
     return false;
   }
-}
-
-async function ed25519(spki: Uint8Array, sig: Uint8Array, message: Uint8Array): Promise<boolean> {
-  const key = await crypto.subtle.importKey('spki', new Uint8Array(spki), 'Ed25519', false, ['verify']);
-  return crypto.subtle.verify('Ed25519', key, new Uint8Array(sig), new Uint8Array(message));
 }
 
 async function p256(spki: Uint8Array, der: Uint8Array, message: Uint8Array): Promise<boolean> {

@@ -16,6 +16,7 @@ import { parseEntry } from './dsse.ts';
 import { Execution, MAX_MEMBERS } from './schema/execution.ts';
 import { closed, Hex32, text } from './schema/field.ts';
 import { Approval, Denial, Grant, Policychange, Revocation } from './schema/governance.ts';
+import { Import } from './schema/import.ts';
 import { Anchor, Boot, Gap, Genesis, Keychange, Measurement, Tombstone } from './schema/predicates.ts';
 
 /** Schema of each kind of predicate; the predicate type is `<NS>/<kind>/v1`. */
@@ -33,7 +34,11 @@ export const PREDICATES = {
   approval: Approval,
   revocation: Revocation,
   policychange: Policychange,
+  import: Import,
 } as const satisfies Record<string, TSchema>;
+
+/** Subject of an import record that names the CER by its certificateHash. */
+export const IMPORTED = 'nexart:cer';
 
 /** A kind of record. */
 export type Kind = keyof typeof PREDICATES;
@@ -92,6 +97,9 @@ export function recordSubject(kind: Kind, id: string, predicateBytes: Uint8Array
   return { name: `${kind}:${id}`, digest: { sha256: toHex(sha256(predicateBytes)) } };
 }
 
+/** Whether a subject is the one of an import. */
+const names = (s: Subject | undefined): boolean => s?.name === IMPORTED && s.annotations === undefined;
+
 /**
  * Reads the statement in an entry: strict PAE, canonical JSON, our predicate type, its schema, and a first subject
  * that binds the predicate.
@@ -114,7 +122,12 @@ export function readStatement(entry: Uint8Array): Statement {
   ) {
     throw new AttestdError('MALFORMED', 'the first subject does not name and bind the predicate');
   }
-  if (kind !== 'execution' && artefacts.length > 0) {
+  // An import names what was imported: checked against the predicate by the verifier.
+  const named = kind === 'import' && artefacts.length === 1 && names(artefacts[0]);
+  if (kind === 'import' && !named) {
+    throw new AttestdError('MALFORMED', `an import record has one artefact, ${IMPORTED}`);
+  }
+  if (kind !== 'execution' && !named && artefacts.length > 0) {
     throw new AttestdError('MALFORMED', `a ${kind} record has no artefacts`);
   }
   return { kind, predicate, artefacts } as Statement;

@@ -58,6 +58,11 @@ export function demandsOf(trust: Trust): string[] {
   );
   if (trust.crls.length > 0)
     out.push(`This file brings ${many(trust.crls.length, 'revocation list')} of its own.`);
+  if (trust.nodeKeys !== undefined) {
+    out.push(
+      `What an import says a node signed is signed by one of ${many(trust.nodeKeys.length, 'node key')}.`,
+    );
+  }
   if (trust.maxAge !== undefined) out.push(`The seal is not older than ${trust.maxAge} seconds.`);
   return out;
 }

@@ -6,6 +6,7 @@ import { toHex } from '../core/bytes.ts';
 import { ERRORS } from '../core/errors.ts';
 import { type JsonObject, jcs } from '../core/json.ts';
 import { formatTime } from '../core/time.ts';
+import { importOf } from './checks/imported.ts';
 import { matchingLaunch } from './checks/tee.ts';
 import type { Evidence } from './evidence.ts';
 import type { CheckFrame } from './outcome.ts';
@@ -25,6 +26,8 @@ export interface RecordFacts {
   /** Times by the host's clock. */
   readonly time?: string;
   readonly sealed?: string;
+  /** Of a record of others that was imported: what it proves by itself, never more. */
+  readonly imported?: { readonly format: string; readonly proved: string; readonly certificateHash: string };
   /** Entries in the sealed tree. */
   readonly size?: number;
 }
@@ -107,10 +110,20 @@ function confidential(e: Evidence, trust: Trust, checks: readonly Check[]): Pick
 function recordFacts(e: Evidence): RecordFacts | undefined {
   if (!e.record.ok) return undefined;
   const { digest, index, statement } = e.record.value;
+  const imported = importOf(e)?.predicate;
   return {
     digest: toHex(digest),
     index,
     ...(statement.ok ? { kind: statement.value.kind, ...named(statement.value.predicate) } : {}),
+    ...(imported === undefined
+      ? {}
+      : {
+          imported: {
+            format: imported.format,
+            proved: imported.proved,
+            certificateHash: imported.source.certificateHash,
+          },
+        }),
     ...(e.seal.ok ? { sealed: formatTime(e.seal.value.header.timeMs) } : {}),
     ...(e.checkpoint.ok ? { size: e.checkpoint.value.size } : {}),
   };

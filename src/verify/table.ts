@@ -19,6 +19,7 @@ import { disclosures } from './checks/disclosures.ts';
 import { format } from './checks/format.ts';
 import { genesis } from './checks/genesis.ts';
 import * as grant from './checks/grant.ts';
+import { importContent, importRecord } from './checks/imported.ts';
 import * as inclusion from './checks/inclusion.ts';
 import { lineage, measurements } from './checks/lineage.ts';
 import { firmwareLog, logReplay } from './checks/logs.ts';
@@ -53,6 +54,8 @@ export const CHECKS: readonly CheckDefinition[] = [
   lineage,
   recordTime,
   disclosures,
+  importRecord,
+  importContent,
   grant.grantGiven,
   grant.grantOrder,
   grantPolicy,

@@ -2,10 +2,11 @@
  * The trust file: everything that is the auditor's own decision. Which roots, which level at least, which hosts, which
  * PCR values, whether the host's clock counts as time. Nothing in a bundle can widen it.
  */
-import { fromBase64 } from '../core/bytes.ts';
+import { fromBase64, fromBase64Url } from '../core/bytes.ts';
 import { type Json, jcsBytes, parseJson } from '../core/json.ts';
 import { parseTime } from '../core/time.ts';
 import { keyKind, parseEnvelope, policyOf } from '../evidence/appraisal.ts';
+import type { NodeKey } from '../evidence/import/node.ts';
 import type { AppraisalPolicy, Envelope } from '../evidence/schema/appraisal.ts';
 import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
 import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
@@ -65,6 +66,8 @@ export interface Trust {
   readonly maxAge?: number;
   /** Public keys, base64 SubjectPublicKeyInfo, whose policies count; absent: any, and the report names it. */
   readonly policyKeys?: readonly string[];
+  /** Keys of NexArt nodes whose signatures on imported CERs count; absent: any, and the report names it. */
+  readonly nodeKeys?: readonly NodeKey[];
   /** Confidential machines; absent: reports of them are not looked at. */
   readonly tee?: TeeTrust;
   readonly timestamps?: TimestampTrust;
@@ -91,7 +94,17 @@ export const NO_TRUST: Trust = {
 export function parseTrust(bytes: Uint8Array): Trust {
   if (bytes.length > MAX_TRUST) throw invalid('', `more than ${MAX_TRUST} bytes`);
   const required = ['schema', 'roots', 'minimumLevel', 'pcrs', 'acceptHostTime', 'crls', 'revocation'];
-  const optional = ['hosts', 'maxAge', 'tee', 'policies', 'appraisals', 'policyKeys', 'timestamps', 'keys'];
+  const optional = [
+    'hosts',
+    'maxAge',
+    'tee',
+    'policies',
+    'appraisals',
+    'policyKeys',
+    'timestamps',
+    'keys',
+    'nodeKeys',
+  ];
   const o = objectOf(parseJson(bytes), '', required, optional);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
   const roots = arrayOf(o.roots, '/roots', 256, readRoot);
@@ -111,6 +124,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
     ...(o.policyKeys === undefined
       ? {}
       : { policyKeys: arrayOf(o.policyKeys, '/policyKeys', 64, readPolicyKey) }),
+    ...(o.nodeKeys === undefined ? {} : { nodeKeys: arrayOf(o.nodeKeys, '/nodeKeys', 64, readNodeKey) }),
     ...(o.tee === undefined ? {} : { tee: readTeeTrust(o.tee, '/tee') }),
     ...(o.timestamps === undefined ? {} : { timestamps: readTimestamps(o.timestamps) }),
     ...(o.keys === undefined ? {} : { keys: arrayOf(o.keys, '/keys', 16, readKey) }),
@@ -178,6 +192,14 @@ function readPolicyKey(v: Json, field: string): string {
   decoded(field, () => fromBase64(key));
   if (key === '') throw invalid(field, 'not a key');
   return key;
+}
+
+function readNodeKey(v: Json, field: string): NodeKey {
+  const o = objectOf(v, field, ['nodeId', 'kid', 'x']);
+  const x = textOf(o.x, `${field}/x`, 43);
+  if (decoded(`${field}/x`, () => fromBase64Url(x)).length !== 32)
+    throw invalid(`${field}/x`, 'not 32 bytes');
+  return { nodeId: textOf(o.nodeId, `${field}/nodeId`, 256), kid: textOf(o.kid, `${field}/kid`, 128), x };
 }
 
 function readAge(v: Json): number {

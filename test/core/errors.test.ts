@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AttestdError, ERRORS, type ErrorCode, isAttestdError, toProblem } from '../../src/core/errors.ts';
+import { AttestdError, ERRORS, type ErrorCode, isAttestdError } from '../../src/core/errors.ts';
+import { toProblem } from '../../src/core/problem.ts';
 
 describe('the table of errors', () => {
   it.each(Object.entries(ERRORS))('%s has a status, an exit code, a title and a next step', (code, row) => {

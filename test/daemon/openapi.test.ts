@@ -34,6 +34,7 @@ describe('openapi.json', () => {
       'post /v1/executions begin',
       'post /v1/executions/{id}/complete complete',
       'post /v1/grants requestGrant',
+      'post /v1/imports importRecord',
       'post /v1/keys createKey',
       'post /v1/keys/{name}/sign sign',
       'post /v1/keys/{name}/withdraw withdrawKey',

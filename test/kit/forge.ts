@@ -177,7 +177,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     outcome: { status: 'succeeded', code: 0, effect: 'confirmed', observedBy: 'caller' },
   };
   const staged = await hooks.governed?.({
-    build: (kind, body, at) => build(kind as 'gap', body, boot, at),
+    build: (kind, body, at, artefacts) => build(kind as 'gap', body, boot, at, artefacts),
     put,
     next: entries.length,
     boot: toHex(boot),

@@ -2,6 +2,7 @@
 import { toHex } from '../../src/core/bytes.ts';
 import { jcsBytes } from '../../src/core/json.ts';
 import { type Body, type BuiltRecord, buildEntry, type Frame, framed } from '../../src/evidence/record.ts';
+import type { Subject } from '../../src/evidence/statement.ts';
 import { consistencyProof } from '../../src/log/consistency.ts';
 import { inclusionProof } from '../../src/log/inclusion.ts';
 import { leafHash, nodeHash } from '../../src/log/merkle.ts';
@@ -34,7 +35,8 @@ export function createForgedLog(hooks: Hooks, origin: string) {
     body: unknown,
     boot?: Uint8Array,
     at = entries.length,
-  ): BuiltRecord => buildEntry(kind as 'gap', body as Body<'gap'>, frameAt(at, boot));
+    artefacts: readonly Subject[] = [],
+  ): BuiltRecord => buildEntry(kind as 'gap', body as Body<'gap'>, frameAt(at, boot), artefacts);
   const put = (built: BuiltRecord): number => {
     const at = entries.length;
     const entry = (hooks.entry ?? same)(built.entry, at);

@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Body, BuiltRecord } from '../../src/evidence/record.ts';
 import type { SealHeader } from '../../src/evidence/seal.ts';
+import type { Subject } from '../../src/evidence/statement.ts';
 import type { Attest } from '../../src/evidence/tpm/attest.ts';
 import type { NvPublic } from '../../src/evidence/tpm/nv.ts';
 import type { EccPublic } from '../../src/evidence/tpm/public.ts';
@@ -112,7 +113,7 @@ export interface Hooks {
 /** Where governed entries are written. */
 export interface Stage {
   /** Builds a record as if it stood at index `at`. */
-  build(kind: string, body: JsonObject, at: number): BuiltRecord;
+  build(kind: string, body: JsonObject, at: number, artefacts?: readonly Subject[]): BuiltRecord;
   /** Appends it. @returns its index */
   put(built: BuiltRecord): number;
   /** Index of the next entry. */

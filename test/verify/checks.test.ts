@@ -17,6 +17,7 @@ import { APPRAISAL_VECTORS, appraised } from './vectors/appraisal.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
 import { GOVERNED_VECTORS } from './vectors/governed.ts';
+import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
 import { KEYS_VECTORS } from './vectors/keys.ts';
 import { GOOD_LOGS, LOG_VECTORS } from './vectors/logs.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
@@ -34,6 +35,7 @@ const VECTORS = [
   ...APPRAISAL_VECTORS,
   ...ANCHORS_VECTORS,
   ...GOVERNED_VECTORS,
+  ...IMPORT_VECTORS,
   ...TEE_VECTORS,
   ...TIMESTAMP_VECTORS,
 ];
@@ -57,6 +59,31 @@ test('a governed bundle passes every check, and says by whose leave', async () =
   const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
   expect(sentences).toEqual([]);
   expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+});
+
+test.each([
+  ['that nobody signed', {}, 'integrity-only'],
+  ['that a node signed', { signed: true }, 'node-signed'],
+] as const)('an import of a CER %s verifies, and shows what it proved', async (_name, wish, proved) => {
+  const report = await judged(imported(wish));
+  const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
+  expect(sentences).toEqual([]);
+  expect(report).toMatchObject({
+    verdict: 'verified',
+    level: 4,
+    record: { kind: 'import', imported: { proved } },
+  });
+  expect(report.checks.find((c) => c.id === 'import-content')?.sentence).toMatch(
+    proved === 'node-signed'
+      ? /key k1 of the node nexart-node-1 signed/
+      : /integrity alone: nobody signed it/,
+  );
+});
+
+test('of an import whose CER is not shown, what it proved is the word of the host, and that is said', async () => {
+  const report = await judged(imported({ undisclosed: true }));
+  expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+  expect(ids(report, 'unknown')).toEqual(['import-content']);
 });
 
 test.each(Object.entries(TEE_VALID))(

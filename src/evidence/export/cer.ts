@@ -19,6 +19,12 @@ const hashOf = (value: unknown): string => `sha256:${toHex(sha256(jcsBytes(value
 
 type Group = { readonly _sd: readonly string[] } & Readonly<Record<string, unknown>>;
 
+/** The parts of a bundle that a CER is made from. */
+export interface CerSource {
+  readonly record: Pick<Bundle['record'], 'entry'>;
+  readonly disclosures: readonly string[];
+}
+
 /**
  * The CER of an execution record.
  * @param bundle the evidence of the record
@@ -26,7 +32,7 @@ type Group = { readonly _sd: readonly string[] } & Readonly<Record<string, unkno
  * @returns UTF-8 JSON
  * @throws USAGE for a record that is no execution, MALFORMED
  */
-export function printCer(bundle: Bundle, plaintext: boolean): Uint8Array {
+export function printCer(bundle: CerSource, plaintext: boolean): Uint8Array {
   const entry = fromBase64(bundle.record.entry);
   const { kind, predicate } = readStatement(entry);
   if (kind !== 'execution') throw new AttestdError('USAGE', `a ${kind} record is not an execution`);

@@ -5,6 +5,7 @@ import { PREDICATES } from '../statement.ts';
 import { AppraisalSchema, EnvelopeSchema } from './appraisal.ts';
 import { BundleSchema, FreshSchema } from './bundle.ts';
 import { ApprovalRequest, CompletionRequest, ExecutionRequest, GrantRequest } from './governed.ts';
+import { ImportRequest } from './import.ts';
 import { RecordRequest } from './request.ts';
 import { TrustSchema } from './trust.ts';
 
@@ -21,6 +22,7 @@ export function schemaCatalogue(): { readonly [name: string]: Record<string, unk
     'execution-request': ExecutionRequest,
     'completion-request': CompletionRequest,
     'approval-request': ApprovalRequest,
+    'import-request': ImportRequest,
     ...Object.fromEntries(Object.entries(PREDICATES).map(([kind, s]) => [`predicate-${kind}`, s])),
   };
   return Object.fromEntries(

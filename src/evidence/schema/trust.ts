@@ -5,6 +5,7 @@
 import { Type } from 'typebox';
 import { EnvelopeSchema } from './appraisal.ts';
 import { base64, closed, Hex32, list, oneOf, Time, text } from './field.ts';
+import { PinnedNodeKey } from './import.ts';
 
 const Root = closed({
   certificate: base64(16_384),
@@ -127,6 +128,7 @@ export const TrustSchema = closed({
   crls: list(base64(1_500_000), 256),
   revocation: oneOf('required', 'if-present'),
   maxAge: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
+  nodeKeys: Type.Optional(list(PinnedNodeKey, 64)),
   policyKeys: Type.Optional(list(base64(128), 64)),
   tee: Type.Optional(Tee),
   timestamps: Type.Optional(

@@ -12,7 +12,7 @@ import type { Json, JsonObject } from '../../core/json.ts';
 import { NS, PAYLOAD_TYPE, STATEMENT_TYPE } from '../../core/namespace.ts';
 import { parseEntry } from '../../evidence/dsse.ts';
 import { MAX_MEMBERS } from '../../evidence/schema/execution.ts';
-import { Subject } from '../../evidence/statement.ts';
+import { IMPORTED, Subject } from '../../evidence/statement.ts';
 import { scanCanonical } from './scan.ts';
 
 const PREFIX = utf8(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} `);
@@ -101,8 +101,18 @@ function checkSubject(subject: Json | undefined, kind: string, id: string, predi
   if (!names || name !== `${kind}:${id}` || Object.keys(first).length !== 2) {
     throw fault(`the first subject is not ${kind}:${id}`);
   }
+  const [, second, ...others] = subject as Json[];
+  if (kind === 'import') {
+    const named = isObject(second) && second.name === IMPORTED && second.annotations === undefined;
+    if (!named || others.length > 0 || !SUBJECTS.Check(subject))
+      throw fault('the further subject is not what was imported');
+  }
   const more = (subject as Json[]).length - 1;
-  if (more > 0 && (kind !== 'execution' || more > MAX_MEMBERS || !SUBJECTS.Check(subject))) {
+  if (
+    kind !== 'import' &&
+    more > 0 &&
+    (kind !== 'execution' || more > MAX_MEMBERS || !SUBJECTS.Check(subject))
+  ) {
     throw fault('the further subjects are not artefacts of an execution');
   }
   if (toHex(sha256(predicate)) !== digest.sha256)

@@ -70,7 +70,7 @@ export function governanceOf(e: Evidence): Part<Governance | string> {
   if (kind === 'grant') {
     return got({ grants: chainFrom(e, { entry, predicate: predicate as unknown as GrantPredicate }) });
   }
-  if (kind !== 'execution') return got(`A ${kind} record needs no grant.`);
+  if (kind !== 'execution') return got(`A record of kind ${kind} needs no grant.`);
   const execution = predicate as unknown as ExecutionPredicate;
   const { authorization } = execution;
   if (authorization === 'ungoverned')
