@@ -8,7 +8,7 @@ import { HOST_COMMANDS } from './table/host.ts';
 import { IMPORT } from './table/import.ts';
 import { KEY } from './table/key.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
-import { OUT, SOCKET } from './table/option.ts';
+import { OUT, SOCKET, TOKEN } from './table/option.ts';
 import { TRUST } from './table/trust.ts';
 
 const COMMANDS: readonly Command[] = [
@@ -29,6 +29,7 @@ const COMMANDS: readonly Command[] = [
       SOCKET,
       { flags: '--tty', help: 'leave the terminal to the command; its streams are then not digested' },
       { flags: '--grant <id>', help: 'use this grant; refused, nothing is started and the status is 6' },
+      ...TOKEN,
       { flags: '--status-fd <n>', help: 'write one line of JSON here that says whether it was started' },
       { flags: '--id-file <file>', help: 'write the id of the completed record here' },
       { flags: '--wait <strength>', help: 'durable or sealed; sealed when absent' },

@@ -3,6 +3,7 @@
  * of the evidence, offline.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,6 +99,21 @@ it('refused, nothing is started: 6, and the status line says so', async () => {
     started: false,
     code: 'SCOPE_EXCEEDED',
   });
+}, 120_000);
+
+it('a token is named by its digest and chosen claims, under what is claimed', async () => {
+  const part = (v: unknown) => Buffer.from(JSON.stringify(v)).toString('base64url');
+  const token = `${part({ alg: 'ES256' })}.${part({ iss: 'https://ci.example', sub: 'job/7', n: 1 })}.${part('s')}`;
+  writeFileSync(host.at('token'), `${token}\n`);
+  const claims = ['--token', host.at('token'), '--claim', 'sub', 'n'];
+  await host.must(['run', '--id-file', host.at('id'), ...claims, '--', 'true']);
+  const { statement } = await host.shown(readFileSync(host.at('id'), 'utf8').trim());
+  const { claimed, observed } = statement.predicate.caller as Record<string, unknown>;
+  const tokenSha256 = createHash('sha256').update(token).digest('hex');
+  expect(claimed).toEqual({ tokenSha256, sub: 'job/7', n: 1 });
+  expect(observed).toMatchObject({ uid: process.getuid?.() });
+  const wrong = await host.ctl(['run', '--token', host.at('token'), '--claim', 'email', '--', 'true']);
+  expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining('the claim email')]);
 }, 120_000);
 
 it('a denial verifies as evidence of its own', async () => {

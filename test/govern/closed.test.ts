@@ -1,8 +1,10 @@
 /** States of the host in which nothing is allowed: each is made, and refused by its code, on record at once or late. */
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { fromBase64 } from '../../src/core/bytes.ts';
 import { createConditions } from '../../src/daemon/govern/conditions.ts';
+import { epochOf, layoutOf, readCurrent } from '../../src/daemon/layout.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { ask, type Host, makeHost, until } from '../daemon/kit.ts';
 import { CC } from '../kit/wire.ts';
@@ -95,6 +97,61 @@ it('TPM_UNAVAILABLE and AUDIT_CONTINUITY_LOST at the start: decided at once, on 
   await host.stop();
   expect(await late()).toEqual(['TPM_UNAVAILABLE', 'AUDIT_CONTINUITY_LOST']);
 }, 180_000);
+
+it('AUDIT_CONTINUITY_LOST: the TPM begins another life, until its boot entry stands', async () => {
+  await host.stop();
+  const daemon = await host.start();
+  await daemon.started;
+  await until(async () => (await asking()).status === 201);
+  const runs = () => daemon.gate.engine?.run()?.resetCount ?? 0;
+  const before = runs();
+  // The boot entry of the new life waits for this command of the TPM, and nothing is allowed meanwhile.
+  const clear = host.tpm.proxy?.inject({ cc: CC.readClock, delayMs: 1500, times: 2 });
+  await host.tpm.reset();
+  const refused = await until(async () => {
+    const answer = await asking();
+    return code(answer) === 'AUDIT_CONTINUITY_LOST' && answer;
+  });
+  expect(refused.json.detail).toMatch(/another life|unsealed/);
+  clear?.();
+  await until(async () => (await asking()).status === 201);
+  expect(runs()).toBeGreaterThan(before);
+  expect((await recorded(refused.json.denial.id)).predicate).toMatchObject({
+    reason: 'AUDIT_CONTINUITY_LOST',
+  });
+}, 120_000);
+
+it('AUDIT_CONTINUITY_LOST: the log does not verify when it is opened', async () => {
+  await host.stop();
+  const { origin } = readCurrent(layoutOf(host.config.state_dir));
+  const log = layoutOf(host.config.state_dir).log(epochOf(origin));
+  const wal = join(log, 'wal');
+  const [first] = readdirSync(wal).sort();
+  const file = join(wal, first as string);
+  const bytes = readFileSync(file);
+  const broken = Buffer.from(bytes);
+  // One bit of the genesis entry.
+  const at = bytes.indexOf('/genesis/v1');
+  broken[at] = (broken[at] ?? 0) ^ 1;
+  writeFileSync(file, broken);
+  const daemon = await host.start();
+  await until(() => daemon.gate.phase === 'failed');
+  const refused = await asking();
+  expect([code(refused), refused.status], refused.text).toEqual(['AUDIT_CONTINUITY_LOST', 503]);
+  const record = await ask(socket(), '/v1/records', { body: '{}' });
+  expect(record.status).not.toBe(201);
+  await host.stop();
+  // What was decided is on record as soon as there is a log that verifies.
+  writeFileSync(file, bytes);
+  const mended = await host.start();
+  await mended.started;
+  const late = [...(mended.service.store?.entries() ?? [])]
+    .map((e) => readStatement(Uint8Array.from(e)))
+    .filter((s) => s.kind === 'denial' && s.predicate.late !== undefined);
+  expect(late.at(-1)).toMatchObject({
+    predicate: { reason: 'AUDIT_CONTINUITY_LOST', requested: { what: 'grant' } },
+  });
+}, 120_000);
 
 it.each([
   ['STORAGE_UNAVAILABLE', { broken: () => new Error('no space left on device') }],

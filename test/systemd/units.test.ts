@@ -18,7 +18,7 @@ const EXPOSURE: Record<string, number> = {
   'attestd.service': 10,
   'attestd-init.service': 10,
   'attestd-forward.service': 20,
-  'attestd-observe.service': 13,
+  'attestd-observe.service': 14,
 };
 
 let dir: string;

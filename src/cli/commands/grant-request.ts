@@ -5,12 +5,13 @@ import { parseJson } from '../../core/json.ts';
 import { type Input, list, text } from '../command.ts';
 import { readInput } from '../files.ts';
 import { receiptDocument, withClient } from '../session.ts';
+import { claimedBy } from '../token.ts';
 
 export async function run(input: Input): Promise<number> {
   const file = text(input, 'request');
   const request =
     file === undefined
-      ? fromOptions(input)
+      ? { ...fromOptions(input), ...(await claimedBy(input)) }
       : // The daemon checks the shape; what goes out is what was read.
         (parseJson(await readInput(file, input.io)) as unknown as GrantRequest);
   return withClient(input, async (client) => {

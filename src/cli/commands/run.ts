@@ -14,6 +14,7 @@ import { type Ended, endLike, execute } from '../execution.ts';
 import { writeOutput } from '../files.ts';
 import { reportFault } from '../io.ts';
 import { receiptDocument, waitOption, withClient } from '../session.ts';
+import { claimedBy } from '../token.ts';
 
 export async function run(input: Input): Promise<number> {
   const [name, ...args] = input.args as [string, ...string[]];
@@ -28,7 +29,7 @@ export async function run(input: Input): Promise<number> {
     executable: { path, sha256: await digestFile(path) },
   };
   // Both records say it, so that the evidence of either shows what ran.
-  const said = { action, inputs };
+  const said = { action, inputs, ...(await claimedBy(input)) };
   return withClient(input, async (client) => {
     const key = text(input, 'idempotencyKey');
     const record = (request: RecordRequest, phase: string): Promise<Receipt> =>
@@ -100,7 +101,7 @@ function statusWriter(fd: string | undefined): (what: Record<string, unknown>) =
 
 function completed(
   attempt: Receipt,
-  said: Pick<RecordRequest, 'action' | 'inputs'>,
+  said: Pick<RecordRequest, 'action' | 'inputs' | 'claimed'>,
   ended: Ended | { readonly error: string },
 ): RecordRequest {
   const parents = [{ rel: 'completes', digest: attempt.digest }];

@@ -1,6 +1,6 @@
 /** Governed execution: who asks, who approves, who signs policies. */
 import type { Command } from '../command.ts';
-import { SOCKET } from './option.ts';
+import { SOCKET, TOKEN } from './option.ts';
 import { POLICY_CHECK } from './trust.ts';
 
 const ID = '01KAE3X5V0N9S8QX1Z7M2R4B6C';
@@ -31,6 +31,7 @@ export const GOVERN_COMMANDS: readonly Command[] = [
           { flags: '--approval <id...>', help: 'approvals of an earlier denial of this request' },
           { flags: '--from <id>', help: 'take it out of this grant' },
           { flags: '--break-glass <reason>', help: 'past the policy, on record; on the admin socket' },
+          ...TOKEN,
           { flags: '--request <file>', help: 'the whole request as JSON instead; - is stdin' },
         ],
         load: () => import('../commands/grant-request.ts'),

@@ -7,3 +7,8 @@ export const CONFIG: Option = {
   help: 'configuration of the daemon, else /etc/attestd/attestd.toml',
 };
 export const OUT: Option = { flags: '-o, --out <file>', help: 'where to write; - is stdout' };
+/** A token of somebody else's that says who the caller is; the record gets its digest and some claims. */
+export const TOKEN: readonly Option[] = [
+  { flags: '--token <file>', help: 'OIDC or SPIFFE JWT; its digest and claims enter the record, as claimed' },
+  { flags: '--claim <name...>', help: 'which claims of it; iss and sub when absent' },
+];
