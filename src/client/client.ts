@@ -4,103 +4,50 @@
  * ```ts
  * import { connect } from 'attestd/client';
  * const attestd = connect({ client: 'refund-bot/1.4' });
- * const receipt = await attestd.record({
- *   phase: 'completed',
- *   action: { type: 'tool.call', name: 'refund.approve', target: 'crm:order/17' },
- *   inputs: { amount: '12.00' },
- *   outcome: { status: 'succeeded', effect: 'confirmed' },
- * });
+ * const action = { type: 'tool.call', name: 'refund.approve', target: 'crm:order/17' };
+ * const { value, receipt } = await attestd.withExecution({ action, inputs: { amount: '12.00' } }, () => refund());
  * ```
  *
- * Inputs, parameters and outputs enter the record as salted digests; their openings stay on the host.
+ * Inputs, parameters and outputs enter the record as salted digests; their openings stay on the host. When the daemon is
+ * away calls fail, unless `onUnavailable: 'spool'` says that records wait: then they come late, in order, and say so.
  */
+import { randomBytes } from 'node:crypto';
 import { AttestdError } from '../core/errors.ts';
+import {
+  type Executed,
+  type Execution,
+  type ExecutionSpec,
+  executeRecorded,
+  type Flow,
+} from './execution.ts';
+import { createLate } from './late.ts';
+import type { Replayed } from './replay.ts';
+import type {
+  CompletionRequest,
+  ExecutionRequest,
+  GrantRequest,
+  Receipt,
+  RecordRequest,
+  Spooled,
+  Strength,
+} from './request.ts';
+import { openSpool, type SpoolOptions } from './spool.ts';
 import { chosenSocket, openTransport } from './transport.ts';
 
-/** What a receipt vouches for: fsynced; under a TPM quote. */
-export type Strength = 'durable' | 'sealed';
-type Value = null | boolean | number | string | Value[] | { [name: string]: Value };
-/** Named values; every value stays on the host, its salted digest goes into the record. */
-export type Values = Readonly<Record<string, Value>>;
-
-/** Body of `POST /v1/records`. Nothing in it is defaulted or rewritten by the daemon. */
-export interface RecordRequest {
-  readonly phase: 'attempted' | 'completed';
-  readonly action: { readonly type: string; readonly name: string; readonly target?: string };
-  readonly claimed?: Values;
-  readonly inputs?: Values;
-  readonly parameters?: Values;
-  readonly outputs?: Values;
-  /** Values that enter the record in clear. */
-  readonly plain?: { readonly inputs?: Values; readonly parameters?: Values; readonly outputs?: Values };
-  readonly outcome?: {
-    readonly status: 'succeeded' | 'failed' | 'timedout' | 'cancelled';
-    readonly code?: number;
-    readonly effect: 'dispatched' | 'confirmed' | 'unknown';
-  };
-  readonly artefacts?: readonly {
-    readonly name: string;
-    readonly sha256: string;
-    readonly plain?: boolean;
-  }[];
-  readonly parents?: readonly { readonly rel: string; readonly digest: string; readonly log?: string }[];
-  readonly trace?: { readonly traceparent: string };
-  readonly capture?: { readonly complete: boolean; readonly omitted: readonly string[] };
-  /** Uses this grant in one step. */
-  readonly grant?: string;
-}
-
-/** A row of a scope: each text stands for itself or, ending in `*`, for all that begins as it does. */
-export interface ScopeRow {
-  readonly type: string;
-  readonly name: string;
-  readonly target?: string;
-  readonly parameters?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-}
-
-/** Body of `POST /v1/grants`. */
-export interface GrantRequest {
-  readonly scope: readonly ScopeRow[];
-  readonly maxUses: number;
-  readonly seconds: number;
-  readonly holder?: { readonly uid: number; readonly unit?: string; readonly cgroup?: string };
-  readonly notBefore?: string;
-  readonly delegable?: { readonly depth: number };
-  readonly environment?: Readonly<Record<string, unknown>>;
-  readonly claimed?: Values;
-  readonly parameters?: Values;
-  readonly plain?: { readonly parameters?: Values };
-  readonly approvals?: readonly string[];
-  readonly delegatedFrom?: string;
-  readonly breakGlass?: { readonly reason: string };
-  readonly parents?: RecordRequest['parents'];
-  readonly trace?: RecordRequest['trace'];
-}
-
-/** Body of `POST /v1/executions`: a record that uses a grant, without its end. */
-export type ExecutionRequest = Omit<RecordRequest, 'phase' | 'outcome' | 'outputs'> & {
-  readonly grant: string;
-};
-/** Body of `POST /v1/executions/{id}/complete`. */
-export type CompletionRequest = Pick<
+export type { Executed, Execution, ExecutionSpec, Governance } from './execution.ts';
+export type { Replayed } from './replay.ts';
+export type {
+  CompletionRequest,
+  ExecutionRequest,
+  GrantRequest,
+  Receipt,
   RecordRequest,
-  'outcome' | 'outputs' | 'plain' | 'artefacts' | 'parents' | 'trace' | 'capture' | 'claimed'
->;
-
-/** Answer to a record. */
-export interface Receipt {
-  /** ULID of the record. */
-  readonly id: string;
-  /** Record digest, hexadecimal SHA-256 of the entry: the identity of the record everywhere. */
-  readonly digest: string;
-  /** Place in the log. */
-  readonly index: number;
-  /** Origin of the log. */
-  readonly log: string;
-  readonly strength: Strength;
-  /** c2sp.org/tlog-proof@v1 text, when sealed. */
-  readonly proof?: string;
-}
+  ScopeRow,
+  Spooled,
+  Strength,
+  Values,
+} from './request.ts';
+export type { SpoolOptions } from './spool.ts';
 
 /** A key in the TPM with its certification by the AK; bytes in base64. */
 export interface CertifiedKey {
@@ -124,6 +71,16 @@ export interface ConnectOptions {
   readonly socket?: string;
   /** `name/version` of the program that calls. */
   readonly client: string;
+  /** `throw` when absent: DAEMON_UNAVAILABLE and its like leave every call. */
+  readonly onUnavailable?: 'throw';
+  /** Told of what no call can answer for: spooled records that were refused, ends that were not recorded. A warning else. */
+  readonly onFault?: (fault: unknown) => void;
+}
+
+/** Records wait on disk while the daemon is away. Grants do not: what cannot be asked for does not happen. */
+export interface SpoolingOptions extends Omit<ConnectOptions, 'onUnavailable'> {
+  readonly onUnavailable: 'spool';
+  readonly spool?: SpoolOptions;
 }
 
 export interface RecordOptions {
@@ -141,9 +98,20 @@ export interface ImportOptions {
   readonly wait?: Strength;
 }
 
-export interface Client {
+/** @typeParam R what a record is answered by */
+export interface Client<R = Receipt> {
   /** Records one execution. @throws AttestdError with the daemon's code, DAEMON_UNAVAILABLE when it is away */
-  record(request: RecordRequest, options?: RecordOptions): Promise<Receipt>;
+  record(request: RecordRequest, options?: RecordOptions): Promise<R>;
+  /**
+   * Runs work between a record `attempted`, durable before it begins, and one `completed` that says how it ended.
+   * @throws what the work throws; AttestdError when it may not begin, or its end cannot be recorded
+   */
+  withExecution<T>(
+    spec: ExecutionSpec,
+    work: (execution: Execution<R>) => T | Promise<T>,
+  ): Promise<Executed<Awaited<T>, R>>;
+  /** Empties the spool into the log. @throws the error for which it has to wait */
+  flush(): Promise<Replayed>;
   /** One record as JSON: entry, place, strength, its own openings. */
   get(id: string): Promise<Record<string, unknown>>;
   /** Asks for a grant. @throws AttestdError with the code of the denial, which `facts.denial` names */
@@ -185,17 +153,44 @@ export interface Client {
 }
 
 /** Opens a connection lazily; nothing is sent before the first call. */
-export function connect(options: ConnectOptions): Client {
+export function connect(options: ConnectOptions): Client;
+export function connect(options: SpoolingOptions): Client<Receipt | Spooled>;
+export function connect(options: ConnectOptions | SpoolingOptions): Client<Receipt | Spooled> {
   const transport = openTransport(chosenSocket(options.socket, process.env), options.client);
+  const onFault = options.onFault ?? warn;
   const json = async <T>(path: string): Promise<T> =>
     read<T>((await transport.call({ method: 'GET', path })).body);
-  const post = async <T>(path: string, body: unknown): Promise<T> => {
-    const headers = { 'content-type': 'application/json' };
-    return read<T>(
-      (await transport.call({ method: 'POST', path, body: JSON.stringify(body), headers })).body,
-    );
+  const send = async <T>(path: string, body: string, key?: string): Promise<T> => {
+    const headers = {
+      'content-type': 'application/json',
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    };
+    return read<T>((await transport.call({ method: 'POST', path, body, headers })).body);
   };
+  const post = <T>(path: string, body: unknown, key?: string): Promise<T> =>
+    send(path, JSON.stringify(body), key);
   const bytes = async (path: string) => (await transport.call({ method: 'GET', path })).body;
+  const recorded = (request: RecordRequest, wait: Strength, key?: string) =>
+    post<Receipt>(`/v1/records?wait=${wait}`, request, key);
+  const late =
+    options.onUnavailable === 'spool'
+      ? createLate(
+          openSpool(options.spool ?? {}, process.env),
+          (body, key, wait) => send(`/v1/records?wait=${wait}`, body, key),
+          (refused) => refused.forEach(onFault),
+        )
+      : undefined;
+  const complete = (id: string, request: CompletionRequest, wait: Strength) =>
+    post<Receipt>(`/v1/executions/${encodeURIComponent(id)}/complete?wait=${wait}`, request);
+  const flow: Flow<Receipt | Spooled> = {
+    grant: (request, { wait }) => post(`/v1/grants?wait=${wait}`, request),
+    begin: ({ phase: _phase, ...request }) => post('/v1/executions?wait=durable', request),
+    complete,
+    attempt: async (request, key) =>
+      late?.attempt(request, key) ?? attemptNow(await recorded(request, 'durable'), recorded),
+    late,
+    onFault,
+  };
   return {
     grant: (request, { wait = 'sealed' } = {}) => post(`/v1/grants?wait=${wait}`, request),
     showGrant: (id) => json(`/v1/grants/${encodeURIComponent(id)}`),
@@ -207,20 +202,13 @@ export function connect(options: ConnectOptions): Client {
     approve: (request, seconds, comment) =>
       post('/v1/approvals?wait=durable', { request, seconds, ...(comment === undefined ? {} : { comment }) }),
     begin: (request, { wait = 'durable' } = {}) => post(`/v1/executions?wait=${wait}`, request),
-    complete: (id, request, { wait = 'sealed' } = {}) =>
-      post(`/v1/executions/${encodeURIComponent(id)}/complete?wait=${wait}`, request),
-    async record(request, { wait = 'sealed', idempotencyKey } = {}) {
-      const answer = await transport.call({
-        method: 'POST',
-        path: `/v1/records?wait=${wait}`,
-        body: JSON.stringify(request),
-        headers: {
-          'content-type': 'application/json',
-          ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
-        },
-      });
-      return read<Receipt>(answer.body);
-    },
+    complete: (id, request, { wait = 'sealed' } = {}) => complete(id, request, wait),
+    withExecution: (spec, work) => executeRecorded(flow, spec, work),
+    flush: async () => late?.flush() ?? { recorded: [], refused: [] },
+    record: async (request, { wait = 'sealed', idempotencyKey } = {}) =>
+      late === undefined || request.grant !== undefined
+        ? recorded(request, wait, idempotencyKey)
+        : late.record(request, wait, idempotencyKey ?? randomBytes(16).toString('hex')),
     get: (id) => json(`/v1/records/${encodeURIComponent(id)}`),
     async bundle(id, { lineage = false } = {}) {
       const path = `/v1/records/${encodeURIComponent(id)}/bundle${lineage ? '?lineage=full' : ''}`;
@@ -261,6 +249,24 @@ export function connect(options: ConnectOptions): Client {
     health: () => json('/v1/health'),
     close: () => transport.close(),
   };
+}
+
+/** The end of an execution where nothing may wait. */
+function attemptNow(
+  attempt: Receipt,
+  recorded: (request: RecordRequest, wait: Strength) => Promise<Receipt>,
+): Awaited<ReturnType<Flow<Receipt>['attempt']>> {
+  const completes = { rel: 'completes', digest: attempt.digest };
+  return {
+    attempt,
+    end: (request, wait) => recorded({ ...request, parents: [completes, ...(request.parents ?? [])] }, wait),
+  };
+}
+
+function warn(fault: unknown): void {
+  const error = (fault as { error?: unknown }).error ?? fault;
+  const file = (fault as { file?: string }).file;
+  process.emitWarning(`${file === undefined ? '' : `${file}: `}${String(error)}`, 'AttestdWarning');
 }
 
 function read<T>(body: Uint8Array): T {

@@ -103,7 +103,7 @@ async function collect(response: IncomingMessage): Promise<Answer> {
 }
 
 function problem(status: number, body: Uint8Array, retryAfter: string | undefined): AttestdError {
-  let facts: { type?: unknown; detail?: unknown; field?: unknown; denial?: unknown };
+  let facts: { type?: unknown; detail?: unknown; field?: unknown; denial?: unknown; record?: unknown };
   try {
     facts = JSON.parse(new TextDecoder().decode(body)) as typeof facts;
     if (facts === null || typeof facts !== 'object') throw new TypeError('no object');
@@ -115,6 +115,7 @@ function problem(status: number, body: Uint8Array, retryAfter: string | undefine
   return new AttestdError(code, String(facts.detail ?? `the daemon answered ${status}`), {
     ...(typeof facts.field === 'string' ? { field: facts.field } : {}),
     ...(isRef(facts.denial) ? { denial: facts.denial } : {}),
+    ...(isRef(facts.record) ? { record: facts.record } : {}),
     ...(retryAfter === undefined ? {} : { retryAfter: Number(retryAfter) }),
   });
 }

@@ -106,6 +106,8 @@ export const ERRORS = {
     'the daemon does not answer on its socket',
     'systemctl status attestd; ATTESTD_SOCKET or --socket names another socket',
   ),
+  SPOOL_FULL: row(503, 5, 'the spool holds as much as it may', 'start the daemon, which takes it in order'),
+  SPOOL_UNAVAILABLE: row(503, 5, 'the spool cannot be used', "make it its user's alone: mode 0700"),
 
   // TPM
   TPM_UNAVAILABLE: row(
@@ -261,6 +263,8 @@ export interface ErrorFacts {
   readonly layer?: string;
   /** The record that the refusal is, where it could be written. */
   readonly denial?: { readonly id: string; readonly digest: string };
+  /** The record of this caller that stands in the way: the one that its idempotency key made. */
+  readonly record?: { readonly id: string; readonly digest: string };
   readonly cause?: unknown;
 }
 

@@ -13,6 +13,7 @@ export function toProblem(e: AttestdError, instance?: string): Record<string, un
     ...(e.facts.field === undefined ? {} : { field: e.facts.field }),
     ...(e.facts.rcName === undefined ? {} : { tpm: e.facts.rcName }),
     ...(e.facts.denial === undefined ? {} : { denial: e.facts.denial }),
+    ...(e.facts.record === undefined ? {} : { record: e.facts.record }),
     ...(instance === undefined ? {} : { instance }),
   };
 }

@@ -7,7 +7,7 @@ import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
 import { COSE_MEDIA_TYPE } from '../evidence/export/cose.ts';
 import { ENVELOPE_MEDIA_TYPE, EnvelopeSchema } from '../evidence/export/envelope.ts';
 import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
-import { Count, Hex32, Origin, oneOf, Ulid } from '../evidence/schema/field.ts';
+import { Count, Hex32, Origin, oneOf, Ref, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
 import {
   BundleQuery,
@@ -33,6 +33,8 @@ const Problem = Type.Object(
     hint: Type.Optional(Type.String()),
     field: Type.Optional(Type.String({ description: 'JSON pointer of the field that is wrong' })),
     tpm: Type.Optional(Type.String({ description: "the TPM's own name of a response code" })),
+    denial: Type.Optional(Ref),
+    record: Type.Optional(Ref),
     instance: Type.Optional(Type.String()),
   },
   { description: 'RFC 9457' },

@@ -151,10 +151,10 @@ export function createRecorder(input: RecorderInput): Recorder {
   ): void {
     const earlier = store.idempotent(caller.uid, idempotency.key);
     if (earlier !== undefined) {
-      sameBody(earlier.body, idempotency.body);
       const { index } = earlier;
       const { id = '' } = store.owner(index);
       const place = { id, digest: toHex(recordDigest(store.entry(index))), index, log: origin };
+      sameBody(earlier.body, idempotency.body, place);
       queueMicrotask(() => answer(place, wait, true, done));
       return;
     }
@@ -202,10 +202,12 @@ export function createRecorder(input: RecorderInput): Recorder {
   };
 }
 
-function sameBody(a: Uint8Array, b: Uint8Array): void {
+/** @param place the record that the key was used for, once it is durable */
+function sameBody(a: Uint8Array, b: Uint8Array, place?: Place): void {
   if (Buffer.compare(a, b) !== 0) {
     throw new AttestdError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key came with another body before', {
       field: 'idempotency-key',
+      ...(place === undefined ? {} : { record: { id: place.id, digest: place.digest } }),
     });
   }
 }
