@@ -30,6 +30,8 @@ export interface Command {
   readonly arguments?: readonly { readonly name: string; readonly help: string }[];
   readonly options?: readonly Option[];
   readonly commands?: readonly Command[];
+  /** Needs the TPM, the addon or the policy engine: not in the client edition (edition.ts). */
+  readonly host?: true;
   /** Loaded only when the command runs, so that `verify` starts without the addon. */
   readonly load?: () => Promise<Action>;
 }

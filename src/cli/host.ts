@@ -5,6 +5,7 @@ import { layoutOf } from '../daemon/layout.ts';
 import { type Identity, loadIdentity } from '../tpm/keys.ts';
 import { openTpm, type Tpm } from '../tpm/tpm.ts';
 import { type Input, text } from './command.ts';
+import { asOwner } from './owner.ts';
 
 export const DEFAULT_CONFIG = '/etc/attestd/attestd.toml';
 
@@ -15,8 +16,12 @@ export function chosenConfig(input: Input): Config {
 
 export const hostRandom = (n: number): Uint8Array => new Uint8Array(randomBytes(n));
 
-/** Opens the TPM of a configuration, runs `work`, closes it. */
-export async function withTpm<T>(config: Config, work: (tpm: Tpm) => Promise<T>): Promise<T> {
+/** Opens the TPM of a configuration, runs `work` as the owner of the state directory, closes it. */
+export function withTpm<T>(config: Config, work: (tpm: Tpm) => Promise<T>): Promise<T> {
+  return asOwner(config.state_dir, () => inTpm(config, work));
+}
+
+async function inTpm<T>(config: Config, work: (tpm: Tpm) => Promise<T>): Promise<T> {
   const tpm = await openTpm({
     tcti: config.tpm.tcti,
     deadlineMs: config.tpm.deadline_ms,

@@ -1,5 +1,6 @@
 /** The command table: this file and `table/` are the one place where commands, options and examples are named. */
 import type { Command } from './command.ts';
+import { EDITION } from './edition.ts';
 import { APPRAISE } from './table/appraise.ts';
 import { CA } from './table/ca.ts';
 import { EXPLAIN, EXPORT } from './table/export.ts';
@@ -22,6 +23,7 @@ const COMMANDS: readonly Command[] = [
     examples: [
       'attestctl run -- make test',
       'attestctl run --id-file id -- ./job.sh --fast',
+      'attestctl run --bundle run.attest.json -- make test',
       'attestctl run --grant 01KAE3X5V0N9S8QX1Z7M2R4B6C -- ./refund.sh',
     ],
     arguments: [{ name: '<command...>', help: 'the command and its arguments, after --' }],
@@ -32,6 +34,7 @@ const COMMANDS: readonly Command[] = [
       ...TOKEN,
       { flags: '--status-fd <n>', help: 'write one line of JSON here that says whether it was started' },
       { flags: '--id-file <file>', help: 'write the id of the completed record here' },
+      { flags: '--bundle <file>', help: 'write the evidence of the completed record here, for an auditor' },
       { flags: '--wait <strength>', help: 'durable or sealed; sealed when absent' },
       { flags: '--idempotency-key <key>', help: 'the same key gives the same records' },
     ],
@@ -124,12 +127,26 @@ const COMMANDS: readonly Command[] = [
     load: () => import('./commands/status.ts'),
   },
   {
+    name: 'completion',
+    summary: 'print a completion script for bash, zsh or fish; packages install them',
+    examples: ['attestctl completion bash > ~/.local/share/bash-completion/completions/attestctl'],
+    arguments: [{ name: '<shell>', help: 'bash, zsh or fish' }],
+    load: () => import('./commands/completion.ts'),
+  },
+  {
     name: 'version',
     summary: 'print the versions of attestctl and Node',
     examples: ['attestctl version --json'],
     load: () => import('./commands/version.ts'),
   },
 ];
+
+/** The commands that an edition has, those below them included. */
+export function commandsOf(edition: 'host' | 'client', commands: readonly Command[] = COMMANDS): Command[] {
+  return commands
+    .filter((c) => edition === 'host' || c.host !== true)
+    .map((c) => (c.commands === undefined ? c : { ...c, commands: commandsOf(edition, c.commands) }));
+}
 
 /** `attestctl` itself. */
 export const ATTESTCTL: Command = {
@@ -140,5 +157,5 @@ export const ATTESTCTL: Command = {
     'attestctl bundle 01KAE3X5V0N9S8QX1Z7M2R4B6C -o run.attest.json',
     'attestctl verify run.attest.json --trust trust.json',
   ],
-  commands: COMMANDS,
+  commands: commandsOf(EDITION),
 };

@@ -19,6 +19,15 @@ import { claimedBy } from '../token.ts';
 export async function run(input: Input): Promise<number> {
   const [name, ...args] = input.args as [string, ...string[]];
   const wait = waitOption(input);
+  if (wait === 'durable' && text(input, 'bundle') !== undefined) {
+    throw new AttestdError(
+      'USAGE',
+      'evidence is of what is sealed: --bundle does not go with --wait durable',
+      {
+        field: '--bundle',
+      },
+    );
+  }
   const file = await findExecutable(name, input.io.environment.PATH ?? '');
   const path = await realpath(file);
   const action = { type: 'command.run', name: basename(name) };
@@ -69,6 +78,8 @@ export async function run(input: Input): Promise<number> {
       const receipt = await finish(completed(attempt, said, ended));
       const idFile = text(input, 'idFile');
       if (idFile !== undefined) await writeOutput(idFile, `${receipt.id}\n`, input.io);
+      const bundle = text(input, 'bundle');
+      if (bundle !== undefined) await writeOutput(bundle, await client.bundle(receipt.id), input.io);
       if (input.io.json) process.stderr.write(`${receiptDocument(receipt)}\n`);
       else if (input.io.stderrIsTerminal || idFile === undefined) {
         input.io.note(

@@ -10,6 +10,7 @@ const KEY: readonly Option[] = [
 
 export const CA: Command = {
   name: 'ca',
+  host: true,
   summary: 'be the authority that certifies hosts',
   examples: [
     'attestctl ca init --dir ca --name "Example CA" --passphrase-file secret',

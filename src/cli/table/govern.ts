@@ -79,6 +79,7 @@ export const GOVERN_COMMANDS: readonly Command[] = [
       POLICY_CHECK,
       {
         name: 'lint',
+        host: true,
         summary: 'check the Cedar policies of a directory against the schema',
         examples: ['attestctl policy lint policies'],
         arguments: [{ name: '<dir>', help: 'directory with *.cedar and perhaps entities.json' }],
@@ -86,6 +87,7 @@ export const GOVERN_COMMANDS: readonly Command[] = [
       },
       {
         name: 'sign',
+        host: true,
         summary: 'check them, and sign them as one set',
         examples: ['attestctl policy sign policies --key policy.pem --id refunds@14'],
         arguments: [{ name: '<dir>', help: 'directory with *.cedar and perhaps entities.json' }],

@@ -5,13 +5,22 @@ import { CONFIG, OUT } from './option.ts';
 export const HOST_COMMANDS: readonly Command[] = [
   {
     name: 'init',
+    host: true,
     summary: 'make the keys, the counter and the log of this host, once',
-    examples: ['attestctl init', 'attestctl init --dry-run'],
-    options: [CONFIG, { flags: '--dry-run', help: 'say what would be made, make nothing' }],
+    examples: ['attestctl init', 'attestctl init --dry-run', 'sudo attestctl init --demo'],
+    options: [
+      CONFIG,
+      { flags: '--dry-run', help: 'say what would be made, make nothing' },
+      {
+        flags: '--demo',
+        help: 'a host to look around on: software TPM as a service, marked authority, certificate, running daemon',
+      },
+    ],
     load: () => import('../commands/init.ts'),
   },
   {
     name: 'enroll',
+    host: true,
     summary:
       'get a certificate for this host from an authority, over HTTPS or in files that can cross an air gap',
     examples: [
@@ -59,6 +68,7 @@ export const HOST_COMMANDS: readonly Command[] = [
   },
   {
     name: 'epoch',
+    host: true,
     summary: 'show the epochs of this host and how each hangs on the one before',
     examples: ['attestctl epoch', 'attestctl epoch /var/lib/attestd --json'],
     arguments: [{ name: '[state]', help: 'state directory; that of the configuration when absent' }],
@@ -67,6 +77,7 @@ export const HOST_COMMANDS: readonly Command[] = [
   },
   {
     name: 'recover',
+    host: true,
     summary: 'go on after the log and the counter disagreed',
     examples: ['attestctl recover --new-epoch'],
     options: [

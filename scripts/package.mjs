@@ -1,0 +1,151 @@
+/**
+ * Lays out the program as packages carry it: modules joined, so that a thousand small files become a few, and beside
+ * them only the npm packages that find files of their own.
+ *   node scripts/package.mjs host DIR      the whole, for /usr/lib/attestd
+ *   node scripts/package.mjs client DIR    an npm package without native code, without dependencies, without scripts
+ * Needs npm run build:ts before, for the declarations of types.
+ */
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const src = join(root, 'src');
+const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const [kind, out] = process.argv.slice(2);
+if (!['host', 'client'].includes(kind) || out === undefined) {
+  process.stderr.write('usage: node scripts/package.mjs host|client DIR\n');
+  process.exit(2);
+}
+
+/** Packages that stay packages: they look for files beside their code. */
+const WITH_FILES = [/^lmdb$/, /^@cedar-policy\//];
+/** What stays outside; a client has no command that needs it. */
+const outside = kind === 'host' ? WITH_FILES : [...WITH_FILES, /native\/addon\.ts$/];
+
+/** Joins entries below `into`, sharing chunks that lie beside them, for code finds its files by its own place. */
+async function bundle(input, into) {
+  const build = await rolldown({
+    input,
+    platform: 'node',
+    external: outside,
+    logLevel: 'warn',
+    treeshake: true,
+    plugins: [
+      {
+        name: 'edition',
+        load: (id) => (id.endsWith('/cli/edition.ts') ? `export const EDITION = '${kind}';` : undefined),
+      },
+    ],
+  });
+  await build.write({
+    dir: into,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+    ...(Object.keys(input).length === 1 ? { codeSplitting: false } : {}),
+  });
+  await build.close();
+}
+
+/** A package and what it needs, as they lie in node_modules. */
+function closure(names) {
+  const found = new Map();
+  const visit = (name) => {
+    const dir = join(root, 'node_modules', name);
+    if (found.has(name) || !existsSync(dir)) return;
+    const manifest = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+    found.set(name, dir);
+    for (const below of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }))
+      visit(below);
+  };
+  names.forEach(visit);
+  return found;
+}
+
+/** Of a package: what runs, and its licence. Sources, maps, types and binaries for other runtimes stay behind. */
+const RUNS = /(?:^|\/)(?:package\.json|licen[cs]e[^/]*|[^/]+\.(?:js|cjs|mjs|wasm|napi\.glibc\.node))$/i;
+const NEVER =
+  /(?:^|\/)(?:test|tests|benchmark|benchmarks|dependencies|bin|esm\/|web\/|node_modules\/node-addon-api)/;
+
+function copyPackage(name, dir, to) {
+  for (const file of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
+    // The edition of lmdb's own compiler, of cedar for browsers, and the like.
+    if (!RUNS.test(file) || (name !== 'node-gyp-build-optional-packages' && NEVER.test(file))) continue;
+    mkdirSync(dirname(join(to, file)), { recursive: true });
+    cpSync(join(dir, file), join(to, file));
+  }
+}
+
+async function host() {
+  await bundle({ main: join(src, 'daemon/main.ts') }, join(out, 'dist/daemon'));
+  await bundle({ main: join(src, 'forward/main.ts') }, join(out, 'dist/forward'));
+  const cli = { main: join(src, 'cli/main.ts'), readerthread: join(src, 'cli/audit/readerthread.ts') };
+  await bundle(cli, join(out, 'dist/cli'));
+  await bundle({ firmware: join(src, 'cli/demo/firmware.ts') }, join(out, 'dist/demo'));
+  for (const [name, dir] of closure(['lmdb', '@cedar-policy/cedar-wasm'])) {
+    copyPackage(name, dir, join(out, 'node_modules', name));
+  }
+  mkdirSync(join(out, 'build/Release'), { recursive: true });
+  const { name, version, license, type } = own;
+  writeFileSync(
+    join(out, 'package.json'),
+    `${JSON.stringify({ name, version, license, type, private: true }, null, 2)}\n`,
+  );
+}
+
+async function client() {
+  const entries = {
+    attestctl: join(src, 'cli/main.ts'),
+    readerthread: join(src, 'cli/audit/readerthread.ts'),
+    client: join(src, 'client/client.ts'),
+    verify: join(src, 'verify/verify.ts'),
+  };
+  await bundle(entries, join(out, 'dist'));
+  chmodSync(join(out, 'dist/attestctl.js'), 0o755);
+  for (const floor of ['core', 'evidence', 'log', 'verify', 'client']) {
+    const from = join(root, 'dist', floor);
+    for (const file of readdirSync(from, { recursive: true, encoding: 'utf8' }).filter((f) =>
+      f.endsWith('.d.ts'),
+    )) {
+      const to = join(out, 'types', relative(join(root, 'dist'), join(from, file)));
+      mkdirSync(dirname(to), { recursive: true });
+      cpSync(join(from, file), to);
+    }
+  }
+  const manifest = {
+    name: 'attestd-client',
+    version: own.version,
+    description: 'SDK, verifier and command line of attestd, without native code',
+    license: own.license,
+    type: 'module',
+    engines: own.engines,
+    bin: { attestctl: 'dist/attestctl.js' },
+    exports: {
+      '.': { types: './types/client/client.d.ts', default: './dist/client.js' },
+      './verify': { types: './types/verify/verify.d.ts', default: './dist/verify.js' },
+    },
+    files: ['dist', 'types'],
+    sideEffects: false,
+  };
+  writeFileSync(join(out, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  for (const file of ['LICENSE', 'docs/auditors.md']) {
+    cpSync(join(root, file), join(out, file === 'LICENSE' ? file : 'README.md'));
+  }
+}
+
+/** Every npm package whose code is in there, with its licence: what the copyright file owes. */
+export function thirdParty() {
+  return [...closure(Object.keys(own.dependencies)).entries()].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+mkdirSync(out, { recursive: true });
+await (kind === 'host' ? host() : client());
+const notices = thirdParty().map(([name, dir]) => {
+  const { version, license } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+  const file = readdirSync(dir).find((f) => /^licen[cs]e/i.test(f));
+  const text = file === undefined ? '' : readFileSync(join(dir, file), 'utf8').trim();
+  return `${name} ${version}, ${license}\n\n${text}\n`;
+});
+writeFileSync(join(out, 'THIRD-PARTY'), notices.join(`\n${'-'.repeat(72)}\n\n`));

@@ -1,0 +1,200 @@
+/** The packages: the same bytes twice, everything in its place, nothing that runs at install but the maintainer scripts. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandsOf } from '../../src/cli/table.ts';
+import { ROOT } from '../kit/ctl.ts';
+
+const VERSION: string = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
+const ARCH = execFileSync('dpkg', ['--print-architecture'], { encoding: 'utf8' }).trim();
+const NAMES = [
+  `attestd_${VERSION}_${ARCH}.deb`,
+  `attestd-client_${VERSION}_all.deb`,
+  `attestd-client-${VERSION}.tgz`,
+];
+
+let dir: string;
+const at = (...name: string[]) => join(dir, ...name);
+const run = (program: string, args: readonly string[], cwd = dir) =>
+  spawnSync(program, args, { cwd, encoding: 'utf8' });
+
+/** Builds as somebody else would: in another folder, with another umask, time zone and language. */
+function build(out: string, umask: string, env: Record<string, string>): void {
+  mkdirSync(at(`${out}-tmp`));
+  const script = `umask ${umask} && exec "$0" --quick --out "$1"`;
+  const { status, stderr } = spawnSync('bash', ['-c', script, join(ROOT, 'scripts/build-deb'), at(out)], {
+    encoding: 'utf8',
+    env: { ...process.env, SOURCE_DATE_EPOCH: '1764288000', TMPDIR: at(`${out}-tmp`), ...env },
+  });
+  expect(status, stderr).toBe(0);
+}
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'attestd-deb-'));
+  build('one', '022', {});
+  execFileSync('dpkg-deb', ['-R', at('one', NAMES[0] as string), at('tree')]);
+  execFileSync('dpkg-deb', ['-R', at('one', NAMES[1] as string), at('client-tree')]);
+}, 600_000);
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+describe('the packages', () => {
+  it('have the same bytes, whoever builds them, wherever and when', () => {
+    build('two', '077', {
+      TZ: 'Asia/Kolkata',
+      LANG: 'C.UTF-8',
+      XDG_CACHE_HOME: process.env.XDG_CACHE_HOME ?? '',
+    });
+    const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+    expect(readdirSync(at('one')).sort()).toEqual([...NAMES].sort());
+    for (const name of NAMES)
+      expect([name, digest(at('two', name))]).toEqual([name, digest(at('one', name))]);
+  }, 600_000);
+
+  it('have what belongs to a Debian package', () => {
+    const there = (path: string) => expect([path, existsSync(at('tree', path))]).toEqual([path, true]);
+    for (const page of [
+      'man1/attestctl.1',
+      'man5/attestd.toml.5',
+      'man5/attestd-bundle.5',
+      'man8/attestd.8',
+      'man8/attestd-forward.8',
+    ]) {
+      there(`usr/share/man/${page}.gz`);
+    }
+    for (const file of ['copyright', 'changelog.Debian.gz', 'THIRD-PARTY.gz', 'schemas/bundle.json'])
+      there(`usr/share/doc/attestd/${file}`);
+    there('usr/share/bash-completion/completions/attestctl');
+    there('usr/share/zsh/vendor-completions/_attestctl');
+    there('usr/share/fish/vendor_completions.d/attestctl.fish');
+    for (const unit of readdirSync(join(ROOT, 'systemd')).filter((f) => /\.(?:service|socket)$/.test(f))) {
+      there(`usr/lib/systemd/system/${unit}`);
+    }
+    expect(readFileSync(at('tree/DEBIAN/conffiles'), 'utf8')).toBe('/etc/attestd/attestd.toml\n');
+    const { stdout } = run('dpkg-deb', ['-c', at('one', NAMES[0] as string)]);
+    const files = stdout.trim().split('\n');
+    // root owns everything, and nobody else may write.
+    expect(
+      files.filter((l) => !/^[-dl]r[w-][x-]r-[x-]r-[x-] root\/root /.test(l) && !l.startsWith('l')),
+    ).toEqual([]);
+    expect(files.filter((l) => /\.(?:ts|map)$|node_gyp|\.o$/.test(l))).toEqual([]);
+    for (const script of ['preinst', 'postinst', 'prerm', 'postrm']) {
+      const text = readFileSync(at('tree/DEBIAN', script), 'utf8');
+      expect([script, text.match(/@[A-Z]+@/g)]).toEqual([script, null]);
+      expect(run('sh', ['-n', at('tree/DEBIAN', script)]).status).toBe(0);
+    }
+  });
+
+  it('depend on what the addon is linked with', () => {
+    const { stdout } = run('readelf', ['-d', at('tree/usr/lib/attestd/build/Release/attestd.node')]);
+    const needed = [...stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((m) => m[1] as string);
+    expect(needed.length).toBeGreaterThan(4);
+    const control = readFileSync(at('tree/DEBIAN/control'), 'utf8');
+    const [, line = ''] = /^Depends: (.*)$/m.exec(control) ?? [];
+    const depends = new Set(line.split(/, | \| /).map((d) => d.split(' ')[0]));
+    for (const library of needed.filter(
+      (l) => !/^(?:libgcc_s|libm|libc|libpthread|libdl|ld-linux)/.test(l),
+    )) {
+      const owner = run('dpkg', ['-S', library]).stdout.split(':')[0] ?? '';
+      expect([library, owner, depends.has(owner)]).toEqual([library, owner, true]);
+    }
+  });
+
+  it('run with their own Node, and measure few files', () => {
+    const lib = at('tree/usr/lib/attestd');
+    const node = join(lib, 'node');
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'packaging/node.json'), 'utf8'));
+    expect(run(node, ['--version']).stdout.trim()).toBe(`v${version}`);
+    expect(run(node, [join(lib, 'dist/cli/main.js'), 'version']).stdout).toContain(`attestctl ${VERSION}`);
+    const check = run(node, [
+      join(lib, 'dist/daemon/main.js'),
+      '--check-config',
+      '--config',
+      at('tree/etc/attestd/attestd.toml'),
+    ]);
+    expect([check.status, check.stderr]).toEqual([0, '']);
+    expect(readdirSync(join(lib, 'dist/daemon'))).toEqual(['main.js']);
+    // The addon, lmdb and its binary: the TPM is what is not there.
+    const config = at('none.toml');
+    writeFileSync(
+      config,
+      `fleet = "a"\nhost = "b"\nstate_dir = "${at('state')}"\n[tpm]\ntcti = "swtpm:path=${at('no')}"\n`,
+    );
+    const init = run(node, [join(lib, 'dist/cli/main.js'), 'init', '--config', config]);
+    expect([init.status, init.stderr]).toEqual([5, expect.stringContaining('[TPM_UNAVAILABLE]')]);
+  });
+
+  it('refuse a downgrade, with the reason, and nothing else', () => {
+    const preinst = (...args: string[]) => run('sh', [at('tree/DEBIAN/preinst'), ...args]);
+    for (const older of [['install'], ['upgrade', '0.0.9'], ['upgrade', VERSION], ['install', VERSION]]) {
+      expect([older, preinst(...older).status]).toEqual([older, 0]);
+    }
+    for (const word of ['upgrade', 'install']) {
+      const { status, stderr } = preinst(word, '99.0');
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringMatching(/99\.0 was installed.*is older\n.*a log is never rewritten/),
+      ]);
+    }
+  });
+});
+
+describe('attestd-client', () => {
+  it('installs as an npm package with no script, no dependency and no native code', () => {
+    mkdirSync(at('app'));
+    writeFileSync(at('app/package.json'), '{"private":true,"type":"module"}\n');
+    const { status, stderr } = run(
+      'npm',
+      ['install', '--offline', '--no-audit', '--no-fund', at('one', NAMES[2] as string)],
+      at('app'),
+    );
+    expect(status, stderr).toBe(0);
+    expect(readdirSync(at('app/node_modules')).filter((f) => !f.startsWith('.'))).toEqual(['attestd-client']);
+    const there = at('app/node_modules/attestd-client');
+    const manifest = JSON.parse(readFileSync(join(there, 'package.json'), 'utf8'));
+    for (const key of ['scripts', 'dependencies', 'gypfile', 'optionalDependencies'])
+      expect(manifest[key]).toBeUndefined();
+    const files = readdirSync(there, { recursive: true, encoding: 'utf8' });
+    expect(files.filter((f) => /\.node$|binding\.gyp$/.test(f))).toEqual([]);
+    for (const f of files.filter((f) => f.endsWith('.js'))) {
+      const text = readFileSync(join(there, f), 'utf8');
+      expect([
+        f,
+        /(?:from|import\() ?["'](?!\.|node:)[a-z@]/.exec(text)?.[0].includes('lmdb') ?? false,
+      ]).toEqual([f, false]);
+    }
+  });
+
+  it('is an SDK, a verifier and a command line', () => {
+    writeFileSync(
+      at('app/use.mjs'),
+      `import { connect } from 'attestd-client';
+import { verifyBundle } from 'attestd-client/verify';
+console.log(typeof connect, typeof verifyBundle);`,
+    );
+    expect(run(process.execPath, ['use.mjs'], at('app')).stdout).toBe('function function\n');
+    const ctl = (...args: string[]) => run(at('app/node_modules/.bin/attestctl'), args, at('app'));
+    expect(ctl('version').stdout).toContain(`attestctl ${VERSION}`);
+    const help = ctl('--help').stdout;
+    for (const c of commandsOf('client')) expect(help).toMatch(new RegExp(`^  ${c.name}\\b`, 'm'));
+    expect(ctl('init').status).toBe(2);
+    writeFileSync(at('app/x.attest.json'), '{}');
+    writeFileSync(at('app/trust.json'), '{}');
+    expect(ctl('verify', 'x.attest.json', '--trust', 'trust.json').status).toBe(3);
+    // As a Debian package it is the same.
+    const deb = at('client-tree/usr/lib/node_modules/attestd-client/dist/attestctl.js');
+    expect(statSync(deb).mode & 0o111).toBe(0o111);
+    expect(run(process.execPath, [deb, 'version']).stdout).toContain(VERSION);
+  });
+});
