@@ -8,7 +8,7 @@ import { bundlePage } from '../dist/cli/manual/bundle.js';
 import { attestctlPage } from '../dist/cli/manual/commands.js';
 import { completion, SHELLS } from '../dist/cli/manual/completion.js';
 import { configPage } from '../dist/cli/manual/config.js';
-import { daemonPage, forwardPage } from '../dist/cli/manual/daemon.js';
+import { daemonPage, forwardPage, observePage } from '../dist/cli/manual/daemon.js';
 import { printPage } from '../dist/cli/manual/roff.js';
 import { ATTESTCTL } from '../dist/cli/table.js';
 import { VERSION } from '../dist/cli/version.js';
@@ -27,6 +27,7 @@ const pages = [
   bundlePage(),
   daemonPage(),
   forwardPage(read('attestd-forward.toml')),
+  observePage(),
 ];
 mkdirSync(join(out, 'man'), { recursive: true });
 mkdirSync(join(out, 'completion'), { recursive: true });

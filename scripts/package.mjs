@@ -81,6 +81,7 @@ function copyPackage(name, dir, to) {
 async function host() {
   await bundle({ main: join(src, 'daemon/main.ts') }, join(out, 'dist/daemon'));
   await bundle({ main: join(src, 'forward/main.ts') }, join(out, 'dist/forward'));
+  await bundle({ main: join(src, 'observe/main.ts') }, join(out, 'dist/observe'));
   const cli = { main: join(src, 'cli/main.ts'), readerthread: join(src, 'cli/audit/readerthread.ts') };
   await bundle(cli, join(out, 'dist/cli'));
   await bundle({ firmware: join(src, 'cli/demo/firmware.ts') }, join(out, 'dist/demo'));

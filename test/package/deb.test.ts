@@ -70,6 +70,7 @@ describe('the packages', () => {
       'man5/attestd-bundle.5',
       'man8/attestd.8',
       'man8/attestd-forward.8',
+      'man8/attestd-observe.8',
     ]) {
       there(`usr/share/man/${page}.gz`);
     }

@@ -37,6 +37,10 @@ export function daemonPage(): Page {
             'attestd-init.service',
             'attestctl init under the same restrictions; never started by another unit',
           ),
+          item(
+            'attestd-observe.socket',
+            '/run/attestd/observe.sock, 0600, of user attestd: attestd-observe(8)',
+          ),
           item('attestd-forward.service', 'attestd-forward(8): the network, and no TPM'),
         ],
       },
@@ -69,7 +73,13 @@ export function daemonPage(): Page {
         ],
       },
     ],
-    seeAlso: ['attestctl(1)', 'attestd.toml(5)', 'attestd-bundle(5)', 'attestd-forward(8)'],
+    seeAlso: [
+      'attestctl(1)',
+      'attestd.toml(5)',
+      'attestd-bundle(5)',
+      'attestd-forward(8)',
+      'attestd-observe(8)',
+    ],
   };
 }
 
@@ -98,5 +108,41 @@ export function forwardPage(file: string): Page {
       },
     ],
     seeAlso: ['attestd(8)', 'attestd.toml(5)'],
+  };
+}
+
+export function observePage(): Page {
+  return {
+    name: 'attestd-observe',
+    section: 8,
+    summary: 'what only root may read, for attestd',
+    parts: [
+      { title: 'SYNOPSIS', body: [para('attestd-observe --user NAME')] },
+      {
+        title: 'DESCRIPTION',
+        body: [
+          para(
+            'Tells attestd(8), and nobody else, what the kernel shows to root only: executables of callers, the logs of firmware and IMA, reports of confidential machines. It has no TPM and no network, and of the powers of root CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. Without it attestd(8) records without these, and says so.',
+          ),
+        ],
+      },
+      {
+        title: 'OPTIONS',
+        body: [
+          item('--user NAME', 'the one user whose connections are answered'),
+          item('--socket PATH', 'where to listen, where systemd hands nothing over'),
+          item(
+            '--firmware FILE, --ima FILE, --systemd FILE',
+            'logs at other places than the kernel and systemd have them',
+          ),
+          item('--tsm DIRECTORY', 'where reports of confidential machines are asked for'),
+        ],
+      },
+      {
+        title: 'FILES',
+        body: [item('/run/attestd/observe.sock', 'its socket, held by attestd-observe.socket')],
+      },
+    ],
+    seeAlso: ['attestd(8)', 'attestctl(1)'],
   };
 }
