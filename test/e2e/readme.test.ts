@@ -69,6 +69,16 @@ const said: string[] = [];
 /** What to do with each block, told by its first line, in the order of the README. */
 const KNOWN: readonly (readonly [string, (text: string) => Promise<void>])[] = [
   [
+    '$ sudo apt install',
+    // Typed as they stand in a container of their own, scripts/test-systemd, which reads them from here.
+    async (text) => {
+      expect(readme).toContain(`<!-- four commands -->\n\n\`\`\`console\n${text}`);
+      const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+      expect(text).toContain(`./attestd_${version}_amd64.deb`);
+      expect(text.match(/^\$ /gm)).toHaveLength(4);
+    },
+  ],
+  [
     './scripts/demo    # a host',
     // Both are run whole: the one by demo.test.ts, the other is what runs this.
     async (text) => {
