@@ -29,7 +29,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 const PURE = new Set(['core', 'evidence', 'log', 'verify']);
 /** Packages that run in a browser as they are. */
-const PURE_PACKAGES = new Set(['@noble/hashes', 'canonicalize', 'cborg', 'pkijs', 'asn1js', 'typebox']);
+const PURE_PACKAGES = new Set([
+  '@noble/curves',
+  '@noble/hashes',
+  'canonicalize',
+  'cborg',
+  'pkijs',
+  'asn1js',
+  'typebox',
+]);
 /** Longer than this is a fault waiting; the house says around 100. */
 const MAX_LINES = 300;
 

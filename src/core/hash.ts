@@ -17,3 +17,14 @@ export function useSha256(f: Sha256): void {
 export function sha256(data: Uint8Array): Uint8Array {
   return implementation(data);
 }
+
+/** SHA-256 of what comes in pieces. */
+export interface Sha256Stream {
+  update(data: Uint8Array): unknown;
+  digest(): Uint8Array;
+}
+
+/** Begins one. */
+export function createSha256(): Sha256Stream {
+  return nobleSha256.create();
+}

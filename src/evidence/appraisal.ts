@@ -7,12 +7,15 @@ import { AttestdError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import { pae } from './dsse.ts';
 import { verifyEd25519 } from './ed25519.ts';
+import { IMA_PCR } from './eventlog/ima/replay.ts';
+import { imaKey } from './eventlog/ima/signature.ts';
 import { parseFile, printFile } from './jsonfile.ts';
 import {
   type AppraisalPolicy,
   AppraisalSchema,
   type Envelope,
   EnvelopeSchema,
+  type ImaPolicy,
   MAX_APPRAISAL,
 } from './schema/appraisal.ts';
 import { ecdsaRaw, verifyEcdsa } from './x509/signature.ts';
@@ -30,10 +33,26 @@ const P256 = Uint8Array.of(
 export function parsePolicy(bytes: Uint8Array): AppraisalPolicy {
   const policy = parseFile('appraisal policy', AppraisalSchema, bytes, MAX_APPRAISAL);
   const both = policy.ignore.pcrs.find((pcr) => policy.pcrs[String(pcr)] !== undefined);
-  if (both === undefined) return policy;
-  const field = '/ignore/pcrs';
-  throw new AttestdError('MALFORMED', `appraisal policy, ${field}: PCR ${both} has values too`, { field });
+  if (both !== undefined) throw fault('/ignore/pcrs', `PCR ${both} has values too`);
+  if (policy.ima !== undefined) checkIma(policy, policy.ima);
+  return policy;
 }
+
+function checkIma({ ignore, pcrs }: AppraisalPolicy, { files, keys }: ImaPolicy): void {
+  if (ignore.pcrs.includes(IMA_PCR) || pcrs[String(IMA_PCR)] !== undefined) {
+    throw fault('/ima', `PCR ${IMA_PCR} is judged elsewhere too`);
+  }
+  const unsorted = files.findIndex(({ path }, i) => i > 0 && path <= (files[i - 1]?.path ?? ''));
+  if (unsorted >= 0) throw fault(`/ima/files/${unsorted}`, 'the paths do not rise');
+  keys.forEach((key, i) => {
+    if (imaKey(fromBase64(key)) === undefined) {
+      throw fault(`/ima/keys/${i}`, 'neither RSA of 2048 to 8192 bits nor ECDSA on P-256 or P-384');
+    }
+  });
+}
+
+const fault = (field: string, why: string): AttestdError =>
+  new AttestdError('MALFORMED', `appraisal policy, ${field}: ${why}`, { field });
 
 /** The bytes of a policy. @throws MALFORMED when it does not fit its schema */
 export function printPolicy(policy: AppraisalPolicy): Uint8Array {

@@ -9,6 +9,7 @@ import { parseFile, printFile } from './jsonfile.ts';
 import {
   type Bundle,
   BundleSchema,
+  type ImaMember,
   type LogsMember,
   MAX_BUNDLE,
   type ProvedEntry,
@@ -54,27 +55,49 @@ export const readProved = ({ entry, index, hashes }: ProvedEntry): ProvedBytes =
   hashes: hashes.map(fromBase64),
 });
 
+/** A compressed IMA list: its bytes, or the digest by which they are found beside the bundle. */
+export interface ImaBytes {
+  readonly sha256: string;
+  readonly size: number;
+  readonly data?: Uint8Array;
+}
+
 /** The logs of a boot in bytes, each where it is given. */
 export interface LogBytes {
   readonly firmware?: Uint8Array;
   readonly userspace?: readonly UserspaceEvent[];
+  readonly ima?: ImaBytes;
 }
 
 /** The logs as JSON carries them; nothing where there are none. */
-export const printLogs = ({ firmware, userspace }: LogBytes): { logs?: LogsMember } =>
-  firmware === undefined && userspace === undefined
+export const printLogs = ({ firmware, userspace, ima }: LogBytes): { logs?: LogsMember } =>
+  firmware === undefined && userspace === undefined && ima === undefined
     ? {}
     : {
         logs: {
           ...(firmware === undefined ? {} : { firmware: toBase64(firmware) }),
           ...(userspace === undefined ? {} : { userspace: [...userspace] }),
+          ...(ima === undefined ? {} : { ima: printIma(ima) }),
         },
       };
 
+const printIma = ({ sha256, size, data }: ImaBytes): ImaMember => ({
+  sha256,
+  size,
+  ...(data === undefined ? {} : { data: toBase64(data) }),
+});
+
 /** The logs out of a parsed bundle. */
-export const readLogs = ({ firmware, userspace }: LogsMember): LogBytes => ({
+export const readLogs = ({ firmware, userspace, ima }: LogsMember): LogBytes => ({
   ...(firmware === undefined ? {} : { firmware: fromBase64(firmware) }),
   ...(userspace === undefined ? {} : { userspace }),
+  ...(ima === undefined ? {} : { ima: readIma(ima) }),
+});
+
+const readIma = ({ sha256, size, data }: ImaMember): ImaBytes => ({
+  sha256,
+  size,
+  ...(data === undefined ? {} : { data: fromBase64(data) }),
 });
 
 /** Lists have one order, and no entry stands in a list twice. */

@@ -10,6 +10,7 @@ import type { Report } from './report.ts';
 const NO_CLAIM = 0;
 const AFFIRMED = 2;
 const APPROVED_BOOT = 3;
+const APPROVED_RUNTIME = 2;
 const UNRECOGNISED_EXECUTABLES = 33;
 const CONTRAINDICATED = 96;
 const UNRECOGNISED = 97;
@@ -36,7 +37,7 @@ const CLAIMS: readonly {
   },
   {
     claim: 'executables',
-    checks: /^appraisal-(?:firmware|boot|userspace)$/,
+    checks: /^appraisal-(?:firmware|boot|userspace|ima)$/,
     good: APPROVED_BOOT,
     bad: UNRECOGNISED_EXECUTABLES,
   },
@@ -85,8 +86,11 @@ function vectorOf(report: Report): Record<string, number> {
     const found = report.checks.filter((c) => checks.test(c.id));
     const failed = found.some((c) => c.status === 'fail');
     const passed = found.length > 0 && found.every((c) => c.status === 'pass' || !c.required);
+    // Approved while it ran, not only when it booted, where the IMA list was judged too.
+    const ran = found.some((c) => c.id === 'appraisal-ima' && c.status === 'pass');
     if (failed) out[claim] = bad;
-    else if (passed && !(claim === 'hardware' && report.simulated)) out[claim] = good;
+    else if (passed && !(claim === 'hardware' && report.simulated))
+      out[claim] = ran ? APPROVED_RUNTIME : good;
   }
   const broken = report.checks.some((c) => c.id === 'seal-signature' && c.status === 'fail');
   if (broken) out['instance-identity'] = CRYPTO_FAILED;

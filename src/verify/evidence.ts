@@ -19,6 +19,7 @@ import type { PathFault } from '../evidence/x509/path.ts';
 import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import type { Checkpoint } from '../log/checkpoint.ts';
 import type { Note, NoteSignature } from '../log/note.ts';
+import type { ImaFacts } from './ima/gather.ts';
 import { absent, got, type Part } from './outcome.ts';
 import type { TeeFacts } from './tee/facts.ts';
 import type { TrustRoot } from './trust.ts';
@@ -147,6 +148,8 @@ export interface Evidence {
   readonly signature: Part<TpmSignature>;
   readonly pcrs: Part<PcrValues>;
   readonly logs: LogFacts;
+  /** The IMA list, replayed against the quoted PCR 10, and what was asked of it. */
+  readonly ima: ImaFacts;
   readonly certificates: Part<readonly Certificate[]>;
   readonly crls: Part<readonly Crl[]>;
   readonly path: Part<PathFacts>;
@@ -162,6 +165,9 @@ export interface Evidence {
   /** Verifies signatures; passed in so that an embedder may bring its own. */
   readonly verify: SignatureVerifier;
 }
+
+/** Evidence before its IMA list was read. */
+export type Unlisted = Omit<Evidence, 'ima'>;
 
 /** Every entry that is there, the record first. */
 export function entriesOf(e: Evidence): EntryFacts[] {

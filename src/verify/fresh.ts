@@ -7,7 +7,15 @@ import { readLogs, readProved } from '../evidence/bundle.ts';
 import { parseFresh } from '../evidence/fresh.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import type { Evidence, SignedAttest } from './evidence.ts';
-import { gather, type RawAnchor, type RawEvidence, signedAttest, type Tools } from './gather.ts';
+import {
+  gatherUnlisted,
+  imaOf,
+  type RawAnchor,
+  type RawEvidence,
+  signedAttest,
+  type Tools,
+} from './gather.ts';
+import { type ImaGiven, listed } from './ima/gather.ts';
 import { absent, attempt, derive, got, type Part } from './outcome.ts';
 import type { Trust } from './trust.ts';
 
@@ -66,19 +74,24 @@ export function readFresh(bytes: Uint8Array): RawFresh {
 }
 
 /** Takes it apart for the checks. Never throws. */
-export async function gatherFresh(raw: Part<RawFresh>, trust: Trust, tools: Tools): Promise<FreshEvidence> {
-  const state = await gather(
-    derive(raw, (r) => r.state),
-    trust,
-    tools,
-  );
+export async function gatherFresh(
+  raw: Part<RawFresh>,
+  trust: Trust,
+  tools: Tools,
+  given: ImaGiven = {},
+): Promise<FreshEvidence> {
+  const parts = derive(raw, (r) => r.state);
+  const unlisted = await gatherUnlisted(parts, trust, tools);
   const quote = derive(raw, (r) => signedAttest(r.quote.attest, r.quote.signature));
-  const given = raw.ok ? raw.value.pcrs : undefined;
-  const pcrs: Part<PcrValues> = given === undefined ? absent('no PCR values are given') : got(given);
+  const values = raw.ok ? raw.value.pcrs : undefined;
+  const pcrs: Part<PcrValues> = values === undefined ? absent('no PCR values are given') : got(values);
+  // The list is held against the quote over the nonce: the file has no values of the one in the seal.
+  const state = await listed(unlisted, undefined, trust, given);
+  const now = { ...unlisted, attest: derive(quote, (q) => q.attest), pcrs };
   const certified = raw.ok ? raw.value.counter : undefined;
   return {
     state,
-    now: { ...state, attest: derive(quote, (q) => q.attest), pcrs },
+    now: await listed(now, imaOf(parts), trust, given),
     nonce: derive(raw, (r) => r.nonce),
     quote,
     counter:

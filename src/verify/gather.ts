@@ -2,7 +2,7 @@
 import { equal, fromBase64, fromHex } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
 import { EKU_AK } from '../evidence/akprofile.ts';
-import type { LogBytes } from '../evidence/bundle.ts';
+import type { ImaBytes, LogBytes } from '../evidence/bundle.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { parseTcgLog } from '../evidence/eventlog/tcg.ts';
 import { parseSeal } from '../evidence/seal.ts';
@@ -20,6 +20,7 @@ import { parseCheckpoint } from '../log/checkpoint.ts';
 import { ecdsaKeyId } from '../log/keys.ts';
 import { type NoteSignature, parseNote } from '../log/note.ts';
 import type * as facts from './evidence.ts';
+import { type ImaGiven, listed } from './ima/gather.ts';
 import { absent, attempt, broken, derive, got, type Part, together } from './outcome.ts';
 import { judgeStamps, timeOf } from './stamp.ts';
 import { gatherTee } from './tee/facts.ts';
@@ -72,7 +73,21 @@ export interface RawEvidence {
 }
 
 /** The evidence in these parts; what was no bundle gives evidence without any. */
-export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools): Promise<facts.Evidence> {
+export async function gather(
+  raw: Part<RawEvidence>,
+  trust: Trust,
+  tools: Tools,
+  given: ImaGiven = {},
+): Promise<facts.Evidence> {
+  return listed(await gatherUnlisted(raw, trust, tools), imaOf(raw), trust, given);
+}
+
+/** The same without the IMA list, which is the largest part by far. */
+export async function gatherUnlisted(
+  raw: Part<RawEvidence>,
+  trust: Trust,
+  tools: Tools,
+): Promise<facts.Unlisted> {
   const { verify } = tools;
   const entryFacts = (entry: RawEntry, role: string) => readEntry(entry, role, tools);
   const list = (pick: (r: RawEvidence) => readonly RawEntry[], what: string) =>
@@ -119,6 +134,10 @@ export async function gather(raw: Part<RawEvidence>, trust: Trust, tools: Tools)
     verify,
   };
 }
+
+/** The IMA list that the evidence has, if any. */
+export const imaOf = (raw: Part<RawEvidence>): ImaBytes | undefined =>
+  raw.ok ? raw.value.logs?.ima : undefined;
 
 function gatherLogs(raw: Part<RawEvidence>): facts.LogFacts {
   const given = <T>(pick: (l: LogBytes) => T | undefined, what: string): Part<T> =>

@@ -4,6 +4,7 @@ import { verifySignature } from '../evidence/x509/signature.ts';
 import { freshChecks } from './checks/fresh.ts';
 import { gatherFresh, type RawFresh } from './fresh.ts';
 import { gather, type RawEvidence, type Tools } from './gather.ts';
+import type { Attachments } from './ima/facts.ts';
 import type { CheckDefinition, CheckFrame, Circumstances, Outcome, Part } from './outcome.ts';
 import { makeReport, type Report } from './report.ts';
 import { applies, CHECKS, FRESH_NOW, FRESH_STATE } from './table.ts';
@@ -11,6 +12,8 @@ import type { Trust } from './trust.ts';
 import type { Check } from './verdict.ts';
 
 export interface JudgeOptions extends Circumstances {
+  /** Files beside the bundle, by digest; absent: there are none. */
+  readonly attachments?: Attachments;
   /** Absent: WebCrypto of the platform, and the reader of the evidence floor. */
   readonly tools?: Tools;
 }
@@ -42,7 +45,7 @@ export async function judge(
   trust: Trust,
   options: JudgeOptions = {},
 ): Promise<Report> {
-  const e = await gather(raw, trust, options.tools ?? TOOLS);
+  const e = await gather(raw, trust, options.tools ?? TOOLS, options);
   const bound = CHECKS.filter((c) => applies(c, trust) && (c.concerns?.(e, trust) ?? true)).map((c) => ({
     ...c,
     ask: () => c.run(e, trust, options),
@@ -57,7 +60,7 @@ export async function judgeFresh(
   trust: Trust,
   options: JudgeOptions = {},
 ): Promise<Report> {
-  const f = await gatherFresh(raw, trust, options.tools ?? TOOLS);
+  const f = await gatherFresh(raw, trust, options.tools ?? TOOLS, options);
   const bind = (checks: readonly CheckDefinition[], e: typeof f.state): Bound[] =>
     checks.filter((c) => applies(c, trust)).map((c) => ({ ...c, ask: () => c.run(e, trust, options) }));
   const fresh = freshChecks(nonce).map((c) => ({ ...c, ask: () => c.run(f) }));

@@ -19,6 +19,7 @@ import { disclosures } from './checks/disclosures.ts';
 import { format } from './checks/format.ts';
 import { genesis } from './checks/genesis.ts';
 import * as grant from './checks/grant.ts';
+import { imaList } from './checks/ima.ts';
 import { importContent, importRecord } from './checks/imported.ts';
 import * as inclusion from './checks/inclusion.ts';
 import { lineage, measurements } from './checks/lineage.ts';
@@ -98,6 +99,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   pcrAllowList,
   firmwareLog,
   logReplay,
+  imaList,
   appraisalSignature,
   ...appraisals,
   counter,
@@ -155,6 +157,7 @@ export const FRESH_NOW: readonly CheckDefinition[] = [
   pcrAllowList,
   firmwareLog,
   logReplay,
+  imaList,
   appraisalSignature,
   ...appraisals,
 ];

@@ -129,6 +129,9 @@ export function bootedWith(events: readonly BootEvent[], hooks: Hooks = {}): Hoo
   };
 }
 
+/** A machine whose evidence has no IMA list. */
+export const NO_LIST: Machine['ima'] = { list: { state: 'none' }, judgement: () => undefined };
+
 /** The machine that a log of a boot leads to. */
 export function machineOfBoot(events: readonly BootEvent[]): Machine {
   const values = valuesAfter(events);
@@ -137,7 +140,7 @@ export function machineOfBoot(events: readonly BootEvent[]): Machine {
     const value = values[String(pcr)];
     if (value !== undefined) registers.set(pcr, { pcr, value, replay, explained: replay.value === value });
   }
-  return { registers, logged: true, own: new Set([13]) };
+  return { registers, logged: true, own: new Set([13]), ima: NO_LIST };
 }
 
 /** A policy as its owner signs it, ready for a trust file. */

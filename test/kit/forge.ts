@@ -103,13 +103,14 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
       ...(hooks.counterless ? {} : counter),
     }),
   );
-  const values = alter(hooks.values, Object.fromEntries(PCRS.map((i) => [String(i), pcrValue(i)])));
+  const quotes = hooks.quotes ?? PCRS;
+  const values = alter(hooks.values, Object.fromEntries(quotes.map((i) => [String(i), pcrValue(i)])));
   const bare = alter(hooks.boot, {
     bootId: '6e3a1c1e-6a0b-4b7e-9a54-1d2f3c4b5a69',
     reset: { resetCount: 3, restartCount: 1, clock: '1000', safe: true },
     firmwareVersion: '538513443',
     pcrs: { sha256: values },
-    selection: PCRS,
+    selection: [...quotes],
     counter: EPOCH.toString(),
     firmwareLog: 'absent',
     daemon: { version: '0.1.0', node: 'v20.20.2' },
@@ -201,7 +202,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     anchorCtr: hooks.counterless ? 0n : EPOCH + 2n,
     prevSeal: new Uint8Array(32).fill(9),
   });
-  const selections = [{ hash: ALG_SHA256, pcrs: PCRS }];
+  const selections = [{ hash: ALG_SHA256, pcrs: hooks.quotes ?? PCRS }];
   const quoted: Attested = {
     kind: 'quote',
     selections,

@@ -88,6 +88,8 @@ export interface Hooks {
   /** Key that signs the seal. */
   readonly sealKey?: Alter<Keys>;
   readonly sealSignature?: Alter<TpmSignature>;
+  /** Registers that the run quotes; PCRS where it is absent. */
+  readonly quotes?: readonly number[];
   /** PCR values of the machine: quoted, in the bundle and on the allow-list. */
   readonly values?: Alter<Record<string, string>>;
   /** PCR values that the bundle gives. */

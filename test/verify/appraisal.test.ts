@@ -24,7 +24,7 @@ import { replayLogs } from '../../src/verify/appraisal/replay.ts';
 import { judge } from '../../src/verify/judge.ts';
 import { got } from '../../src/verify/outcome.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
-import { BOOT, COMMAND_LINE, machineOfBoot, OWNER, trusted } from '../kit/bootlog.ts';
+import { BOOT, COMMAND_LINE, machineOfBoot, NO_LIST, OWNER, trusted } from '../kit/bootlog.ts';
 import { forge } from '../kit/forge.ts';
 import { appraised, GOLDEN } from './vectors/appraisal.ts';
 
@@ -131,7 +131,7 @@ describe('learning', () => {
     for (const [pcr, replay] of replayLogs({ firmware: log })) {
       if (pcr < 16) registers.set(pcr, { pcr, value: replay.value, replay, explained: true });
     }
-    return { registers, logged: true, own: new Set() };
+    return { registers, logged: true, own: new Set(), ima: NO_LIST };
   };
   const REAL = [
     'rhel8-uefi.bin',

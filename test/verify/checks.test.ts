@@ -17,6 +17,7 @@ import { APPRAISAL_VECTORS, appraised } from './vectors/appraisal.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
 import { GOVERNED_VECTORS } from './vectors/governed.ts';
+import { GOOD_LISTS, IMA_VECTORS } from './vectors/ima.ts';
 import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
 import { KEYS_VECTORS } from './vectors/keys.ts';
 import { GOOD_LOGS, LOG_VECTORS } from './vectors/logs.ts';
@@ -33,6 +34,7 @@ const VECTORS = [
   ...MACHINE_VECTORS,
   ...LOG_VECTORS,
   ...APPRAISAL_VECTORS,
+  ...IMA_VECTORS,
   ...ANCHORS_VECTORS,
   ...GOVERNED_VECTORS,
   ...IMPORT_VECTORS,
@@ -169,6 +171,14 @@ test.each(Object.entries({ ...GOOD_LOGS, policy: appraised(BOOT) }))(
     expect(report).toMatchObject({ verdict: 'verified', level: 4 });
   },
 );
+
+test.each(Object.entries(GOOD_LISTS))('so does one with an IMA list: %s', async (_, hooks) => {
+  const report = await judged(hooks);
+  const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
+  expect(sentences).toEqual([]);
+  expect(report.checks.find((c) => c.id === 'log-replay')?.sentence).toMatch(/quoted values of PCR .*10/);
+  expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+});
 
 describe('each vector breaks one check and no other', () => {
   test.each(VECTORS.map((v) => [`${v.id}: ${v.name}`, v] as const))('%s', async (_, v) => {

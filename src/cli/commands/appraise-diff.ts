@@ -19,7 +19,7 @@ export async function run(input: Input): Promise<number> {
   const { io, args } = input;
   const [policyFile, bundleFile] = args as [string, string];
   const policy = readPolicy(await readInput(policyFile, io));
-  const machine = await machineOfBundle(await readInput(bundleFile, io), bundleFile);
+  const machine = await machineOfBundle(await readInput(bundleFile, io), bundleFile, { policies: [policy] });
   const findings = appraise(policy, machine);
   const differs = findings.filter((f) => f.verdict === 'refused' || f.verdict === 'missing');
   if (io.json) {
@@ -36,7 +36,9 @@ export async function run(input: Input): Promise<number> {
       );
     }
     const count = differs.length === 0 ? 'as the policy wants it' : `${differs.length} difference(s)`;
-    io.out(`${policy.name}: ${count}, ${findings.length} things looked at\n`);
+    io.out(
+      `${policy.name}: ${count}, ${findings.reduce((n, f) => n + (f.count ?? 1), 0)} things looked at\n`,
+    );
   }
   if (differs.some((f) => f.verdict === 'refused')) return 1;
   return differs.length === 0 ? 0 : 4;

@@ -1,16 +1,22 @@
 /** `attestctl appraise learn`: a policy out of golden machines, and a table of what was decided. */
+import { createPublicKey } from 'node:crypto';
+import { toBase64 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { printPolicy } from '../../evidence/appraisal.ts';
-import type { Machine } from '../../verify/appraisal/appraise.ts';
-import { type Decision, learn } from '../../verify/appraisal/learn.ts';
-import { type Input, list, text } from '../command.ts';
+import { type ImaKey, imaKey } from '../../evidence/eventlog/ima/signature.ts';
+import { type Decision, type GoldenMachine, learn } from '../../verify/appraisal/learn.ts';
+import { type Input, list, on, text } from '../command.ts';
 import { readInput, reportWritten, writeOutput } from '../files.ts';
 import { machineOfBundle, machineOfLog } from '../machine.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io, args } = input;
-  const machines: Machine[] = [];
-  for (const file of args) machines.push(await machineOfBundle(await readInput(file, io), file));
+  const machines: GoldenMachine[] = [];
+  const keys = await readKeys(list(input, 'imaKey'), io);
+  const learning = { keys: keys.map((k) => k.key) };
+  for (const file of args) {
+    machines.push(await machineOfBundle(await readInput(file, io), file, { learn: learning }));
+  }
   for (const file of list(input, 'firmwareLog')) machines.push(machineOfLog(await readInput(file, io)));
   if (machines.length === 0) {
     throw new AttestdError('USAGE', 'there is nothing to learn from: name a bundle, or --firmware-log');
@@ -23,6 +29,11 @@ export async function run(input: Input): Promise<number> {
     ignorePcrs,
     ignoreEvents,
     ...(patterns.length === 0 ? {} : { commandLines: patterns }),
+    ima: {
+      keys: keys.map((k) => k.spki),
+      ignore: list(input, 'imaIgnore'),
+      ignoreViolations: on(input, 'imaIgnoreViolations'),
+    },
   });
   const out = text(input, 'out') as string;
   await writeOutput(out, printPolicy(policy), io);
@@ -30,6 +41,27 @@ export async function run(input: Input): Promise<number> {
   if (!io.json && out !== '-') io.out(table(decisions));
   io.note(`learnt from ${machines.length} machine(s); read it, then attestctl appraise sign`);
   return 0;
+}
+
+/** Keys of files, out of certificates or public keys in PEM. @throws MALFORMED for one that cannot sign files */
+async function readKeys(files: readonly string[], io: Input['io']): Promise<{ spki: string; key: ImaKey }[]> {
+  const out: { spki: string; key: ImaKey }[] = [];
+  for (const file of files) {
+    const pem = Buffer.from(await readInput(file, io));
+    let der: Uint8Array;
+    try {
+      // It reads the key out of a certificate too.
+      der = new Uint8Array(createPublicKey(pem).export({ format: 'der', type: 'spki' }));
+    } catch (cause) {
+      throw new AttestdError('MALFORMED', `${file} is no certificate or public key in PEM`, { cause });
+    }
+    const key = imaKey(der);
+    if (key === undefined) {
+      throw new AttestdError('MALFORMED', `${file} is neither RSA of 2048 bits or more nor P-256 nor P-384`);
+    }
+    out.push({ spki: toBase64(der), key });
+  }
+  return out;
 }
 
 function eventOf(word: string): { pcr: number; name: string } {

@@ -1,4 +1,4 @@
-/** `attestctl verify`: the verdict on a bundle or a fresh quote. Offline; loads nothing but the pure verifier. */
+/** `attestctl verify`: the verdict on a bundle or a fresh quote, with its attachments. Offline; loads only the verifier. */
 import { toBase64Url } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { printEar } from '../../verify/ear.ts';
@@ -6,6 +6,7 @@ import { exitStatus, printReport, type Report } from '../../verify/report.ts';
 import { printText } from '../../verify/text.ts';
 import { parseTrust, type Trust } from '../../verify/trust.ts';
 import { verifyBundle, verifyFresh } from '../../verify/verify.ts';
+import { attachmentsBeside } from '../attachment.ts';
 import { type Input, on, text } from '../command.ts';
 import { readInput } from '../files.ts';
 import { readNonce } from '../nonce.ts';
@@ -21,12 +22,14 @@ export async function run(input: Input): Promise<number> {
     );
   }
   const trust = demanded(parseTrust(await readInput(trustFile, io)), text(input, 'minLevel'));
-  const bytes = await readInput(input.args[0] as string, io);
+  const file = input.args[0] as string;
+  const bytes = await readInput(file, io);
+  const options = { attachments: attachmentsBeside(file) };
   const nonce = text(input, 'nonce');
   const report: Report =
     nonce === undefined
-      ? await verifyBundle(bytes, trust)
-      : await verifyFresh(bytes, readNonce(nonce), trust);
+      ? await verifyBundle(bytes, trust, options)
+      : await verifyFresh(bytes, readNonce(nonce), trust, options);
   if (on(input, 'ear')) {
     io.out(
       printEar(report, {

@@ -35,6 +35,12 @@ export const APPRAISE: Command = {
           flags: '--command-line <pattern...>',
           help: 'allowed kernel command lines in place of those found; * is any text, ? one character',
         },
+        { flags: '--ima-key <file...>', help: 'keys that sign files: certificates or public keys in PEM' },
+        {
+          flags: '--ima-ignore <pattern...>',
+          help: 'files on the IMA list that are not judged, such as /var/log/*',
+        },
+        { flags: '--ima-ignore-violations', help: 'accept files that were written while they were measured' },
         { ...OUT, required: true },
       ],
       load: () => import('../commands/appraise-learn.ts'),

@@ -4,11 +4,11 @@
  * expressions, so no policy can make a verifier run long.
  */
 import { type Static, Type } from 'typebox';
-import { closed, Hex32, list, Pcr, text, Uint32 } from './field.ts';
+import { base64, closed, Hex32, list, oneOf, Pcr, text, Uint32 } from './field.ts';
 
 export const APPRAISAL_SCHEMA = 'attestd.dev/appraisal/v1';
-/** Largest policy, in bytes. */
-export const MAX_APPRAISAL = 4 * 1024 * 1024;
+/** Largest policy, in bytes; the files of an IMA list are the bulk of it. */
+export const MAX_APPRAISAL = 11 * 1024 * 1024;
 
 const Digests = Type.Array(Hex32, { minItems: 1, maxItems: 4096 });
 /** Digests of a key store's event; none at all where the firmware must not measure it. */
@@ -28,6 +28,30 @@ const EventRule = closed({
 
 /** Events that are not judged. Type and name are the log's own word: whoever can write the log can use this. */
 const IgnoredEvent = closed({ pcr: Pcr, type: Uint32, name: Type.Optional(Pattern) });
+
+/** `sha256:<hex>`, or `verity:sha256:<hex>` for the digest of an fs-verity tree. */
+const ImaDigest = Type.String({
+  maxLength: 256,
+  pattern: '^(?:verity:)?[a-z0-9_-]{1,48}:(?:[0-9a-f]{2}){16,64}$',
+});
+
+/** What IMA may have measured. An entry that nothing here allows or ignores is refused. */
+const Ima = closed({
+  /** Digests by path as the kernel names it, in rising order; a path stands here once. */
+  files: list(
+    closed({
+      path: Type.String({ minLength: 1, maxLength: 4096 }),
+      digests: Type.Array(ImaDigest, { minItems: 1, maxItems: 256 }),
+    }),
+    262_144,
+  ),
+  /** SubjectPublicKeyInfo of keys, RSA, P-256 or P-384, whose signature (`ima-sig`) allows a file under any path. */
+  keys: list(base64(1024), 64),
+  /** Paths that are not judged. */
+  ignore: list(Pattern, 1024),
+  /** Entries whose content the kernel could not vouch for. Which file they are of, nothing covers. */
+  violations: oneOf('refuse', 'ignore'),
+});
 
 export const AppraisalSchema = closed({
   schema: Type.Literal(APPRAISAL_SCHEMA),
@@ -51,6 +75,8 @@ export const AppraisalSchema = closed({
   initrd: Type.Optional(Digests),
   /** Where given, there must be a kernel command line, and every one must fit a pattern. */
   commandLine: Type.Optional(Type.Array(Pattern, { minItems: 1, maxItems: 256 })),
+  /** Where given, PCR 10 is judged by the IMA list that leads to it, and there must be one. */
+  ima: Type.Optional(Ima),
   ignore: closed({ pcrs: list(Pcr, 24), events: list(IgnoredEvent, 1024) }),
 });
 
@@ -71,5 +97,6 @@ export const EnvelopeSchema = closed({
 });
 
 export type AppraisalPolicy = Static<typeof AppraisalSchema>;
+export type ImaPolicy = Static<typeof Ima>;
 export type EventRule = Static<typeof EventRule>;
 export type Envelope = Static<typeof EnvelopeSchema>;

@@ -48,12 +48,30 @@ export const UserspaceEvent = closed({
   content: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
 });
 
-/** What was measured: the boot entry binds the firmware log by digest, quoted PCRs bind the events of userspace. */
+/** Most bytes of a compressed IMA list inside a bundle; a longer one is an attachment beside it, named by its digest. */
+export const MAX_IMA_INSIDE = 1_048_576;
+/** Most bytes of a compressed IMA list at all. */
+export const MAX_IMA = 512 * 1024 * 1024;
+
+/**
+ * The kernel's IMA list from entry 0 (`binary_runtime_measurements`) as raw DEFLATE (RFC 1951): here, or in a file beside
+ * the bundle that has the digest as its name. It may go on after the entry that leads to the quoted PCR 10.
+ */
+const ImaList = closed({
+  /** SHA-256 and length of the compressed bytes. */
+  sha256: Hex32,
+  size: Type.Integer({ minimum: 1, maximum: MAX_IMA }),
+  data: Type.Optional(base64(MAX_IMA_INSIDE)),
+});
+
+const logs = {
+  firmware: Type.Optional(base64(MAX_FIRMWARE_LOG)),
+  userspace: Type.Optional(Type.Array(UserspaceEvent, { minItems: 1, maxItems: MAX_USERSPACE_EVENTS })),
+};
+
+/** What was measured: the boot entry binds the firmware log by digest, quoted PCRs bind the rest. */
 const Logs = Type.Object(
-  {
-    firmware: Type.Optional(base64(MAX_FIRMWARE_LOG)),
-    userspace: Type.Optional(Type.Array(UserspaceEvent, { minItems: 1, maxItems: MAX_USERSPACE_EVENTS })),
-  },
+  { ...logs, ima: Type.Optional(ImaList) },
   { additionalProperties: false, minProperties: 1 },
 );
 
@@ -122,3 +140,4 @@ export type ProvedEntry = Static<typeof ProvedEntry>;
 export type ProvedAnchor = Static<typeof ProvedAnchor>;
 export type UserspaceEvent = Static<typeof UserspaceEvent>;
 export type LogsMember = Static<typeof Logs>;
+export type ImaMember = Static<typeof ImaList>;

@@ -3,14 +3,17 @@
  * name, or refused. What the policy does not know is refused. An event counts only in a register that the logs explain.
  */
 import { toHex } from '../../core/bytes.ts';
+import { IMA_PCR } from '../../evidence/eventlog/ima/replay.ts';
 import type { AppraisalPolicy } from '../../evidence/schema/appraisal.ts';
+import type { ImaFacts } from '../ima/gather.ts';
+import { judgeList } from '../ima/list.ts';
 import { type Description, describeEvent } from './describe.ts';
 import { fits } from './pattern.ts';
 import type { QuotedRegister } from './quoted.ts';
 import type { LogEvent } from './replay.ts';
 
 /** What a finding is about; each has a check of its own. */
-export type Section = 'pcrs' | 'firmware' | 'boot' | 'secure-boot' | 'command-line' | 'userspace';
+export type Section = 'pcrs' | 'firmware' | 'boot' | 'secure-boot' | 'command-line' | 'userspace' | 'ima';
 export const SECTIONS: readonly Section[] = [
   'pcrs',
   'firmware',
@@ -18,6 +21,7 @@ export const SECTIONS: readonly Section[] = [
   'secure-boot',
   'command-line',
   'userspace',
+  'ima',
 ];
 
 /** One decision. */
@@ -29,6 +33,8 @@ export interface Finding {
   readonly pcr?: number;
   readonly event?: LogEvent;
   readonly description?: Description;
+  /** How many things it speaks of, where it is not one. */
+  readonly count?: number;
 }
 
 /** A machine as its quote and its logs show it. */
@@ -38,6 +44,8 @@ export interface Machine {
   readonly logged: boolean;
   /** Registers that are judged by their own checks: those that the daemon extends. */
   readonly own: ReadonlySet<number>;
+  /** The IMA list and what policies make of it. */
+  readonly ima: Pick<ImaFacts, 'list' | 'judgement'>;
 }
 
 /** Every decision, registers and events in order, then what must be there. */
@@ -45,6 +53,7 @@ export function appraise(policy: AppraisalPolicy, machine: Machine): Finding[] {
   const out: Finding[] = [];
   const seen: { event: LogEvent; description: Description }[] = [];
   for (const register of [...machine.registers.values()].sort((a, b) => a.pcr - b.pcr)) {
+    if (register.pcr === IMA_PCR && policy.ima !== undefined) continue;
     const whole = judgeRegister(policy, machine, register);
     if (whole !== undefined) {
       out.push(whole);
@@ -56,6 +65,7 @@ export function appraise(policy: AppraisalPolicy, machine: Machine): Finding[] {
       out.push({ ...judgeEvent(policy, event, description), pcr: event.pcr, event, description });
     }
   }
+  if (policy.ima !== undefined) out.push(...judgeList(policy, machine));
   out.push(...judgePresence(policy, machine, seen));
   return out;
 }
@@ -75,6 +85,9 @@ function judgeRegister(policy: AppraisalPolicy, machine: Machine, r: QuotedRegis
     return allowed.includes(value)
       ? say('allowed', `PCR ${pcr} has an allowed value`)
       : say('refused', `PCR ${pcr} is ${value}, which is not an allowed value`);
+  }
+  if (pcr === IMA_PCR && machine.ima.list.state === 'led') {
+    return say('refused', `PCR ${pcr} holds what IMA measured, of which the policy says nothing`);
   }
   if (r.explained) return undefined;
   if (machine.own.has(pcr)) return say('ignored', `PCR ${pcr} is the daemon's own and judged by its entries`);

@@ -20,7 +20,7 @@ export interface Appraisal {
 export function machineOf(e: Evidence): Part<Machine> {
   const registers = quotedReplay(e);
   if (!registers.ok) return registers;
-  return got({ registers: registers.value, logged: e.logs.firmware.ok, own: ownRegisters(e) });
+  return got({ registers: registers.value, logged: e.logs.firmware.ok, own: ownRegisters(e), ima: e.ima });
 }
 
 /** Registers that the daemon extends itself: their events are measurement entries. */

@@ -4,7 +4,10 @@
  */
 import { toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
+import { IMA_PCR } from '../../evidence/eventlog/ima/replay.ts';
 import { APPRAISAL_SCHEMA, type AppraisalPolicy, type EventRule } from '../../evidence/schema/appraisal.ts';
+import { type LearnImaOptions, type LearntIma, learnIma } from '../ima/learn.ts';
+import type { LearnQuestion } from '../ima/question.ts';
 import type { Machine } from './appraise.ts';
 import { type Description, describeEvent } from './describe.ts';
 import { fits } from './pattern.ts';
@@ -21,7 +24,8 @@ export interface Decision {
     | 'Secure Boot'
     | 'command line'
     | 'kernel'
-    | 'initrd';
+    | 'initrd'
+    | 'IMA';
   readonly why: string;
 }
 
@@ -33,6 +37,13 @@ export interface LearnOptions {
   readonly ignoreEvents?: readonly { readonly pcr: number; readonly name: string }[];
   /** Patterns in place of the exact command lines that were found. */
   readonly commandLines?: readonly string[];
+  /** How the IMA lists of the machines are learnt; see `GoldenMachine.files`. */
+  readonly ima?: LearnImaOptions;
+}
+
+/** A golden machine; `files` is what its IMA list holds, where it has one. */
+export interface GoldenMachine extends Machine {
+  readonly files?: LearnQuestion;
 }
 
 export interface Learnt {
@@ -40,7 +51,6 @@ export interface Learnt {
   readonly decisions: readonly Decision[];
 }
 
-const IMA_PCR = 10;
 /** How boot loaders and the kernel's own stub call what they measured; only which list it is learnt into depends on it. */
 const KERNEL = /(?:^|\/)(?:vmlinuz|bzImage|linux)[^/]*$|^grub_linuxefi Kernel$/;
 const INITRD = /(?:^|\/)(?:initrd|initramfs)[^/]*$|^grub_linuxefi Initrd$|^Linux initrd$/;
@@ -48,15 +58,17 @@ const AUTHORITY = 0x800000e0;
 const STORES = ['PK', 'KEK', 'db', 'dbx'] as const;
 
 /** @throws MALFORMED where there is no machine, or the machines cannot share one policy */
-export function learn(machines: readonly Machine[], options: LearnOptions): Learnt {
+export function learn(machines: readonly GoldenMachine[], options: LearnOptions): Learnt {
   if (machines.length === 0) throw new AttestdError('MALFORMED', 'there is no machine to learn from');
-  const draft = createDraft(options);
+  const list = learnIma(machines, options.ima);
+  const draft = createDraft(options, list);
   const pcrs = [...new Set(machines.flatMap((m) => [...m.registers.keys()]))].sort((a, b) => a - b);
   for (const pcr of pcrs) learnRegister(draft, machines, pcr, options);
   return draft.finish();
 }
 
 function learnRegister(draft: Draft, machines: readonly Machine[], pcr: number, options: LearnOptions): void {
+  if (pcr === IMA_PCR && draft.listed) return;
   const found = machines.flatMap((m) => m.registers.get(pcr) ?? []);
   const ignored = whyIgnored(machines, pcr, options);
   if (ignored !== undefined) {
@@ -75,10 +87,14 @@ function learnRegister(draft: Draft, machines: readonly Machine[], pcr: number, 
 function whyIgnored(machines: readonly Machine[], pcr: number, options: LearnOptions): string | undefined {
   if (options.ignorePcrs?.includes(pcr)) return 'asked for';
   if (machines.some((m) => m.own.has(pcr))) return "the daemon's own: judged by its entries";
-  return pcr === IMA_PCR ? 'IMA: changes with every file that is read' : undefined;
+  return pcr === IMA_PCR
+    ? 'IMA: changes with every file that is read, and not every bundle has its list'
+    : undefined;
 }
 
 interface Draft {
+  /** Whether PCR 10 is judged by its list. */
+  readonly listed: boolean;
   ignore(pcr: number, why: string): void;
   value(pcr: number, values: readonly string[]): void;
   empty(pcr: number): void;
@@ -86,8 +102,11 @@ interface Draft {
   finish(): Learnt;
 }
 
-function createDraft({ name, commandLines, ignoreEvents = [] }: LearnOptions): Draft {
-  const decisions: Decision[] = [];
+function createDraft(
+  { name, commandLines, ignoreEvents = [] }: LearnOptions,
+  list: LearntIma | undefined,
+): Draft {
+  const decisions: Decision[] = (list?.why ?? []).map((why) => ({ pcr: IMA_PCR, decided: 'IMA', why }));
   const pcrs: Record<string, string[]> = {};
   const ignored: number[] = [];
   const rules = new Map<
@@ -126,6 +145,7 @@ function createDraft({ name, commandLines, ignoreEvents = [] }: LearnOptions): D
   }
 
   return {
+    listed: list !== undefined,
     ignore(pcr, why) {
       ignored.push(pcr);
       decisions.push({ pcr, decided: 'ignored', why });
@@ -221,6 +241,7 @@ function createDraft({ name, commandLines, ignoreEvents = [] }: LearnOptions): D
         ...(kernel.size === 0 ? {} : { kernel: sorted(kernel) }),
         ...(initrd.size === 0 ? {} : { initrd: sorted(initrd) }),
         ...(lines.size === 0 ? {} : { commandLine: [...patterns] }),
+        ...(list === undefined ? {} : { ima: list.ima }),
         ignore: { pcrs: ignored, events: [...unjudged.values()] },
       };
       return { policy, decisions: decisions.sort((a, b) => a.pcr - b.pcr) };

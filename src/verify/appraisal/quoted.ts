@@ -2,8 +2,10 @@
  * The replay of the logs beside the values that the quote proves. Registers outside the signed selection do not appear
  * at all, whatever a log or the bundle says of them.
  */
+
+import { IMA_PCR } from '../../evidence/eventlog/ima/replay.ts';
 import { proven } from '../checks/pcr.ts';
-import type { Evidence } from '../evidence.ts';
+import type { Evidence, Unlisted } from '../evidence.ts';
 import { got, type Part } from '../outcome.ts';
 import { type RegisterReplay, replayLogs } from './replay.ts';
 
@@ -13,12 +15,14 @@ export interface QuotedRegister {
   /** The quoted value, lower-case hex. */
   readonly value: string;
   readonly replay: RegisterReplay;
-  /** Whether the logs lead to the quoted value. */
+  /** Whether the logs lead to the quoted value; the IMA list is one of them. */
   readonly explained: boolean;
 }
 
 /** Every quoted register by its index. */
-export function quotedReplay(e: Evidence): Part<ReadonlyMap<number, QuotedRegister>> {
+export function quotedReplay(
+  e: Unlisted & Partial<Pick<Evidence, 'ima'>>,
+): Part<ReadonlyMap<number, QuotedRegister>> {
   const values = proven(e);
   if (!values.ok) return values;
   const { firmware, userspace } = e.logs;
@@ -29,7 +33,9 @@ export function quotedReplay(e: Evidence): Part<ReadonlyMap<number, QuotedRegist
   const out = new Map<number, QuotedRegister>();
   for (const [pcr, value] of values.value) {
     const replay = replays.get(pcr);
-    if (replay !== undefined) out.set(pcr, { pcr, value, replay, explained: replay.value === value });
+    if (replay === undefined) continue;
+    const explained = replay.value === value || (pcr === IMA_PCR && e.ima?.list.state === 'led');
+    out.set(pcr, { pcr, value, replay, explained });
   }
   return got(out);
 }

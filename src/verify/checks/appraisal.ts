@@ -37,6 +37,10 @@ export const appraisals: readonly CheckDefinition[] = [
   section('appraisal-secure-boot', 'secure-boot', 'Secure Boot, its keys and authorities are as wanted'),
   section('appraisal-command-line', 'command-line', 'The boot loader ran allowed commands'),
   section('appraisal-userspace', 'userspace', 'What userspace measured is known'),
+  {
+    ...section('appraisal-ima', 'ima', 'Every file that IMA measured is known'),
+    appliesTo: (trust) => trust.policies.some(({ policy }) => policy.ima !== undefined),
+  },
 ];
 
 /** How many refusals a sentence lists. */
@@ -61,9 +65,10 @@ function judge(e: Evidence, trust: Trust, name: Section, what: string): Outcome 
   if (refused.length > 0) return fail(`By the policy "${refused[0]?.policy}": ${list(refused)}.`);
   const missing = by('missing');
   if (missing.length > 0) return unknown(`By the policy "${missing[0]?.policy}": ${list(missing)}.`);
-  const ignored = by('ignored').length;
+  const total = (of: readonly Finding[]): number => of.reduce((n, f) => n + (f.count ?? 1), 0);
+  const ignored = total(by('ignored'));
   const rest = ignored === 0 ? '' : ` ${ignored} ignored by name.`;
   return pass(
-    `${what}: ${by('allowed').length} allowed by ${chosen.map((c) => `"${c.policy.name}"`).join(', ')}.${rest}`,
+    `${what}: ${total(by('allowed'))} allowed by ${chosen.map((c) => `"${c.policy.name}"`).join(', ')}.${rest}`,
   );
 }

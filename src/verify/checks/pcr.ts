@@ -25,7 +25,7 @@ import type { PcrProfile } from '../trust.ts';
 const ZERO = '0'.repeat(64);
 
 /** The values that the quote proves, by index; anything else in the bundle is not looked at. */
-export function proven(e: Evidence): Part<ReadonlyMap<number, string>> {
+export function proven(e: Pick<Evidence, 'pcrs' | 'attest'>): Part<ReadonlyMap<number, string>> {
   if (!e.pcrs.ok) return e.pcrs;
   if (!e.attest.ok) return e.attest;
   const { attested } = e.attest.value;

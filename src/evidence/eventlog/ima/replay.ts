@@ -23,6 +23,8 @@ export interface ImaReplayOptions {
   /** The quoted value that is looked for. */
   readonly target?: Uint8Array;
   readonly rule?: ImaRule;
+  /** What the register holds before the first entry; zeros where it is absent. */
+  readonly start?: Uint8Array;
 }
 
 export interface ImaReplay {
@@ -58,7 +60,7 @@ export function recordedHashHolds(entry: ImaEntry): boolean | undefined {
   return undefined;
 }
 
-/** A replay that begins with the register's start value of zeros. */
+/** A replay that begins with the register's start value, zeros unless another is given. */
 export function createImaReplay(options: ImaReplayOptions): ImaReplay {
   return new Replay(options);
 }
@@ -75,12 +77,13 @@ class Replay implements ImaReplay {
   /** The register, and behind it what it is extended with. */
   readonly #both: Uint8Array;
 
-  constructor({ bank, pcr, target, rule }: ImaReplayOptions) {
+  constructor({ bank, pcr, target, rule, start }: ImaReplayOptions) {
     this.#hash = hashOf(bank);
     this.#template = rule === 'padded-sha1' ? hashOf('sha1') : this.#hash;
     this.#pcr = pcr ?? IMA_PCR;
     this.#size = SIZE[bank];
     this.#both = new Uint8Array(2 * this.#size);
+    if (start !== undefined) this.#both.set(start.subarray(0, this.#size));
     this.#target = target?.slice();
     this.#compare();
   }
