@@ -2,12 +2,13 @@
  * `ima-list`: the IMA list, replayed from entry 0, leads to the quoted PCR 10. It passes where a bundle has none: whether
  * one is needed is for the policies of the trust file. What stands in the list is judged by `appraisal-ima`.
  */
-import { type CheckDefinition, fail, pass, unknown } from '../outcome.ts';
+import { blocked, type CheckDefinition, fail, pass, unknown } from '../outcome.ts';
 
 export const imaList: CheckDefinition = {
   id: 'ima-list',
   level: 3,
-  run: ({ ima: { list } }) => {
+  run: ({ format, ima: { list } }) => {
+    if (!format.ok) return blocked(format);
     switch (list.state) {
       case 'none':
         return pass('No IMA list is given.');

@@ -19,6 +19,11 @@ export class Arena {
     return this.#used;
   }
 
+  /** Takes the first `n` bytes of the last room without a view of them. */
+  skip(n: number): void {
+    this.#used += n;
+  }
+
   /** Takes the first `n` bytes of the last room; the rest must still be zeros. */
   take(n: number): Uint8Array {
     const from = this.#used;

@@ -6,7 +6,7 @@
 import { fromUtf8 } from '../../../core/bytes.ts';
 import { AttestdError } from '../../../core/errors.ts';
 import type { Arena } from './arena.ts';
-import { ImaEntry } from './entry.ts';
+import { ImaEntry, type Place } from './entry.ts';
 import {
   type FieldKind,
   type ImaField,
@@ -23,7 +23,13 @@ const MAX_HASH = 64;
 
 /** Value of a hexadecimal digit by its code; -1 for anything else, capitals too. */
 const NIBBLE = new Int8Array(256).fill(-1);
-for (let i = 0; i < 16; i++) NIBBLE['0123456789abcdef'.charCodeAt(i)] = i;
+const DIGITS = '0123456789abcdef';
+for (let i = 0; i < 16; i++) NIBBLE[DIGITS.charCodeAt(i)] = i;
+/** Value of two digits by their codes, the first in the low byte: a list is made of little else. -1 for anything else. */
+const PAIR = new Int16Array(65_536).fill(-1);
+for (let i = 0; i < 256; i++) {
+  PAIR[DIGITS.charCodeAt(i >> 4) | (DIGITS.charCodeAt(i & 15) << 8)] = i;
+}
 
 /** Reads lines one after the other; remembers the template of the last. */
 export class AsciiLines {
@@ -31,6 +37,9 @@ export class AsciiLines {
   readonly #big: boolean;
   #template: ImaTemplate | undefined;
   #bytes: Uint8Array = new Uint8Array(0);
+  /** Where the columns of the line that is read begin and end. */
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
   #index = 0;
 
   /** @param big the list is of a big-endian host, so the lengths that were hashed are big-endian */
@@ -81,7 +90,7 @@ export class AsciiLines {
     return pcr;
   }
 
-  #hash(from: number, to: number): Uint8Array {
+  #hash(from: number, to: number): Place {
     const n = (to - from) / 2;
     if (!Number.isInteger(n) || n < 16 || n > MAX_HASH) {
       throw this.#fault(`a template hash of ${to - from} characters`);
@@ -89,7 +98,9 @@ export class AsciiLines {
     const room = this.#arena.room(n);
     if (!this.#hex(from, to, this.#arena.page, room))
       throw this.#fault('the template hash is not hexadecimal');
-    return this.#arena.take(n);
+    const { page } = this.#arena;
+    this.#arena.skip(n);
+    return { page, from: room, to: room + n };
   }
 
   #templateAt(from: number, to: number): ImaTemplate {
@@ -117,15 +128,15 @@ export class AsciiLines {
   /** Decodes hexadecimal into `out`; false, with zeros put back, where it is none. */
   #hex(from: number, to: number, out: Uint8Array, at: number): boolean {
     const b = this.#bytes;
+    if (((to - from) & 1) !== 0) return false;
     let o = at;
     for (let i = from; i < to; i += 2) {
-      const high = NIBBLE[b[i] as number] as number;
-      const low = i + 1 < to ? (NIBBLE[b[i + 1] as number] as number) : -1;
-      if ((high | low) < 0) {
+      const value = PAIR[(b[i] as number) | ((b[i + 1] as number) << 8)] as number;
+      if (value < 0) {
         out.fill(0, at, o);
         return false;
       }
-      out[o++] = (high << 4) | low;
+      out[o++] = value;
     }
     return true;
   }
@@ -147,8 +158,8 @@ export class AsciiLines {
   /** The template's data out of the columns in [from, to). */
   #data({ fields, nameAt }: ImaTemplate, from: number, to: number): Uint8Array {
     const count = fields.length;
-    const starts: number[] = [];
-    const ends: number[] = [];
+    const starts = this.#starts;
+    const ends = this.#ends;
     const middle = nameAt < 0 ? count - 1 : nameAt;
     let left = from;
     for (let i = 0; i < middle; i++) {

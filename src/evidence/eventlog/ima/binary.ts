@@ -79,7 +79,7 @@ export class BinaryEntries {
     if (at + length + 4 > to) return undefined;
     const head = this.#headAt(bytes, at, length, fault);
     at += length;
-    const recorded = bytes.subarray(from + 4, from + 4 + hash);
+    const recorded = { page: bytes, from: from + 4, to: from + 4 + hash };
     const { name, template } = head;
     let data: Uint8Array;
     if (template?.legacy) {

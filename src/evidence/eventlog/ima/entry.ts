@@ -32,14 +32,19 @@ const SIZES: Readonly<Record<string, number>> = {
 const MAX_LABEL = 64;
 const LABEL = /^(?:([a-z]{1,16}):)?([a-z0-9_-]{1,48}):$/;
 
+/** Bytes [from, to) of a page. A view is made when it is asked for: a million views would cost more than the hashes. */
+export interface Place {
+  readonly page: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
 export class ImaEntry {
   /** Its place in the list, from 0. */
   readonly index: number;
   readonly pcr: number;
   /** The template's name as the list has it. */
   readonly template: string;
-  /** The template hash as the list has it: SHA-1 in the usual lists, another where the list is kept by another hash. */
-  readonly recordedHash: Uint8Array;
   /**
    * The recorded hash is zeros: the file was open for writing while it was measured, and the kernel extended all ones.
    * The register then covers none of this entry's data, so what it says of a file is not shown by anything.
@@ -49,6 +54,7 @@ export class ImaEntry {
   readonly data: Uint8Array;
   readonly #template: ImaTemplate | undefined;
   readonly #big: boolean;
+  readonly #recorded: Place;
 
   /**
    * @param template the known template; absent for one whose fields nobody here knows
@@ -60,19 +66,25 @@ export class ImaEntry {
     pcr: number,
     name: string,
     template: ImaTemplate | undefined,
-    recordedHash: Uint8Array,
+    recorded: Place,
     data: Uint8Array,
     big: boolean,
   ) {
     this.index = index;
     this.pcr = pcr;
     this.template = name;
-    this.recordedHash = recordedHash;
-    this.violation = isZero(recordedHash);
+    this.#recorded = recorded;
+    this.violation = isZero(recorded);
     this.data = data;
     this.#template = template;
     this.#big = big;
     if (template !== undefined) this.#check(template);
+  }
+
+  /** The template hash as the list has it: SHA-1 in the usual lists, another where the list is kept by another hash. */
+  get recordedHash(): Uint8Array {
+    const { page, from, to } = this.#recorded;
+    return page.subarray(from, to);
   }
 
   /** Whether the template's fields are known. */
@@ -219,7 +231,7 @@ function readDigest(field: Uint8Array): ImaDigest {
   return type === undefined ? digest : { ...digest, type };
 }
 
-function isZero(bytes: Uint8Array): boolean {
-  for (const b of bytes) if (b !== 0) return false;
+function isZero({ page, from, to }: Place): boolean {
+  for (let i = from; i < to; i++) if (page[i] !== 0) return false;
   return true;
 }
