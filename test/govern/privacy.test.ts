@@ -1,13 +1,17 @@
 /** Redact, forget, lineage: what stays provable when nothing is open any more, and that nothing is left on the disk. */
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connect } from '../../src/client/client.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
+import type { DaemonProcess } from '../kit/host.ts';
 
 let host: EnrolledHost;
+let daemon: DaemonProcess;
 beforeAll(async () => {
-  host = await makeEnrolledHost();
-  await host.up();
+  host = await makeEnrolledHost({ log: ['level = "debug"'] });
+  daemon = await host.up();
 }, 240_000);
 afterAll(() => host?.remove());
 
@@ -61,6 +65,62 @@ describe('forget', () => {
     // What was taken out before stays as it is: forgetting is the host's.
     expect((await host.ctl(['verify', before, '--trust', trust])).status).toBe(0);
   }, 120_000);
+});
+
+describe('after forget', () => {
+  it('nothing that any record, grant or refusal withheld is in state, runtime, log or journal', async () => {
+    const word = (of: string) => `plain-${of}-${'Zaphod-4711'.repeat(3)}`;
+    const values = (of: string) => ({ value: word(of), deep: { list: [word(of), 1] } });
+    const client = connect({ socket: host.socket, client: 'privacy/1' });
+    const action = { type: 'tool.call', name: 'mail.send' };
+    const ids: string[] = [];
+    const outcome = { status: 'succeeded', effect: 'confirmed' } as const;
+    const all = { inputs: values('input'), parameters: values('parameter'), outputs: values('output') };
+    // Of an artefact the name is in the record, and the digest is what is withheld.
+    const artefact = randomBytes(32).toString('hex');
+    const artefacts = [{ name: 'report.pdf', sha256: artefact }];
+    const done = { phase: 'completed', action, outcome } as const;
+    // Many of them, so that the index writes its pages more than once and leaves some free.
+    for (let i = 0; i < 30; i++) {
+      const { id } = await client.record(
+        { ...done, ...all, artefacts },
+        { wait: 'durable', idempotencyKey: `k${i}` },
+      );
+      ids.push(id);
+    }
+    // No policy is in force, so this is refused, and the refusal withholds the same.
+    const asked = { scope: [{ type: 'tool.call', name: 'x' }], maxUses: 1, seconds: 60 };
+    const fault = await client.grant({ ...asked, parameters: values('asked') }, { wait: 'durable' }).then(
+      () => undefined,
+      (e: unknown) => e as { facts: { denial: { id: string } } },
+    );
+    ids.push(fault?.facts.denial.id as string);
+    // What fits no schema, or is no JSON, is repeated in no journal.
+    const bad = [
+      { ...done, inputs: values('bad'), extra: word('bad') },
+      { ...done, phase: word('bad') },
+    ];
+    for (const request of bad) await client.record(request as never).catch(() => undefined);
+    await host.ctl(['record', '-'], { stdin: `{"phase": "${word('bad')}` });
+    client.close();
+    const where = [...['input', 'parameter', 'output', 'asked'].map(word), artefact];
+    for (const w of where) expect(holding(join(host.dir, 'state'), w).length, w).toBeGreaterThan(0);
+
+    const admin = connect({ socket: host.config.admin_socket.path, client: 'privacy/1' });
+    for (const id of ids) await admin.forget(id);
+    admin.close();
+    const left = () =>
+      [...where, word('bad')].flatMap((w) => holding(host.dir, w).map((f) => `${f} has ${w}`));
+    expect(left()).toEqual([]);
+    await daemon.stop();
+    expect(left()).toEqual([]);
+    for (const w of [...where, word('bad')]) expect(daemon.output()).not.toContain(w.slice(0, 30));
+    expect(daemon.output()).toContain('stopped');
+    // No core, here or where the kernel would put one.
+    expect(files(host.dir).filter((f) => /(^|\/)core(\.\d+)?$/.test(f))).toEqual([]);
+    daemon = await host.up();
+    expect(left()).toEqual([]);
+  }, 180_000);
 });
 
 describe('redact', () => {
