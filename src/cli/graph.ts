@@ -50,7 +50,8 @@ export function asText(nodes: readonly Node[]): string {
       lines.push(`${start}${digest.slice(0, 16)} ${log === undefined ? 'not given' : `of ${log}`}`);
       continue;
     }
-    lines.push(`${start}${label(node)}${drawn.has(digest) ? ' (above)' : ''}`);
+    const where = log === undefined ? '' : ` of ${log}`;
+    lines.push(`${start}${label(node)}${where}${drawn.has(digest) ? ' (above)' : ''}`);
     if (drawn.has(digest)) continue;
     drawn.add(digest);
     for (const edge of [...node.edges].reverse()) open.push({ edge, depth: at.depth + 1 });

@@ -20,8 +20,8 @@ import { firmwareLog, logReplay } from '../verify/checks/logs.ts';
 import { gather } from '../verify/gather.ts';
 import { askAll } from '../verify/ima/question.ts';
 import { attempt } from '../verify/outcome.ts';
+import { readBundle } from '../verify/read.ts';
 import { NO_TRUST } from '../verify/trust.ts';
-import { readBundle } from '../verify/verify.ts';
 import { attachmentsBeside } from './attachment.ts';
 
 /** Which IMA list of a machine is read, and for what. */

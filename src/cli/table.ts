@@ -73,6 +73,7 @@ const COMMANDS: readonly Command[] = [
     options: [
       SOCKET,
       { flags: '--with-lineage', help: 'with everything that it rests on, and that in its turn' },
+      { flags: '--foreign <file...>', help: 'bundles of the records of other logs that it rests on' },
       { flags: '--state <dir>', help: 'read a state directory instead of the daemon' },
       { ...OUT, required: true },
     ],
@@ -90,6 +91,7 @@ const COMMANDS: readonly Command[] = [
     options: [
       { flags: '--trust <file>', help: 'your trust file, else ATTESTD_TRUST' },
       { flags: '--min-level <n>', help: 'demand a higher level than the trust file does' },
+      { flags: '--closure', help: 'demand that everything the record rests on is in the bundle' },
       { flags: '--nonce <hex>', help: 'the file is a fresh quote: the nonce that you chose' },
       { flags: '--ear', help: 'print an EAT attestation result (draft-fv-rats-ear-05), unsigned JSON' },
     ],

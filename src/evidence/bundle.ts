@@ -112,4 +112,7 @@ function checkOrder(bundle: Bundle): void {
       last = index;
     }
   }
+  const { foreign = [] } = bundle;
+  if (foreign.some((b, i) => i > 0 && b <= (foreign[i - 1] as string)))
+    throw new AttestdError('MALFORMED', 'bundle, /foreign: they do not rise', { field: '/foreign' });
 }

@@ -50,6 +50,8 @@ export function demandsOf(trust: Trust): string[] {
   for (const group of trust.appraisals) {
     out.push(`The machine is as the appraisal policy ${group.map((n) => `"${n}"`).join(' or ')} says.`);
   }
+  if (trust.closure === true)
+    out.push('Everything that a record rests on is given, in its own log and in others.');
   out.push(...timeDemands(trust));
   out.push(
     trust.revocation === 'required'

@@ -23,6 +23,7 @@ import type { ImaFacts } from './ima/gather.ts';
 import { absent, got, type Part } from './outcome.ts';
 import type { TeeFacts } from './tee/facts.ts';
 import type { TrustRoot } from './trust.ts';
+import type { Verdict } from './verdict.ts';
 
 /** A statement whose frame (schema, first subject, canonical form) holds. */
 export interface StatementFacts {
@@ -126,6 +127,16 @@ export type StampFacts =
   | { readonly status: 'good'; readonly latest: number; readonly authority: string }
   | { readonly status: 'bad' | 'untrusted'; readonly fault: string; readonly why: string };
 
+/** What came of a bundle of another log under the same trust file. */
+export interface ForeignFacts {
+  /** Record digest in hexadecimal, and the origin that the record says; absent where it could not be read. */
+  readonly digest?: string;
+  readonly log?: string;
+  readonly verdict: Verdict;
+  /** Why it is not verified; one sentence. */
+  readonly why: string;
+}
+
 export interface Evidence {
   /** Whether the bundle could be read at all; every other part depends on it. */
   readonly format: Part<true>;
@@ -136,6 +147,8 @@ export interface Evidence {
   readonly bootFacts: Part<BootFacts>;
   readonly measurements: readonly EntryFacts[];
   readonly related: readonly EntryFacts[];
+  /** Bundles of other logs, each judged as if it stood alone. */
+  readonly foreign: readonly ForeignFacts[];
   /** The first anchor that covers the record, and the one before it (absent where that is genesis). */
   readonly anchor: Part<AnchorEvidence>;
   readonly previousAnchor: Part<AnchorEvidence>;

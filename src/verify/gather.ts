@@ -69,6 +69,8 @@ export interface RawEvidence {
   readonly chain: readonly Uint8Array[];
   readonly crls: readonly Uint8Array[];
   readonly timestamps?: readonly RawTimestamp[];
+  /** Bundles of other logs, as files. */
+  readonly foreign?: readonly Uint8Array[];
   readonly disclosures: readonly string[];
 }
 
@@ -114,6 +116,7 @@ export async function gatherUnlisted(
     bootFacts: read(boot, 'boot', readBoot),
     measurements: list((r) => r.measurements, 'measurement'),
     related: list((r) => r.related, 'related entry'),
+    foreign: [],
     anchor: anchorPart(raw, (r) => r.anchor, 'the anchor', tools),
     previousAnchor: anchorPart(raw, (r) => r.previousAnchor, 'the anchor before', tools),
     note,

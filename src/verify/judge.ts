@@ -2,10 +2,19 @@
 import { readStatement } from '../evidence/statement.ts';
 import { verifySignature } from '../evidence/x509/signature.ts';
 import { freshChecks } from './checks/fresh.ts';
+import type { ForeignFacts } from './evidence.ts';
 import { gatherFresh, type RawFresh } from './fresh.ts';
 import { gather, type RawEvidence, type Tools } from './gather.ts';
 import type { Attachments } from './ima/facts.ts';
-import type { CheckDefinition, CheckFrame, Circumstances, Outcome, Part } from './outcome.ts';
+import {
+  attempt,
+  type CheckDefinition,
+  type CheckFrame,
+  type Circumstances,
+  type Outcome,
+  type Part,
+} from './outcome.ts';
+import { readBundle } from './read.ts';
 import { makeReport, type Report } from './report.ts';
 import { applies, CHECKS, FRESH_NOW, FRESH_STATE } from './table.ts';
 import type { Trust } from './trust.ts';
@@ -45,7 +54,51 @@ export async function judge(
   trust: Trust,
   options: JudgeOptions = {},
 ): Promise<Report> {
-  const e = await gather(raw, trust, options.tools ?? TOOLS, options);
+  return judgeAt(raw, trust, options, 0);
+}
+
+/** How deep bundles of other logs may stand in each other. */
+const MAX_DEPTH = 8;
+
+/** What bundles of other logs come to, one after the other, so that only one is open at a time. */
+async function judgeForeign(
+  bundles: readonly Uint8Array[],
+  trust: Trust,
+  options: JudgeOptions,
+  depth: number,
+): Promise<ForeignFacts[]> {
+  const out: ForeignFacts[] = [];
+  for (const bytes of bundles) {
+    if (depth > MAX_DEPTH) {
+      out.push({ verdict: 'indeterminate', why: `bundles stand in each other deeper than ${MAX_DEPTH}` });
+      continue;
+    }
+    const { record, verdict, checks } = await judgeAt(
+      attempt(() => readBundle(bytes)),
+      trust,
+      options,
+      depth,
+    );
+    const status = verdict === 'rejected' ? 'fail' : 'unknown';
+    const first = checks.find((c) => c.status === status && (status === 'fail' || c.required));
+    out.push({
+      ...(record === undefined ? {} : { digest: record.digest }),
+      ...(record?.log === undefined ? {} : { log: record.log }),
+      verdict,
+      why: first === undefined ? 'no check of it speaks' : `${first.id}: ${first.sentence}`,
+    });
+  }
+  return out;
+}
+
+async function judgeAt(
+  raw: Part<RawEvidence>,
+  trust: Trust,
+  options: JudgeOptions,
+  depth: number,
+): Promise<Report> {
+  const foreign = raw.ok ? await judgeForeign(raw.value.foreign ?? [], trust, options, depth + 1) : [];
+  const e = { ...(await gather(raw, trust, options.tools ?? TOOLS, options)), foreign };
   const bound = CHECKS.filter((c) => applies(c, trust) && (c.concerns?.(e, trust) ?? true)).map((c) => ({
     ...c,
     ask: () => c.run(e, trust, options),

@@ -16,6 +16,7 @@ import { sealClock } from './checks/clock.ts';
 import { counter, genesisAnchor } from './checks/counter.ts';
 import { delegation } from './checks/delegation.ts';
 import { disclosures } from './checks/disclosures.ts';
+import { closure, foreignLineage } from './checks/foreign.ts';
 import { format } from './checks/format.ts';
 import { genesis } from './checks/genesis.ts';
 import * as grant from './checks/grant.ts';
@@ -53,6 +54,8 @@ export const CHECKS: readonly CheckDefinition[] = [
   bootLink,
   measurements,
   lineage,
+  foreignLineage,
+  closure,
   recordTime,
   disclosures,
   importRecord,

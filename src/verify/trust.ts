@@ -71,6 +71,8 @@ export interface Trust {
   /** Confidential machines; absent: reports of them are not looked at. */
   readonly tee?: TeeTrust;
   readonly timestamps?: TimestampTrust;
+  /** Whether everything that a record rests on must be given, in its log and in others. */
+  readonly closure?: boolean;
   /** Algorithms of the keys that may stand on a path, `EC P-256` or `RSA 3072` (at least so long); absent: any that counts. */
   readonly keys?: readonly KeyRule[];
 }
@@ -104,6 +106,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
     'timestamps',
     'keys',
     'nodeKeys',
+    'closure',
   ];
   const o = objectOf(parseJson(bytes), '', required, optional);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
@@ -125,6 +128,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
       ? {}
       : { policyKeys: arrayOf(o.policyKeys, '/policyKeys', 64, readPolicyKey) }),
     ...(o.nodeKeys === undefined ? {} : { nodeKeys: arrayOf(o.nodeKeys, '/nodeKeys', 64, readNodeKey) }),
+    ...(o.closure === undefined ? {} : { closure: oneOf(o.closure, '/closure', [true, false]) }),
     ...(o.tee === undefined ? {} : { tee: readTeeTrust(o.tee, '/tee') }),
     ...(o.timestamps === undefined ? {} : { timestamps: readTimestamps(o.timestamps) }),
     ...(o.keys === undefined ? {} : { keys: arrayOf(o.keys, '/keys', 16, readKey) }),

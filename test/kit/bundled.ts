@@ -47,6 +47,7 @@ export function bundleOf(raw: RawEvidence): Uint8Array {
                 }),
           })),
         }),
+    ...(raw.foreign === undefined ? {} : { foreign: raw.foreign.map(toBase64).sort() }),
     disclosures: [...raw.disclosures],
   });
 }

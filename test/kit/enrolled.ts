@@ -31,8 +31,8 @@ export interface Shown {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-export async function makeEnrolledHost(sections: Sections = {}): Promise<EnrolledHost> {
-  const host = await makeProcessHost(sections);
+export async function makeEnrolledHost(sections: Sections = {}, name?: string): Promise<EnrolledHost> {
+  const host = await makeProcessHost(sections, name);
   const at = (name: string) => join(host.dir, name);
   const config = ['--config', at('attestd.toml')];
   const run = (args: readonly string[], given: Circumstances = {}) =>

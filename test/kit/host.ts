@@ -161,7 +161,7 @@ function follow(child: ChildProcess, socket: string): DaemonProcess {
 export type Sections = { readonly [section: string]: readonly string[] };
 
 /** Makes an initialised host whose daemon does not run. */
-export async function makeProcessHost(sections: Sections = {}): Promise<ProcessHost> {
+export async function makeProcessHost(sections: Sections = {}, name = 'host-1'): Promise<ProcessHost> {
   const tpm = await startSwtpm({ proxy: true });
   const dir = mkdtempSync(join(tmpdir(), 'attestd-host-'));
   folders.add(dir);
@@ -175,7 +175,7 @@ export async function makeProcessHost(sections: Sections = {}): Promise<ProcessH
     tpm: [`tcti = "${tpm.tcti}"`, 'assurance = "software"', 'sessions = "password"', ...(sections.tpm ?? [])],
   };
   const lines = Object.entries(all).flatMap(([name, keys]) => [`[${name}]`, ...keys]);
-  const toml = ['fleet = "test"', 'host = "host-1"', `state_dir = "${state}"`, ...lines, ''].join('\n');
+  const toml = ['fleet = "test"', `host = "${name}"`, `state_dir = "${state}"`, ...lines, ''].join('\n');
   writeFileSync(file, toml);
   const config = loadConfig(file);
   const socket = config.socket.path;

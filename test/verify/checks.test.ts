@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
 import { judge } from '../../src/verify/judge.ts';
 import { broken, got } from '../../src/verify/outcome.ts';
+import { readBundle } from '../../src/verify/read.ts';
 import { exitStatus, type Report } from '../../src/verify/report.ts';
 import { CHECKS } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
-import { readBundle } from '../../src/verify/verify.ts';
 import { makeCrl } from '../kit/authority.ts';
 import { BOOT } from '../kit/bootlog.ts';
 import { bundleOf } from '../kit/bundled.ts';
@@ -16,6 +16,7 @@ import { ANCHORS_VECTORS } from './vectors/anchors.ts';
 import { APPRAISAL_VECTORS, appraised } from './vectors/appraisal.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
+import { closed, foreignVectors, OTHER_LOG, resting } from './vectors/foreign.ts';
 import { GOVERNED_VECTORS } from './vectors/governed.ts';
 import { GOOD_LISTS, IMA_VECTORS } from './vectors/ima.ts';
 import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
@@ -40,6 +41,7 @@ const VECTORS = [
   ...IMPORT_VECTORS,
   ...TEE_VECTORS,
   ...TIMESTAMP_VECTORS,
+  ...(await foreignVectors()),
 ];
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
@@ -61,6 +63,37 @@ test('a governed bundle passes every check, and says by whose leave', async () =
   const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
   expect(sentences).toEqual([]);
   expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+});
+
+test('a record that rests on one of another host verifies with the evidence of it, edge by edge', async () => {
+  const hooks = closed(await resting());
+  const report = await judged(hooks);
+  expect(report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`)).toEqual([]);
+  expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+  expect(report.checks.find((c) => c.id === 'foreign-lineage')?.sentence).toMatch(/^Of 1 records .* of 1 is/);
+  // And through one more host: what the other rests on is judged as well, and its fault is ours.
+  const { raw } = await forge(await resting({ other: { header: (h) => ({ ...h, timeMs: 1 }) } }));
+  const { raw: good } = await forge(hooks);
+  expect(readBundle(bundleOf(good))).toEqual(good);
+  const nested = await judged(
+    await resting({
+      edit: (r) => ({ ...r, ...(raw.foreign === undefined ? {} : { foreign: raw.foreign }) }),
+    }),
+  );
+  expect(nested.checks.find((c) => c.status === 'fail')).toMatchObject({
+    id: 'foreign-lineage',
+    sentence: expect.stringMatching(
+      new RegExp(`^The evidence of ${OTHER_LOG} is rejected: foreign-lineage: `),
+    ),
+  });
+});
+
+test('without its evidence a record of another host is named, and nothing is said of it', async () => {
+  const report = await judged(await resting({ given: false }));
+  expect(report.verdict).toBe('verified');
+  expect(report.checks.find((c) => c.id === 'foreign-lineage')?.sentence).toMatch(
+    /the evidence of 0 is given/,
+  );
 });
 
 test.each([

@@ -5,6 +5,7 @@ import { AttestdError } from '../../core/errors.ts';
 import { parseBundle } from '../../evidence/bundle.ts';
 import { type Input, text } from '../command.ts';
 import { readInput } from '../files.ts';
+import { unfold } from '../foreign.ts';
 import { asDot, asJson, asProv, asText, type Node, nodeOf } from '../graph.ts';
 import { withClient } from '../session.ts';
 
@@ -25,9 +26,12 @@ export async function run(input: Input): Promise<number> {
   const bytes = isFile
     ? await readInput(name, input.io)
     : await withClient(input, (client) => client.bundle(name, { lineage: true }));
-  const { record, related } = parseBundle(bytes);
-  const entries = [record.entry, ...related.map((r) => r.entry).reverse()];
-  input.io.out(form(entries.map((e) => nodeOf(fromBase64(e)))));
+  const entries = unfold(parseBundle(bytes)).flatMap(({ record, related }) => [
+    record.entry,
+    ...related.map((r) => r.entry).reverse(),
+  ]);
+  // Bundles of one log may hold the same entries.
+  input.io.out(form([...new Set(entries)].map((e) => nodeOf(fromBase64(e)))));
   input.io.note('shown, not verified: attestctl verify says whether to believe it');
   return 0;
 }

@@ -21,7 +21,8 @@ export async function run(input: Input): Promise<number> {
       'whom do you trust? give --trust, or make a file by attestctl trust init',
     );
   }
-  const trust = demanded(parseTrust(await readInput(trustFile, io)), text(input, 'minLevel'));
+  const read = demanded(parseTrust(await readInput(trustFile, io)), text(input, 'minLevel'));
+  const trust = on(input, 'closure') ? { ...read, closure: true } : read;
   const file = input.args[0] as string;
   const bytes = await readInput(file, io);
   const options = { attachments: attachmentsBeside(file) };

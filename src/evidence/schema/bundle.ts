@@ -20,6 +20,9 @@ const MAX_CONSISTENCY = MAX_PATH + 1;
 /** Most entries beside the record: a grant's uses are at most half of it. */
 const MAX_RELATED = 2048;
 const MAX_CERTIFICATE = 8192;
+/** Most bundles of other logs, and most bytes of one. */
+const MAX_FOREIGN = 64;
+const MAX_FOREIGN_BYTES = 4 * 1024 * 1024;
 const MAX_CRL = 1_048_576;
 
 /** An entry with its inclusion proof under the one checkpoint; hashes leaf sibling first. */
@@ -102,6 +105,11 @@ export const BundleSchema = closed({
   anchors: Type.Optional(closed({ covering: ProvedAnchor, previous: Type.Optional(ProvedAnchor) })),
   /** What the record rests on in this log, by rising index: parents, grants, policies, the uses before this one. */
   related: list(ProvedEntry, MAX_RELATED),
+  /**
+   * What the record, or something beside it, rests on in other logs: the bundle of each as it is, rising as text. One
+   * may have such bundles in its turn.
+   */
+  foreign: Type.Optional(Type.Array(base64(MAX_FOREIGN_BYTES), { minItems: 1, maxItems: MAX_FOREIGN })),
   /** Absent where the PCRs kept racing the quote. */
   pcrs: Type.Optional(PcrBank),
   logs: Type.Optional(Logs),

@@ -131,6 +131,7 @@ export const TrustSchema = closed({
   nodeKeys: Type.Optional(list(PinnedNodeKey, 64)),
   policyKeys: Type.Optional(list(base64(128), 64)),
   tee: Type.Optional(Tee),
+  closure: Type.Optional(Type.Boolean()),
   timestamps: Type.Optional(
     closed({ authorities: list(Authority, 64), required: Type.Integer({ minimum: 0, maximum: 4 }) }),
   ),

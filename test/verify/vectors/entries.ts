@@ -61,7 +61,15 @@ export const ENTRIES_VECTORS: readonly Vector[] = [
     id: 'statement',
     name: 'the record has a member that its schema does not know',
     hooks: { entry: restate(5, (s) => ({ ...s, note: 'trust me' })) },
-    blocked: ['boot-link', 'lineage', 'record-time', 'disclosures', 'import-record', ...OF_GOVERNANCE],
+    blocked: [
+      'boot-link',
+      'lineage',
+      'foreign-lineage',
+      'record-time',
+      'disclosures',
+      'import-record',
+      ...OF_GOVERNANCE,
+    ],
   },
   {
     id: 'origin',
