@@ -5,7 +5,8 @@
  */
 import { chmodSync, chownSync, existsSync, readFileSync, unlinkSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect, Server as NetServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestdError } from '../core/errors.ts';
 import type { Callers } from './caller.ts';
 import type { Config } from './config.ts';
@@ -40,6 +41,9 @@ interface Connection {
   takenAt: number;
 }
 
+/** A stop that has begun still serves what arrives on connections that there are, for so long. */
+const DRAIN_MS = 300;
+
 /** Starts to listen. @throws STORAGE_UNAVAILABLE when the socket cannot be made */
 export async function startServer(input: ServerInput): Promise<SocketServer> {
   const { settings } = input;
@@ -55,8 +59,13 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
       connectionsCheckingInterval: Math.min(1000, settings.request_ms),
       insecureHTTPParser: false,
     },
-    input.handler,
+    (request, response) => {
+      // Whoever is told so does not send the next request into a connection that ends.
+      if (draining) response.shouldKeepAlive = false;
+      input.handler(request, response);
+    },
   );
+  let draining = false;
   const connections = new Map<Socket, Connection>();
   server.on('connection', (socket: Socket) => {
     let uid: number;
@@ -100,7 +109,10 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
     },
     async close(graceMs) {
       clearInterval(sweep);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      draining = true;
+      // http's own close() ends at once every connection without a request, and with it the requests on their way in it.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+      await sleep(Math.min(DRAIN_MS, graceMs));
       server.closeIdleConnections();
       const timer = setTimeout(() => {
         for (const socket of connections.keys()) socket.destroy();
