@@ -8,15 +8,15 @@ import { promisify } from 'node:util';
 import { createDecider } from '../src/daemon/govern/cedar.ts';
 import type { Entity, Question } from '../src/daemon/govern/vocabulary.ts';
 import { load, rate } from './callers.ts';
-import { makeHost, ROOT } from './host.ts';
+import { type Host, makeHost, ROOT } from './host.ts';
 import { type Figure, median } from './report.ts';
 import type { Shape } from './scenarios.ts';
 
 const run = promisify(execFile);
 const CALLERS = 64;
 
-/** Grant, begin and complete against three plain durable records. */
-export async function flow({ runs, seconds }: Shape): Promise<Figure> {
+/** Work on a host whose policy permits every tool call. */
+export async function withGovernedHost<T>(work: (host: Host) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'attestd-bench-policies-'));
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const [key, open] = [join(folder, 'key.pem'), join(folder, 'public.pem')];
@@ -30,6 +30,16 @@ export async function flow({ runs, seconds }: Shape): Promise<Figure> {
     await host.ctl('policy', 'sign', folder, '--key', key, '--id', 'bench@1');
     await host.start();
     host.delay(200);
+    return await work(host);
+  } finally {
+    await host.remove();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Grant, begin and complete against three plain durable records. */
+export const flow = ({ runs, seconds }: Shape): Promise<Figure> =>
+  withGovernedHost(async (host) => {
     const plainOnce = () =>
       load({
         socket: host.socket,
@@ -64,11 +74,7 @@ export async function flow({ runs, seconds }: Shape): Promise<Figure> {
       bound: { kind: 'at least', value: 0.6 },
       facts: { 'flows/s': median(numbers.flows), 'records/s': median(numbers.plain) },
     };
-  } finally {
-    await host.remove();
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+  });
 
 /** Milliseconds of a decision that was never made before. */
 async function decisionTime(policies: number, entities: number): Promise<number> {

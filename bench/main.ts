@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: every figure of the README in one run. Prints the table on stderr and one JSON document on stdout.
  *   --quick        shorter runs and a log of 100,000 entries: a look, not the figures
- *   --only a,b     some of: throughput, sealed, slow, reset, govern, size, verify, ima
+ *   --only a,b     some of: throughput, sealed, slow, reset, govern, mcp, size, verify, ima
  *   --write        puts the table into README.md
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { enrolledBundle } from './enrolled.ts';
 import { decisions, flow } from './govern.ts';
 import { makeHost, ROOT } from './host.ts';
 import { imaList } from './logs.ts';
+import { proxied } from './mcp.ts';
 import { type Figure, keeps, markdown } from './report.ts';
 import { reset, type Shape, sealed, slowTpm, throughput } from './scenarios.ts';
 import { cold, size } from './size.ts';
@@ -49,6 +50,10 @@ if (wanted('govern')) {
   progress('a host that governs');
   add([await flow(shape)]);
   add([await decisions(shape)]);
+}
+if (wanted('mcp')) {
+  progress('a host before an MCP server');
+  add([await proxied(shape)]);
 }
 if (wanted('size')) add(await size(shape, 10_000, quick ? 100_000 : 1_000_000, progress));
 if (wanted('verify')) {

@@ -9,6 +9,7 @@ import { HOST_COMMANDS } from './table/host.ts';
 import { IMPORT } from './table/import.ts';
 import { KEY } from './table/key.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
+import { MCP } from './table/mcp.ts';
 import { OUT, SOCKET, TOKEN } from './table/option.ts';
 import { TRUST } from './table/trust.ts';
 
@@ -40,6 +41,7 @@ const COMMANDS: readonly Command[] = [
     ],
     load: () => import('./commands/run.ts'),
   },
+  MCP,
   {
     name: 'record',
     summary: 'record an execution that a program describes in JSON',

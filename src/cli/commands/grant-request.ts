@@ -48,7 +48,7 @@ function fromOptions(input: Input): GrantRequest {
   };
 }
 
-/** A whole number from 1 on. @throws USAGE */
+/** A whole number from 1 on. @param absent what stands for no number, whatever it is @throws USAGE */
 export function number(input: Input, name: string, absent: number): number {
   const given = text(input, name);
   if (given === undefined) return absent;
