@@ -101,6 +101,7 @@ async function client() {
     attestctl: join(src, 'cli/main.ts'),
     readerthread: join(src, 'cli/audit/readerthread.ts'),
     client: join(src, 'client/client.ts'),
+    token: join(src, 'client/token.ts'),
     verify: join(src, 'verify/verify.ts'),
   };
   await bundle(entries, join(out, 'dist'));
@@ -125,6 +126,7 @@ async function client() {
     bin: { attestctl: 'dist/attestctl.js' },
     exports: {
       '.': { types: './types/client/client.d.ts', default: './dist/client.js' },
+      './token': { types: './types/client/token.d.ts', default: './dist/token.js' },
       './verify': { types: './types/verify/verify.d.ts', default: './dist/verify.js' },
     },
     files: ['dist', 'types'],
