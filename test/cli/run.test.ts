@@ -54,6 +54,16 @@ const predicateOf = (shown: Shown) =>
     capture?: unknown;
   };
 
+test('leaves the evidence of what it ran, where it is asked to', async () => {
+  const file = `${host.dir}/run.attest.json`;
+  const { status } = await host.ctl(['run', '--bundle', file, '--', ...sh('exit 3')]);
+  expect(status).toBe(3);
+  const shown = await host.ctl(['show', file, '--json']);
+  expect(shown.stdout).toContain('"outcome":{"code":3,');
+  const durable = await host.ctl(['run', '--wait', 'durable', '--bundle', file, '--', 'true']);
+  expect([durable.status, durable.stderr]).toEqual([2, expect.stringContaining('--bundle')]);
+});
+
 describe('how it ends', () => {
   test.each([0, 1, 7, 130, 255])('a command that exits with %i', async (code) => {
     const { status, signal, stderr } = await host.ctl(['run', '--', ...sh(`exit ${code}`)]);
