@@ -10,6 +10,7 @@ import { parseTcgLog, replayTcgLog } from '../evidence/eventlog/tcg.ts';
 import { readCertificates, readCrls } from './certificates.ts';
 import { type Input, list, on, text } from './command.ts';
 import { readInput } from './files.ts';
+import { nodeKeyOf } from './nodekey.ts';
 
 interface Profile {
   readonly name: string;
@@ -143,11 +144,16 @@ export function numberOf(input: Input, name: string, flag: string): number | und
   return Number(given);
 }
 
-/** The rules that stand for themselves: keys, age, timestamps, as members of the file. */
+/** The rules that stand for themselves: keys, age, witnesses, as members of the file. */
 export function ruleMembers(input: Input): Record<string, Json> {
   const maxAge = numberOf(input, 'maxAge', '--max-age');
   const keys = list(input, 'key');
+  const witnesses = list(input, 'witness');
+  const required = numberOf(input, 'witnesses', '--witnesses') ?? 0;
+  const nodeKeys = list(input, 'nodeKey').map((k) => ({ ...nodeKeyOf(k) }));
   return {
+    ...(witnesses.length === 0 && required === 0 ? {} : { witnesses: { keys: [...witnesses], required } }),
+    ...(nodeKeys.length === 0 ? {} : { nodeKeys }),
     ...(keys.length === 0 ? {} : { keys: [...keys] }),
     ...(maxAge === undefined ? {} : { maxAge }),
   };

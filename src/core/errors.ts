@@ -2,24 +2,8 @@
  * The one table of errors. From it come problem+json, the text and exit status of the command line, the manual
  * and OpenAPI; a test holds all of them against it. A distinct fault has a distinct code.
  */
-
-interface Row {
-  /** HTTP status on the socket (RFC 9110 §15). */
-  readonly status: number;
-  /** Exit status of attestctl (design: 1 rejected, 2 usage, 3 malformed, 4 indeterminate, 5 unavailable, 6 denied). */
-  readonly exit: number;
-  /** One sentence without the particulars. */
-  readonly title: string;
-  /** The next step for whoever reads it. */
-  readonly hint: string;
-}
-
-const row = (status: number, exit: number, title: string, hint: string): Row => ({
-  status,
-  exit,
-  title,
-  hint,
-});
+import { OTHERS } from './others.ts';
+import { type Row, row } from './row.ts';
 
 export const ERRORS = {
   // Input
@@ -172,68 +156,7 @@ export const ERRORS = {
   SEAL_PENDING: row(503, 5, 'the record is durable but not yet sealed', 'ask for it again by its id'),
   SHUTTING_DOWN: row(503, 5, 'the daemon is stopping', 'try again; the socket stays'),
 
-  // Enrolment
-  ENROL_REFUSED: row(403, 6, 'the authority refuses this enrolment', 'the failed condition is named'),
-  CHALLENGE_EXPIRED: row(403, 6, 'the challenge has expired', 'ask the authority for a new challenge'),
-  CHALLENGE_USED: row(403, 6, 'the challenge was used already', 'ask the authority for a new challenge'),
-  AUTHORITY_LOCKED: row(
-    503,
-    5,
-    'another process is at work in this authority',
-    'wait for it; if none runs, remove the file lock in its folder',
-  ),
-  AUTHORITY_CORRUPT: row(
-    503,
-    5,
-    'the folder of the authority is not as it was left',
-    'keep it as it is and compare with a backup; nothing was issued',
-  ),
-  AUTHORITY_UNAVAILABLE: row(
-    503,
-    5,
-    'the authority does not answer, or not under the roots that were given',
-    'check --server and --ca; carrying files works without it: attestctl enroll request',
-  ),
-  AUTHORITY_UNCERTIFIED: row(
-    409,
-    5,
-    'this authority has no certificate yet',
-    'have request.csr signed by the authority above, then attestctl ca install-cert',
-  ),
-  CERTIFICATE_REFUSED: row(
-    422,
-    1,
-    'this certificate does not make the authority',
-    'have request.csr signed with the extensions that it asks for, and give the certificates above it too',
-  ),
-  PASSPHRASE_WRONG: row(
-    403,
-    6,
-    'the passphrase does not open the root key',
-    'give the file or descriptor with the right passphrase',
-  ),
-
-  // Timestamps
-  TIMESTAMP_UNAVAILABLE: row(
-    503,
-    5,
-    'the timestamp authority does not answer',
-    'it is asked again by itself; check the url and the network',
-  ),
-  TIMESTAMP_REFUSED: row(
-    502,
-    1,
-    'the timestamp authority gives no timestamp that an auditor would accept',
-    'check its root, certificates and policy in the configuration; the failed condition is named',
-  ),
-
-  // Records of others
-  IMPORT_REFUSED: row(
-    422,
-    1,
-    'what was to be imported does not hold',
-    'the failed condition is named; nothing was recorded',
-  ),
+  ...OTHERS,
 
   // Verdicts and the rest
   REJECTED: row(422, 1, 'the evidence is rejected', 'the failed checks are listed'),

@@ -3,7 +3,7 @@
  * stand the record, genesis, boot, the anchors around it and the parents that its reader may see. Nothing is signed
  * for it: everything was sealed before.
  */
-import { fromUtf8, toBase64, toHex } from '../core/bytes.ts';
+import { fromUtf8, toBase64, toHex, utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { type ProvedBytes, printBundle, printProved } from '../evidence/bundle.ts';
@@ -14,11 +14,12 @@ import { parseSeal } from '../evidence/seal.ts';
 import { readStatement } from '../evidence/statement.ts';
 import { parseAttest } from '../evidence/tpm/attest.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
-import { parseNote } from '../log/note.ts';
+import { parseNote, printNote } from '../log/note.ts';
 import { printProof } from '../log/proof.ts';
 import type { Sealed } from '../store/seal.ts';
 import { type BootLogFiles, logsMember } from './bootlog.ts';
 import type { HostCertificate } from './certificate.ts';
+import type { Cosigs, FoundCosigs } from './cosigs.ts';
 import type { PcrFiles } from './pcrfile.ts';
 import type { LogReader } from './reader.ts';
 import { coveringAnchor, type FoundAnchor, findAnchor, findParents } from './search.ts';
@@ -29,6 +30,7 @@ export interface BundleInput {
   readonly certificate: HostCertificate;
   readonly pcrs: PcrFiles;
   readonly stamps: Stamps;
+  readonly cosigs: Cosigs;
   readonly bootLogs: BootLogFiles;
   readonly index: number;
   /** Whose records may be in it: this uid's, or everybody's. */
@@ -53,12 +55,12 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
   const anchors = covering !== undefined && covering.index < seal.size ? covering : undefined;
   const bootIndex = seal.bootIndex;
   const related = await relatedTo(input);
+  const cosigned = await input.cosigs.find(log, seal);
+  const note = cosigned?.size === seal.size ? withLines(seal.note, cosigned) : seal.note;
   return printBundle({
     record: {
       entry: toBase64(log.entry(index)),
-      proof: fromUtf8(
-        printProof({ index, hashes: await log.inclusionProof(index, seal.size), note: seal.note }),
-      ),
+      proof: fromUtf8(printProof({ index, hashes: await log.inclusionProof(index, seal.size), note })),
     },
     genesis: await proved(log, 0, seal),
     boot: await proved(log, bootIndex, seal),
@@ -70,8 +72,23 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
     chain: certificate.chain.map(toBase64),
     crls: [toBase64(certificate.crl)],
     ...(await timestampsOf(log, await input.stamps.find(log, seal), seal)),
+    ...(await witnessedOf(log, cosigned, seal)),
     disclosures: disclosuresOf(log, index),
   });
+}
+
+/** The sealed note with cosignatures of the same checkpoint. */
+function withLines(note: Uint8Array, { lines }: FoundCosigs): Uint8Array {
+  const { text, signatures } = parseNote(note);
+  return utf8(printNote({ text, signatures: [...signatures, ...lines] }));
+}
+
+/** A later checkpoint that was cosigned, with what chains it to this one. */
+async function witnessedOf(log: LogReader, found: FoundCosigs | undefined, seal: Sealed) {
+  if (found === undefined || found.size === seal.size) return {};
+  const consistency = await log.consistencyProof(seal.size, found.size);
+  const note = printNote({ text: found.text, signatures: found.lines });
+  return { witnessed: { note, consistency: consistency.map(toBase64) } };
 }
 
 /** Timestamps of the seal, or of a later one with what chains it to this one. */

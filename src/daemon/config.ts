@@ -48,6 +48,7 @@ export const ConfigFile = closed({
       max_age_ms: integer(10, 600_000),
       idle_ms: integer(1000, 86_400_000),
       published_ms: integer(100, 86_400_000),
+      ed25519_line: Type.Optional(Type.Boolean()),
     }),
   ),
   anchor: Type.Optional(closed({ interval_s: integer(1, 86_400) })),
@@ -107,7 +108,7 @@ export const DEFAULTS = {
     counter_index: 0x0180_0200,
     firmware_log: '/sys/kernel/security/tpm0/binary_bios_measurements',
   },
-  seal: { min_gap_ms: 10, max_age_ms: 1000, idle_ms: 600_000, published_ms: 10_000 },
+  seal: { min_gap_ms: 10, max_age_ms: 1000, idle_ms: 600_000, published_ms: 10_000, ed25519_line: false },
   anchor: { interval_s: 900 },
   limits: {
     body_bytes: MAX_REQUEST,

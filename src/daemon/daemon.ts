@@ -12,6 +12,7 @@ import { createBootLogFiles } from './bootlog.ts';
 import { createCallers } from './caller.ts';
 import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
+import { createCosigs } from './cosigs.ts';
 import { createBodyReader } from './deadline.ts';
 import { addExporting } from './exporting.ts';
 import { createGate, type Gate } from './gate.ts';
@@ -100,7 +101,8 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     return service.store;
   };
   const stamps = createStamps({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
-  addReading(app, { gate, limits, certificates, bootLogs, stamps, store });
+  const cosigs = createCosigs({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
+  addReading(app, { gate, limits, certificates, bootLogs, stamps, cosigs, store });
   addExporting(app, { gate, limits, store });
   addImporting(app, { gate, store, random: input.random });
   addKeyRoutes(app, {

@@ -59,7 +59,15 @@ export async function documentedApp(
     const late = { keep: nobody, waiting: nobody, clear: nobody };
     addGoverned(app, { gate, late, now: () => 0 });
     const bootLogs = { keep: nobody, find: nobody };
-    addReading(app, { gate, limits, certificates, bootLogs, stamps: { find: nobody }, store: nobody });
+    addReading(app, {
+      gate,
+      limits,
+      certificates,
+      bootLogs,
+      stamps: { find: nobody },
+      cosigs: { find: nobody },
+      store: nobody,
+    });
     addExporting(app, { gate, limits, store: nobody });
     addImporting(app, { gate, store: nobody, random: nobody });
     addKeyRoutes(app, { gate, limits, tpm: nobody });

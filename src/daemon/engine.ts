@@ -12,6 +12,7 @@ import type { Observer } from '../measure/observer/observer.ts';
 import type { Store } from '../store/store.ts';
 import { type Counter, loadCounter } from '../tpm/counter.ts';
 import { type Identity, loadIdentity } from '../tpm/keys.ts';
+import { openNoteKey } from '../tpm/notekey.ts';
 import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
 import { createSigner, type MessageSigner } from '../tpm/signer.ts';
 import type { Tpm } from '../tpm/tpm.ts';
@@ -145,6 +146,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   }
 
   const published = createPublished({
+    ...(config.seal.ed25519_line ? { noteKey: await openNoteKey(tpm, layout.identity, random) } : {}),
     tpm,
     recordKey: identity.recordKey,
     origin,

@@ -14,6 +14,7 @@ import type { HostCertificate } from './certificate.ts';
 import type { Engine } from './engine.ts';
 import type { LogReader } from './reader.ts';
 import { findAnchor } from './search.ts';
+import type { Stamps } from './stamps.ts';
 
 /** @param nonce 16 to 64 bytes @throws SEAL_PENDING before the first seal, and what the TPM throws */
 export async function makeFresh(
@@ -21,6 +22,7 @@ export async function makeFresh(
   log: LogReader,
   certificate: HostCertificate,
   bootLogs: BootLogFiles,
+  stamps: Stamps,
   nonce: Uint8Array,
 ): Promise<Uint8Array> {
   const seal = log.lastSeal();
@@ -33,6 +35,8 @@ export async function makeFresh(
     { urgency: 'sign' },
   );
   const anchor = findAnchor(log, seal.anchorCtr);
+  const stamped = await stamps.find(log, seal);
+  const own = stamped?.seal.seq === seal.seq ? stamped.tokens : [];
   return printFresh({
     nonce: toHex(nonce),
     note: fromUtf8(seal.note),
@@ -50,5 +54,6 @@ export async function makeFresh(
     ...logsMember(bootLogs, log, seal.bootIndex),
     chain: certificate.chain.map(toBase64),
     crls: [toBase64(certificate.crl)],
+    ...(own.length === 0 ? {} : { timestamps: own.map((token) => ({ token: toBase64(token) })) }),
   });
 }

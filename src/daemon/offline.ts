@@ -4,6 +4,7 @@ import { openStore } from '../store/open.ts';
 import { createBootLogFiles } from './bootlog.ts';
 import { makeBundle } from './bundle.ts';
 import { createCertificates } from './certificate.ts';
+import { createCosigs } from './cosigs.ts';
 import { epochOf, layoutOf, readCurrent } from './layout.ts';
 import { createPcrFiles } from './pcrfile.ts';
 import { createStamps } from './stamps.ts';
@@ -24,6 +25,7 @@ export async function bundleFromState(stateDir: string, id: string): Promise<Uin
       log,
       certificate,
       pcrs: createPcrFiles(layout.pcrs),
+      cosigs: createCosigs({ kept: layout.timestamps }),
       stamps: createStamps({ kept: layout.timestamps }),
       bootLogs: createBootLogFiles(layout.bootLogs),
       index: found.index,

@@ -1,7 +1,7 @@
 /**
  * Published checkpoints: the newest sealed note with a second line, of type 0x02 by the record key, that standard
  * tools verify (C2SP signed-note). It costs the TPM a second operation, so it has a cadence of its own and gives way
- * to every quote; it is never on the way to `sealed`.
+ * to every quote; it is never on the way to `sealed`. Where a public witness is to cosign it, a third line of type 0x01.
  */
 
 import { verify as verifySignature } from 'node:crypto';
@@ -9,10 +9,11 @@ import { readFileSync } from 'node:fs';
 import { utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { ecdsaDer } from '../evidence/x509/signature.ts';
-import { ecdsaKeyId } from '../log/keys.ts';
-import { parseNote, printNote } from '../log/note.ts';
+import { ECDSA, ED25519, ecdsaKeyId, printVkey, standardKeyId } from '../log/keys.ts';
+import { type NoteSignature, parseNote, printNote } from '../log/note.ts';
 import type { Sealed } from '../store/seal.ts';
 import type { Key } from '../tpm/key.ts';
+import type { SealedNoteKey } from '../tpm/notekey.ts';
 import { signMessage } from '../tpm/sign.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 
@@ -21,6 +22,8 @@ import { writeDurably } from './layout.ts';
 export interface Published {
   /** The newest published note; undefined before the first. */
   readonly note: Uint8Array | undefined;
+  /** Verifier keys of its lines, for whoever reads or witnesses this log (C2SP signed-note). */
+  readonly vkeys: readonly string[];
   /** A seal was made: publishes it when it is time. */
   offer(seal: Sealed): void;
   stop(): Promise<void>;
@@ -33,6 +36,8 @@ export interface PublishedInput {
   /** File that holds the newest published note. */
   readonly path: string;
   readonly intervalMs: number;
+  /** For public witnesses, where one is configured: signs a line of type 0x01. */
+  readonly noteKey?: SealedNoteKey;
   readonly onTrouble: (e: Error) => void;
 }
 
@@ -57,10 +62,18 @@ export function createPublished(input: PublishedInput): Published {
       throw new AttestdError('TPM_ERROR', 'the TPM gave a signature that does not verify');
     }
     const line = { name: input.origin, keyId: ecdsaKeyId(input.recordKey.spki), signature: ecdsaDer(p1363) };
-    const made = utf8(printNote({ text, signatures: [...signatures, line] }));
+    const made = utf8(printNote({ text, signatures: [...signatures, line, ...noteLine(text)] }));
     writeDurably(input.path, made);
     note = made;
     lastSize = seal.size;
+  }
+
+  function noteLine(text: string): NoteSignature[] {
+    if (input.noteKey === undefined) return [];
+    const { key, sign } = input.noteKey;
+    return [
+      { name: input.origin, keyId: standardKeyId(input.origin, ED25519, key), signature: sign(utf8(text)) },
+    ];
   }
 
   function run(): void {
@@ -79,7 +92,12 @@ export function createPublished(input: PublishedInput): Published {
       });
   }
 
+  const name = input.origin;
   return {
+    vkeys: [
+      printVkey({ name, type: ECDSA, key: input.recordKey.spki }),
+      ...(input.noteKey === undefined ? [] : [printVkey({ name, type: ED25519, key: input.noteKey.key })]),
+    ],
     get note() {
       return note;
     },

@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts';
 import type { BootLogFiles } from './bootlog.ts';
 import { disclosuresOf, makeBundle } from './bundle.ts';
 import type { Certificates } from './certificate.ts';
+import type { Cosigs } from './cosigs.ts';
 import { makeFresh } from './fresh.ts';
 import type { Gate } from './gate.ts';
 import { epochOf } from './layout.ts';
@@ -43,6 +44,7 @@ export interface ReadingInput {
   readonly certificates: Certificates;
   readonly bootLogs: BootLogFiles;
   readonly stamps: Stamps;
+  readonly cosigs: Cosigs;
   /** The open log; the gate is passed before it is asked for. */
   readonly store: () => Store;
 }
@@ -61,7 +63,7 @@ export function findRecord(request: FastifyRequest, log: Store): { index: number
 }
 
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
-  const { gate, certificates, bootLogs, limits, stamps } = input;
+  const { gate, certificates, bootLogs, limits, stamps, cosigs } = input;
   const checkQuote = compileSchema(QuoteBody);
   const checkForget = compileSchema(ForgetBody);
 
@@ -102,7 +104,17 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const lineage = (request.query as BundleQuery).lineage === 'full';
     const { pcrs } = engine;
     const reader = { uid, admin };
-    const bytes = await makeBundle({ log, certificate, pcrs, bootLogs, stamps, index, reader, lineage });
+    const bytes = await makeBundle({
+      log,
+      certificate,
+      pcrs,
+      bootLogs,
+      stamps,
+      cosigs,
+      index,
+      reader,
+      lineage,
+    });
     return reply.header('content-type', BUNDLE_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 
@@ -122,7 +134,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const nonce = nonceOf((request.body as QuoteBody).nonce);
     const certificate = certificates.read();
     limits.takeQuote(request.caller.uid);
-    const bytes = await makeFresh(engine, input.store(), certificate, bootLogs, nonce);
+    const bytes = await makeFresh(engine, input.store(), certificate, bootLogs, stamps, nonce);
     return reply.header('content-type', FRESH_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 

@@ -83,6 +83,7 @@ export function statusOf(input: StatusInput, now: number): Record<string, unknow
             ageMs: Math.max(0, now - seal.timeMs),
           },
     run: run === undefined ? null : { boot: run.boot, index: run.bootIndex },
+    vkeys: gate.engine?.published.vkeys ?? [],
     counter: gate.engine?.anchors?.last.counter.toString() ?? null,
     tpm:
       clock === undefined || clock === null

@@ -11,7 +11,9 @@ import { AttestdError } from '../core/errors.ts';
 import { readCertificates, readCrls } from '../evidence/certfile.ts';
 import { parseCertificate } from '../evidence/x509/certificate.ts';
 import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
+import { COSIGNATURE, type NoteKey, parseVkey } from '../log/keys.ts';
 import type { TimestampAuthority } from '../verify/timestamp.ts';
+import type { WitnessConfig } from './witness.ts';
 
 const path = Type.String({ pattern: '^/[^\\0]{1,4094}$' });
 const integer = (minimum: number, maximum: number) => Type.Optional(Type.Integer({ minimum, maximum }));
@@ -28,6 +30,15 @@ const Tsa = Type.Object(
   },
   { additionalProperties: false },
 );
+const Witness = Type.Object(
+  {
+    name: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+    url: Type.String({ pattern: '^https?://[^\\s]{1,2000}[^\\s/]$' }),
+    vkey: Type.String({ maxLength: 512 }),
+    timeout_ms: integer(100, 300_000),
+  },
+  { additionalProperties: false },
+);
 const File = Type.Object(
   {
     socket: Type.Optional(path),
@@ -35,7 +46,8 @@ const File = Type.Object(
     interval_s: integer(1, 86_400),
     keep: integer(1, 100_000),
     queue: integer(1, 4096),
-    tsa: Type.Array(Tsa, { minItems: 1, maxItems: 4 }),
+    tsa: Type.Optional(Type.Array(Tsa, { minItems: 1, maxItems: 4 })),
+    witness: Type.Optional(Type.Array(Witness, { minItems: 1, maxItems: 16 })),
   },
   { additionalProperties: false },
 );
@@ -64,6 +76,7 @@ export interface ForwardConfig {
   /** Checkpoints that wait for one authority; over it the oldest goes, for a newer token covers it. */
   readonly queue: number;
   readonly tsa: readonly TsaConfig[];
+  readonly witnesses: readonly WitnessConfig[];
 }
 
 /** What a key is when the file does not say. */
@@ -95,15 +108,24 @@ export function loadForwardConfig(file: string, credentials?: string): ForwardCo
     const [first] = Errors(File, parsed);
     throw invalid(`${file}: ${first?.instancePath || 'top level'} ${first?.message ?? 'is wrong'}`);
   }
-  const names = new Set(parsed.tsa.map((t) => t.name));
-  if (names.size < parsed.tsa.length) throw invalid(`${file}: two authorities have one name`);
+  const { tsa = [], witness = [] } = parsed;
+  if (tsa.length + witness.length === 0)
+    throw invalid(`${file}: neither an authority nor a witness is named`);
+  for (const [what, list] of [
+    ['authorities', tsa],
+    ['witnesses', witness],
+  ] as const) {
+    if (new Set(list.map((t) => t.name)).size < list.length)
+      throw invalid(`${file}: two ${what} have one name`);
+  }
   return {
     socket: parsed.socket ?? DEFAULTS.socket,
     dropDir: parsed.drop_dir ?? DEFAULTS.drop_dir,
     intervalMs: (parsed.interval_s ?? DEFAULTS.interval_s) * 1000,
     keep: parsed.keep ?? DEFAULTS.keep,
     queue: parsed.queue ?? DEFAULTS.queue,
-    tsa: parsed.tsa.map((t) => readTsa(t, credentials)),
+    tsa: tsa.map((t) => readTsa(t, credentials)),
+    witnesses: witness.map(readWitness),
   };
 }
 
@@ -148,4 +170,16 @@ function readTsa(t: Static<typeof Tsa>, directory: string | undefined): TsaConfi
     ...(t.authorization === undefined ? {} : { authorization: readCredential(t.authorization, directory) }),
     timeoutMs: t.timeout_ms ?? DEFAULTS.timeout_ms,
   };
+}
+
+function readWitness(w: Static<typeof Witness>): WitnessConfig {
+  let key: NoteKey;
+  try {
+    key = parseVkey(w.vkey);
+  } catch (e) {
+    throw invalid(`witness ${w.name}: ${(e as Error).message}`, e);
+  }
+  if (key.type !== COSIGNATURE)
+    throw invalid(`witness ${w.name}: the vkey is not of cosignature/v1 (type 0x04)`);
+  return { name: w.name, url: w.url, key, timeoutMs: w.timeout_ms ?? DEFAULTS.timeout_ms };
 }

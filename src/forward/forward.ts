@@ -1,18 +1,20 @@
 /**
  * The forwarder: reads the newest published checkpoint over the daemon's socket of the callers, which shows it nothing
- * of anybody's records, and has each authority stamp it. It has the network and no TPM; the daemon has the TPM and no
+ * of anybody's records, and has each authority stamp it and each witness cosign it. It has the network and no TPM; the daemon has the TPM and no
  * network.
  */
 
-import { openTransport, type Transport } from '../client/transport.ts';
-import { AttestdError } from '../core/errors.ts';
-import { parseSeal } from '../evidence/seal.ts';
-import { parseCheckpoint } from '../log/checkpoint.ts';
-import { parseNote } from '../log/note.ts';
+import { openTransport } from '../client/transport.ts';
+import { utf8 } from '../core/bytes.ts';
+import type { AttestdError } from '../core/errors.ts';
+import { printVkey } from '../log/keys.ts';
+import { printSignature } from '../log/note.ts';
 import type { ForwardConfig } from './config.ts';
-import { dropToken, newestDropped, prune, type Stampable } from './drop.ts';
+import { type Dropped, drop, newestDropped, prune } from './drop.ts';
+import { newestPublished, type PublishedCheckpoint } from './published.ts';
 import { createQueue, type StampQueue } from './queue.ts';
 import { askTsa } from './tsa.ts';
+import { askWitness } from './witness.ts';
 
 export interface ForwardInput {
   readonly config: ForwardConfig;
@@ -26,10 +28,17 @@ export interface ForwardInput {
 
 export interface Forward {
   /** Looks once whether there is a new checkpoint, and queues it. */
-  look(): Promise<Stampable | undefined>;
+  look(): Promise<PublishedCheckpoint | undefined>;
   /** Goes on looking at its cadence. */
   start(): void;
   stop(): Promise<void>;
+}
+
+/** An authority or witness with what waits for it. */
+interface Asked {
+  readonly by: string;
+  readonly kind: Dropped;
+  readonly queue: StampQueue<PublishedCheckpoint>;
 }
 
 const CLIENT = 'attestd-forward/0.1';
@@ -37,41 +46,47 @@ const CLIENT = 'attestd-forward/0.1';
 export function createForward(input: ForwardInput): Forward {
   const { config, say } = input;
   const transport = openTransport(config.socket, CLIENT);
-  const queues = new Map<string, StampQueue<Stampable>>();
-  for (const tsa of config.tsa) {
-    const work = async (s: Stampable) => {
-      const token = await askTsa(tsa, s.seal, input.random);
-      dropToken(config.dropDir, s, tsa.name, token);
-      prune(config.dropDir, s.epoch, config.keep);
-      say('info', 'stamped', { authority: tsa.name, size: s.size, seq: s.seq });
-    };
-    queues.set(
-      tsa.name,
-      createQueue({
-        max: config.queue,
-        work,
-        onTrouble: (e, waitMs) =>
-          say('warn', 'no timestamp', {
-            authority: tsa.name,
-            code: (e as Partial<AttestdError>).code,
-            error: e.message,
-            retryMs: Math.round(waitMs),
-          }),
-        jitter: () => (input.random(1)[0] as number) / 256,
-        ...(input.firstWaitMs === undefined ? {} : { firstWaitMs: input.firstWaitMs }),
-      }),
-    );
+  const queues: Asked[] = [];
+  const ask = (by: string, kind: Dropped, obtain: (s: PublishedCheckpoint) => Promise<Uint8Array>): void => {
+    const [done, trouble, who] =
+      kind === 'tst' ? ['stamped', 'no timestamp', 'authority'] : ['cosigned', 'no cosignature', 'witness'];
+    const queue = createQueue<PublishedCheckpoint>({
+      max: config.queue,
+      async work(s) {
+        drop(config.dropDir, s, by, kind, await obtain(s));
+        prune(config.dropDir, s.epoch, kind, config.keep);
+        say('info', done, { [who]: by, size: s.size, seq: s.seq });
+      },
+      onTrouble: (e, waitMs) =>
+        say('warn', trouble, {
+          [who]: by,
+          code: (e as Partial<AttestdError>).code,
+          error: e.message,
+          retryMs: Math.round(waitMs),
+        }),
+      jitter: () => (input.random(1)[0] as number) / 256,
+      ...(input.firstWaitMs === undefined ? {} : { firstWaitMs: input.firstWaitMs }),
+    });
+    queues.push({ by, kind, queue });
+  };
+  for (const tsa of config.tsa) ask(tsa.name, 'tst', (s) => askTsa(tsa, s.seal, input.random));
+  for (const witness of config.witnesses) {
+    ask(witness.name, 'cosig', async (s) => {
+      const seen = newestDropped(config.dropDir, s.epoch, witness.name, 'cosig')?.size ?? 0;
+      const line = await askWitness(witness, s, Math.min(seen, s.size));
+      return utf8(`${printVkey(witness.key)}\n${printSignature(line)}`);
+    });
   }
 
   let last: string | undefined;
-  async function look(): Promise<Stampable | undefined> {
-    const found = await newest(transport);
+  async function look(): Promise<PublishedCheckpoint | undefined> {
+    const found = await newestPublished(transport);
     if (found === undefined) return undefined;
     const id = `${found.epoch}/${found.size}-${found.seq}`;
     if (id === last) return undefined;
     last = id;
-    for (const [name, queue] of queues) {
-      const before = newestDropped(config.dropDir, found.epoch, name);
+    for (const { by, kind, queue } of queues) {
+      const before = newestDropped(config.dropDir, found.epoch, by, kind);
       if (before?.size === found.size && before.seq === found.seq) continue;
       queue.push(found);
     }
@@ -93,33 +108,8 @@ export function createForward(input: ForwardInput): Forward {
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      await Promise.all([...queues.values()].map((q) => q.stop()));
+      await Promise.all(queues.map(({ queue }) => queue.stop()));
       transport.close();
     },
-  };
-}
-
-/** The newest published checkpoint; undefined where there is none yet. @throws DAEMON_UNAVAILABLE, MALFORMED */
-async function newest(transport: Transport): Promise<Stampable | undefined> {
-  const status = await transport.call({ method: 'GET', path: '/v1/status' });
-  const { log } = JSON.parse(new TextDecoder().decode(status.body)) as { log?: unknown };
-  if (typeof log !== 'string') return undefined;
-  const epoch = log.slice(log.lastIndexOf('/') + 1);
-  if (!/^[0-9a-f]{1,32}$/.test(epoch)) throw new AttestdError('MALFORMED', 'the daemon names no epoch');
-  let note: Uint8Array;
-  try {
-    note = (await transport.call({ method: 'GET', path: `/v1/log/${epoch}/checkpoint` })).body;
-  } catch (e) {
-    if ((e as Partial<AttestdError>).code === 'NOT_FOUND') return undefined;
-    throw e;
-  }
-  const { text, signatures } = parseNote(note);
-  const line = signatures.find((s) => s.signature[0] === 1);
-  if (line === undefined) throw new AttestdError('MALFORMED', 'the checkpoint has no seal');
-  return {
-    epoch,
-    size: parseCheckpoint(text).size,
-    seq: parseSeal(line.signature).header.seq,
-    seal: line.signature,
   };
 }

@@ -35,7 +35,11 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  say('info', 'started', { authorities: config.tsa.map((t) => t.name), drop: config.dropDir });
+  say('info', 'started', {
+    authorities: config.tsa.map((t) => t.name),
+    witnesses: config.witnesses.map((w) => w.name),
+    drop: config.dropDir,
+  });
   forward.start();
 }
 

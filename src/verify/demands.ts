@@ -17,7 +17,7 @@ const LEVELS: Readonly<Record<Trust['minimumLevel'], string>> = {
   1: 'Level 1: the record is in a log that a certified key sealed.',
   2: 'Level 2: and that key lives in a TPM and cannot leave it.',
   3: 'Level 3: and the state of the machine was quoted in the record’s own run and is one that this file accepts.',
-  4: 'Level 4: and an anchor of the counter shows that the log was continued, not put back.',
+  4: 'Level 4: and an anchor of the counter, or a witness, shows that the log was continued, not put back.',
 };
 
 const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
@@ -52,7 +52,7 @@ export function demandsOf(trust: Trust): string[] {
   }
   if (trust.closure === true)
     out.push('Everything that a record rests on is given, in its own log and in others.');
-  out.push(...timeDemands(trust));
+  out.push(...timeDemands(trust), ...witnessDemands(trust));
   out.push(
     trust.revocation === 'required'
       ? 'Every issuer on the path has a current revocation list, in the bundle or in this file; the newer one counts.'
@@ -67,6 +67,16 @@ export function demandsOf(trust: Trust): string[] {
   }
   if (trust.maxAge !== undefined) out.push(`The seal is not older than ${trust.maxAge} seconds.`);
   return out;
+}
+
+function witnessDemands({ witnesses }: Trust): string[] {
+  if (witnesses === undefined) return [];
+  const { keys, required } = witnesses;
+  return [
+    required > 0
+      ? `At least ${required} of ${many(keys.length, 'witness').replace('witnesss', 'witnesses')} cosigned the log.`
+      : `Cosignatures of ${many(keys.length, 'witness').replace('witnesss', 'witnesses')} are believed; none is needed.`,
+  ];
 }
 
 function timeDemands(trust: Trust): string[] {
@@ -99,9 +109,9 @@ export function findingsOf(trust: Trust, now: number): Finding[] {
   const warn = (sentence: string) => out.push({ severity: 'warning', sentence });
   const error = (sentence: string) => out.push({ severity: 'error', sentence });
   const authorities = trust.timestamps?.authorities ?? [];
-  if (!trust.acceptHostTime && authorities.length === 0) {
+  if (!trust.acceptHostTime && authorities.length === 0 && (trust.witnesses?.keys.length ?? 0) === 0) {
     error(
-      'No time can be proven: the clock of the host does not count and no timestamp authority is believed.',
+      'No time can be proven: the clock of the host does not count, and no timestamp authority or witness is believed.',
     );
   }
   if (trust.keys?.length === 0) error('No kind of key is allowed.');

@@ -24,6 +24,7 @@ import { absent, got, type Part } from './outcome.ts';
 import type { TeeFacts } from './tee/facts.ts';
 import type { TrustRoot } from './trust.ts';
 import type { Verdict } from './verdict.ts';
+import type { WitnessFacts } from './witness.ts';
 
 /** A statement whose frame (schema, first subject, canonical form) holds. */
 export interface StatementFacts {
@@ -118,7 +119,7 @@ export interface PathFacts {
 export interface TimeFacts {
   /** Milliseconds since 1970; where it is proven, the latest time at which the seal can have been made. */
   readonly ms: number;
-  readonly source: 'host' | 'timestamp';
+  readonly source: 'host' | 'timestamp' | 'witness';
 }
 
 /** A timestamp of the bundle, judged. */
@@ -173,6 +174,8 @@ export interface Evidence {
   readonly tee: Part<TeeFacts>;
   /** Timestamps, in the order of the bundle; none where it has none. */
   readonly stamps: readonly StampFacts[];
+  /** Cosignatures of witnesses. */
+  readonly witnessed: WitnessFacts;
   /** Encoded disclosures as given. */
   readonly disclosures: Part<readonly string[]>;
   /** Verifies signatures; passed in so that an embedder may bring its own. */

@@ -65,6 +65,9 @@ export function readFresh(bytes: Uint8Array): RawFresh {
       ...(file.logs === undefined ? {} : { logs: readLogs(file.logs) }),
       chain: file.chain.map(fromBase64),
       crls: file.crls.map(fromBase64),
+      ...(file.timestamps === undefined
+        ? {}
+        : { timestamps: file.timestamps.map(({ token }) => ({ token: fromBase64(token) })) }),
       disclosures: [],
     },
     quote: signed(file.fresh),

@@ -25,6 +25,7 @@ import { absent, attempt, broken, derive, got, type Part, together } from './out
 import { judgeStamps, timeOf } from './stamp.ts';
 import { gatherTee } from './tee/facts.ts';
 import type { Trust } from './trust.ts';
+import { isCosignature, judgeWitnesses, type RawWitnessed } from './witness.ts';
 
 /** An entry with its index and siblings, leaf first. */
 export interface RawEntry {
@@ -71,6 +72,7 @@ export interface RawEvidence {
   readonly timestamps?: readonly RawTimestamp[];
   /** Bundles of other logs, as files. */
   readonly foreign?: readonly Uint8Array[];
+  readonly witnessed?: RawWitnessed;
   readonly disclosures: readonly string[];
 }
 
@@ -106,7 +108,9 @@ export async function gatherUnlisted(
   const attest = derive(seal, (x) => parseAttest(x.attest));
   const sealed = together({ sealLine, seal, attest, checkpoint, certificates });
   const stamps = await judgeStamps(raw.ok ? (raw.value.timestamps ?? []) : [], sealed, trust, verify);
-  const time = timeOf(stamps, seal, trust);
+  const later = raw.ok ? raw.value.witnessed : undefined;
+  const witnessed = await judgeWitnesses(note, checkpoint, later, trust.witnesses);
+  const time = timeOf(stamps, witnessed, seal, trust);
   return {
     format: derive(raw, () => true as const),
     record: derive(raw, (r) => entryFacts(r.record, 'the record')),
@@ -133,6 +137,7 @@ export async function gatherUnlisted(
     time,
     tee: await gatherTee(boot, time, trust.tee, verify),
     stamps,
+    witnessed,
     disclosures: derive(raw, (r) => r.disclosures),
     verify,
   };
@@ -202,10 +207,10 @@ function anchorPart(
   });
 }
 
-/** The first line that is not of the record key. Whether it is under the right key ID is for a check. */
+/** The first line that is of neither the record key nor a witness. Whether it is under the right key ID is for a check. */
 function findSeal(lines: readonly NoteSignature[], genesis: Part<facts.GenesisFacts>): Part<NoteSignature> {
   const record = genesis.ok ? ecdsaKeyId(genesis.value.recordKey.spki) : undefined;
-  const line = lines.find((l) => record === undefined || !equal(l.keyId, record));
+  const line = lines.find((l) => !isCosignature(l) && (record === undefined || !equal(l.keyId, record)));
   return line === undefined ? broken('the note has no line of a seal') : got(line);
 }
 

@@ -115,7 +115,9 @@ export async function judgeFresh(
 ): Promise<Report> {
   const f = await gatherFresh(raw, trust, options.tools ?? TOOLS, options);
   const bind = (checks: readonly CheckDefinition[], e: typeof f.state): Bound[] =>
-    checks.filter((c) => applies(c, trust)).map((c) => ({ ...c, ask: () => c.run(e, trust, options) }));
+    checks
+      .filter((c) => applies(c, trust) && (c.concerns?.(e, trust) ?? true))
+      .map((c) => ({ ...c, ask: () => c.run(e, trust, options) }));
   const fresh = freshChecks(nonce).map((c) => ({ ...c, ask: () => c.run(f) }));
   const bound = [...bind(FRESH_STATE, f.state), ...fresh, ...bind(FRESH_NOW, f.now)];
   return makeReport(f.state, trust, bound, await outcomes(bound));

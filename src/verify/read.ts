@@ -25,6 +25,14 @@ export function readBundle(bytes: Uint8Array): RawEvidence {
     chain: bundle.chain.map(fromBase64),
     crls: bundle.crls.map(fromBase64),
     ...(bundle.timestamps === undefined ? {} : { timestamps: bundle.timestamps.map(readTimestamp) }),
+    ...(bundle.witnessed === undefined
+      ? {}
+      : {
+          witnessed: {
+            note: utf8(bundle.witnessed.note),
+            consistency: bundle.witnessed.consistency.map(fromBase64),
+          },
+        }),
     ...(bundle.foreign === undefined ? {} : { foreign: bundle.foreign.map(fromBase64) }),
     disclosures: bundle.disclosures,
   };

@@ -39,6 +39,7 @@ import { TEE_CHECKS } from './checks/tee.ts';
 import { recordTime, sealAge } from './checks/time.ts';
 import { pathKeys, timestamp } from './checks/timestamp.ts';
 import { completion, grantUses } from './checks/uses.ts';
+import { witness } from './checks/witness.ts';
 import type { CheckDefinition, CheckFrame } from './outcome.ts';
 import type { Trust } from './trust.ts';
 
@@ -83,6 +84,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   certificatePath,
   pathKeys,
   timestamp,
+  witness,
   certificateValidity,
   certificateUsage,
   certificateHost,
@@ -133,6 +135,9 @@ export const FRESH_STATE: readonly CheckDefinition[] = [
   certificateEncoding,
   certificatePath,
   pathKeys,
+  // The nonce says when it is; what was stamped or cosigned before must hold, and none need be there yet.
+  { ...timestamp, concerns: (e) => e.stamps.length > 0, requiredBy: () => false },
+  { ...witness, concerns: (e) => e.witnessed.given, requiredBy: () => false },
   certificateValidity,
   certificateUsage,
   certificateHost,

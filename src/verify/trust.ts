@@ -14,6 +14,7 @@ import { arrayOf, decoded, invalid, objectOf, oneOf, textOf } from './shape.ts';
 import { readTeeTrust, type TeeTrust } from './tee/trust.ts';
 import type { TimestampAuthority } from './timestamp.ts';
 import type { Level } from './verdict.ts';
+import { readWitnessTrust, type WitnessTrust } from './witness.ts';
 
 export const TRUST_SCHEMA = 'attestd.dev/trust/v1';
 /** Largest trust file, in bytes; revocation lists are the bulk of it. */
@@ -33,6 +34,11 @@ export interface TimestampTrust {
   readonly authorities: readonly TimestampAuthority[];
   /** Good timestamps of different authorities that a bundle must have; 0 asks for none. */
   readonly required: number;
+  /**
+   * How much faster than time the clock of a TPM may run, where the auditor believes that nobody set it forward: a seal is
+   * then as much older than a later one as the clock says, divided by this. Absent: the clock orders seals, no more.
+   */
+  readonly clockRate?: number;
 }
 
 /** One state that the auditor accepts: for each PCR named, the values that may stand in it. */
@@ -73,6 +79,8 @@ export interface Trust {
   readonly timestamps?: TimestampTrust;
   /** Whether everything that a record rests on must be given, in its log and in others. */
   readonly closure?: boolean;
+  /** Witnesses; absent: cosignatures prove nothing to this auditor. */
+  readonly witnesses?: WitnessTrust;
   /** Algorithms of the keys that may stand on a path, `EC P-256` or `RSA 3072` (at least so long); absent: any that counts. */
   readonly keys?: readonly KeyRule[];
 }
@@ -107,6 +115,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
     'keys',
     'nodeKeys',
     'closure',
+    'witnesses',
   ];
   const o = objectOf(parseJson(bytes), '', required, optional);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
@@ -131,6 +140,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
     ...(o.closure === undefined ? {} : { closure: oneOf(o.closure, '/closure', [true, false]) }),
     ...(o.tee === undefined ? {} : { tee: readTeeTrust(o.tee, '/tee') }),
     ...(o.timestamps === undefined ? {} : { timestamps: readTimestamps(o.timestamps) }),
+    ...(o.witnesses === undefined ? {} : { witnesses: readWitnessTrust(o.witnesses) }),
     ...(o.keys === undefined ? {} : { keys: arrayOf(o.keys, '/keys', 16, readKey) }),
   };
   if (trust.minimumLevel >= 3 && trust.pcrs.length === 0 && policies.length === 0) {
@@ -220,13 +230,18 @@ function readKey(v: Json, field: string): KeyRule {
 }
 
 function readTimestamps(v: Json): TimestampTrust {
-  const o = objectOf(v, '/timestamps', ['authorities', 'required']);
+  const o = objectOf(v, '/timestamps', ['authorities', 'required'], ['clockRate']);
   const authorities = arrayOf(o.authorities, '/timestamps/authorities', 64, readAuthority);
   const required = oneOf(o.required, '/timestamps/required', [0, 1, 2, 3, 4] as const);
   if (required > authorities.length) {
     throw invalid('/timestamps/required', 'more timestamps than there are authorities to believe');
   }
-  return { authorities, required };
+  const { clockRate } = o;
+  if (clockRate === undefined) return { authorities, required };
+  if (typeof clockRate !== 'number' || !(clockRate >= 1 && clockRate <= 10)) {
+    throw invalid('/timestamps/clockRate', 'not a factor from 1 to 10');
+  }
+  return { authorities, required, clockRate };
 }
 
 function readAuthority(v: Json, field: string): TimestampAuthority {

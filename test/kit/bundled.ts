@@ -48,6 +48,14 @@ export function bundleOf(raw: RawEvidence): Uint8Array {
           })),
         }),
     ...(raw.foreign === undefined ? {} : { foreign: raw.foreign.map(toBase64).sort() }),
+    ...(raw.witnessed === undefined
+      ? {}
+      : {
+          witnessed: {
+            note: new TextDecoder().decode(raw.witnessed.note),
+            consistency: raw.witnessed.consistency.map(toBase64),
+          },
+        }),
     disclosures: [...raw.disclosures],
   });
 }
@@ -73,5 +81,8 @@ export function freshOf(fresh: RawFresh): Uint8Array {
     ...printLogs(state.logs ?? {}),
     chain: state.chain.map(toBase64),
     crls: state.crls.map(toBase64),
+    ...(state.timestamps === undefined
+      ? {}
+      : { timestamps: state.timestamps.map(({ token }) => ({ token: toBase64(token) })) }),
   });
 }

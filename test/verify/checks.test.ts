@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { printVkey } from '../../src/log/keys.ts';
+import { parseNote, printNote } from '../../src/log/note.ts';
 import { judge } from '../../src/verify/judge.ts';
 import { broken, got } from '../../src/verify/outcome.ts';
 import { readBundle } from '../../src/verify/read.ts';
@@ -11,7 +14,8 @@ import { BOOT } from '../kit/bootlog.ts';
 import { bundleOf } from '../kit/bundled.ts';
 import { forge } from '../kit/forge.ts';
 import { governed } from '../kit/governed.ts';
-import type { Hooks } from '../kit/hooks.ts';
+import type { Hooks, World } from '../kit/hooks.ts';
+import { cosign, noteText } from '../kit/witness.ts';
 import { ANCHORS_VECTORS } from './vectors/anchors.ts';
 import { APPRAISAL_VECTORS, appraised } from './vectors/appraisal.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
@@ -25,7 +29,19 @@ import { GOOD_LOGS, LOG_VECTORS } from './vectors/logs.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
 import { SEAL_VECTORS } from './vectors/seal.ts';
 import { demand, TEE_VALID, TEE_VECTORS } from './vectors/tee.ts';
-import { chained, STAMPED, stamped, TIMESTAMP_VECTORS } from './vectors/timestamp.ts';
+import { believing, chained, STAMPED, stamped, TIMESTAMP_VECTORS } from './vectors/timestamp.ts';
+
+import {
+  byBoth,
+  byOne,
+  chainedBy,
+  ONE,
+  SEEN,
+  TWO,
+  UNANCHORED,
+  WITNESS_VECTORS,
+  witnessed,
+} from './vectors/witness.ts';
 
 const VECTORS = [
   ...ENTRIES_VECTORS,
@@ -42,6 +58,7 @@ const VECTORS = [
   ...TEE_VECTORS,
   ...TIMESTAMP_VECTORS,
   ...(await foreignVectors()),
+  ...WITNESS_VECTORS,
 ];
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
@@ -158,8 +175,16 @@ describe('proven time', () => {
   test('a timestamp over a later seal proves it too, and by the clock of the TPM how much earlier it was', async () => {
     const report = await judged(chained);
     expect([report.verdict, ids(report, 'fail'), ids(report, 'unknown')]).toEqual(['verified', [], []]);
+    // The clock of a TPM can be set forward by its owner: of itself it only says which seal came first.
+    expect(validity(report)).toContain(new Date(STAMPED).toISOString());
+    const rated = (t: JsonObject, w: World) => {
+      const { timestamps, ...rest } = believing(t, w);
+      return { ...rest, timestamps: { ...(timestamps as JsonObject), clockRate: 1.5 } };
+    };
     // One minute between the seals by a clock that may be fast by half.
-    expect(validity(report)).toContain(new Date(STAMPED - 40_000).toISOString());
+    expect(validity(await judged({ ...chained, trust: rated }))).toContain(
+      new Date(STAMPED - 40_000).toISOString(),
+    );
   });
 
   test('what expired or was revoked after the stamp changes nothing, whatever time it is now', async () => {
@@ -211,6 +236,71 @@ test.each(Object.entries(GOOD_LISTS))('so does one with an IMA list: %s', async 
   expect(sentences).toEqual([]);
   expect(report.checks.find((c) => c.id === 'log-replay')?.sentence).toMatch(/quoted values of PCR .*10/);
   expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+});
+
+describe('witnesses', () => {
+  const faults = (r: Report) =>
+    r.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
+  const sentence = (r: Report, id: string) => r.checks.find((c) => c.id === id)?.sentence;
+
+  test.each([
+    ['in its own note', witnessed({ own: byOne })],
+    ['over a later checkpoint', witnessed({ later: chainedBy(byOne) })],
+    ['of both, one here and one there', witnessed({ required: 2, own: byOne, later: chainedBy(byBoth) })],
+  ])('a bundle with cosignatures %s passes every check, and they prove time', async (_, hooks) => {
+    const report = await judged(hooks);
+    expect(faults(report)).toEqual([]);
+    expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+    expect(sentence(report, 'ak-certificate-validity')).toContain('when witnesses had seen the sealed log');
+  });
+
+  test('the time is that by which as many had signed as are asked for', async () => {
+    const at = async (required: number) =>
+      sentence(await judged(witnessed({ required, own: byBoth })), 'witness');
+    expect(await at(1)).toContain(new Date(SEEN * 1000 + 999).toISOString());
+    expect(await at(2)).toContain(new Date((SEEN + 60) * 1000 + 999).toISOString());
+  });
+
+  test('without anchors, and without a counter at all, they show that the log continued: level 4', async () => {
+    const report = await judged(UNANCHORED);
+    expect(faults(report)).toEqual([]);
+    expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+    expect(sentence(report, 'anchor-step')).toMatch(/a witness saw the log continue/);
+    const counterless = await judged(witnessed({ own: byOne }, { counterless: true }));
+    expect(counterless).toMatchObject({ verdict: 'verified', level: 4 });
+    const { trust: _, ...unbelieved } = UNANCHORED;
+    expect((await judged(unbelieved)).level).toBe(3);
+  });
+
+  test('those of strangers prove nothing and spoil nothing', async () => {
+    const { trust: _, ...hooks } = witnessed({ own: byBoth });
+    const report = await judged(hooks);
+    expect([report.verdict, ids(report, 'unknown')]).toEqual(['verified', ['witness']]);
+  });
+
+  test('one key under two names is one witness, in the trust file and in the count', async () => {
+    const { raw, trust } = await forge(witnessed({ required: 2, own: byBoth }));
+    const again = printVkey({ ...ONE.key, name: 'witness.example/alias' });
+    const keys = (...list: string[]) =>
+      utf8(JSON.stringify({ ...trust, witnesses: { keys: list, required: 2 } }));
+    expect(() => parseTrust(keys(ONE.vkey, again))).toThrow(/another name/);
+    const forced = {
+      ...parseTrust(keys(ONE.vkey, TWO.vkey)),
+      witnesses: { keys: [ONE.key, { ...ONE.key, name: TWO.key.name }], required: 2 },
+    };
+    const alias = cosign({ ...ONE, key: { ...ONE.key, name: TWO.key.name } }, noteText(raw.note), SEEN);
+    const { text, signatures } = parseNote(raw.note);
+    const lines = [...signatures.filter((s) => s.name !== TWO.key.name), alias];
+    const note = utf8(printNote({ text, signatures: lines }));
+    const report = await judge(got({ ...raw, note }), forced);
+    expect(ids(report, 'fail')).toEqual([]);
+    expect(ids(report, 'unknown')).toContain('witness');
+  });
+
+  test('a bundle with cosignatures reads back from its file', async () => {
+    const { raw } = await forge(witnessed({ own: byOne, later: chainedBy(byBoth) }));
+    expect(readBundle(bundleOf(raw))).toEqual(raw);
+  });
 });
 
 describe('each vector breaks one check and no other', () => {

@@ -14,6 +14,8 @@ import { freshOf } from '../kit/bundled.ts';
 import { flip, forge } from '../kit/forge.ts';
 import { type Hooks, NONCE } from '../kit/hooks.ts';
 import { createMemo } from '../kit/memo.ts';
+import { makeToken } from '../kit/timestamp.ts';
+import { believing, STAMPED } from './vectors/timestamp.ts';
 
 async function answered(hooks: Hooks, nonce: Uint8Array = NONCE): Promise<Report> {
   const { fresh, trust } = await forge(hooks);
@@ -26,6 +28,32 @@ test('an honest answer passes every check and reaches level 4', async () => {
   expect(ids(report, 'fail')).toEqual([]);
   expect(ids(report, 'unknown')).toEqual([]);
   expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+});
+
+describe('an answer with a timestamp over its seal', () => {
+  const with_ = (over: (seal: Uint8Array) => Uint8Array): Hooks => {
+    let token: Uint8Array = new Uint8Array();
+    return {
+      trust: believing,
+      timestamps: async ({ seal }, w) => {
+        token = await makeToken(w.tsa.signer, over(seal), { genTime: STAMPED });
+        return [];
+      },
+      fresh: (f) => ({ ...f, state: { ...f.state, timestamps: [{ token }] } }),
+    };
+  };
+  test('proves its time by that, without the word of the host', async () => {
+    const report = await answered(with_((seal) => seal));
+    expect([ids(report, 'fail'), ids(report, 'unknown'), report.verdict]).toEqual([[], [], 'verified']);
+  });
+  test('is rejected when the token is over something else', async () => {
+    const report = await answered(with_(() => new Uint8Array(40)));
+    expect(ids(report, 'fail')).toEqual(['timestamp']);
+  });
+  test('and without one it is as before, whatever a bundle would need', async () => {
+    const report = await answered({ trust: (t, w) => ({ ...believing(t, w), acceptHostTime: true }) });
+    expect(report.verdict).toBe('verified');
+  });
 });
 
 const ENVIRONMENT = ['seal-selection', 'seal-pcr-digest', 'firmware-pcrs', 'pcr-allow-list'];

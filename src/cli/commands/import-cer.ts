@@ -1,16 +1,16 @@
 /** `attestctl import cer`: a NexArt CER enters the log, with what it proves by itself. */
-import { fromBase64Url, fromUtf8 } from '../../core/bytes.ts';
+import { fromUtf8 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { type CerFacts, judgeCer } from '../../evidence/import/judge.ts';
-import type { NodeKey } from '../../evidence/import/node.ts';
 import { type Input, list, on, text } from '../command.ts';
 import { readInput } from '../files.ts';
+import { nodeKeyOf } from '../nodekey.ts';
 import { receiptDocument, waitOption, withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io } = input;
   const wait = waitOption(input);
-  const keys = list(input, 'nodeKey').map(nodeKey);
+  const keys = list(input, 'nodeKey').map(nodeKeyOf);
   const expect = text(input, 'expect');
   if (expect !== undefined && !/^sha256:[0-9a-f]{64}$/.test(expect)) {
     throw new AttestdError('USAGE', '--expect is not sha256: and 64 lower-case digits', {
@@ -37,20 +37,6 @@ export async function run(input: Input): Promise<number> {
     io.note(`${receipt.strength} as entry ${receipt.index} of ${receipt.log}`);
   }
   return 0;
-}
-
-function nodeKey(value: string): NodeKey {
-  const m = /^([^/=]{1,256})\/([^/=]{1,128})=([A-Za-z0-9_-]{43})$/.exec(value);
-  try {
-    if (m !== null && fromBase64Url(m[3] as string).length === 32) {
-      return { nodeId: m[1] as string, kid: m[2] as string, x: m[3] as string };
-    }
-  } catch {
-    // Falls through to the sentence below.
-  }
-  throw new AttestdError('USAGE', '--node-key is not node/kid=x with 32 bytes in base64url', {
-    field: '--node-key',
-  });
 }
 
 const document = ({ cer, proved, receipt, envelope, assertedBy }: CerFacts) => ({

@@ -37,6 +37,7 @@ export const TRUST: Command = {
         'attestctl trust init --root ca.pem --reference good.attest.json --accept-host-time -o trust.json',
         'attestctl trust init --root ca.pem --appraisal policy.dsse.json --appraisal-key owner.pub -o trust.json',
         'attestctl trust init --root ca.pem --level 2 --timestamp-root tsa.pem --timestamps 1 -o trust.json',
+        'attestctl trust init --root ca.pem --level 2 --witness "$VKEY" --witnesses 1 -o trust.json',
       ],
       options: [
         { flags: '--root <file...>', help: ROOTS, required: true },
@@ -45,6 +46,12 @@ export const TRUST: Command = {
         {
           flags: '--timestamps <n>',
           help: 'of how many authorities evidence must have a timestamp; 0 when absent',
+        },
+        { flags: '--witness <vkey...>', help: 'verifier keys of witnesses to believe (C2SP, type 0x04)' },
+        { flags: '--witnesses <n>', help: 'how many of them must have cosigned; 0 when absent' },
+        {
+          flags: '--node-key <key...>',
+          help: 'node/kid=x: keys of NexArt nodes that imports may rest on; any when absent',
         },
         {
           flags: '--key <rule...>',

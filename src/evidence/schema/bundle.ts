@@ -90,6 +90,8 @@ const Timestamp = closed({
   later: Type.Optional(closed({ note: Note, consistency: list(Hash64, MAX_CONSISTENCY) })),
 });
 
+const Witnessed = closed({ note: Note, consistency: list(Hash64, MAX_CONSISTENCY) });
+
 export const BundleSchema = closed({
   mediaType: Type.Literal(BUNDLE_MEDIA_TYPE),
   /** The record, and the tlog-proof that carries checkpoint and seal. */
@@ -116,6 +118,8 @@ export const BundleSchema = closed({
   chain: Chain,
   crls: Crls,
   timestamps: Type.Optional(Type.Array(Timestamp, { minItems: 1, maxItems: 4 })),
+  /** A later checkpoint with nothing but cosignatures of witnesses, and the consistency proof to it. */
+  witnessed: Type.Optional(Witnessed),
   disclosures: list(Type.String({ maxLength: 1_048_576, pattern: '^[A-Za-z0-9_-]+$' }), 256),
 });
 
@@ -139,6 +143,8 @@ export const FreshSchema = closed({
   logs: Type.Optional(Logs),
   chain: Chain,
   crls: Crls,
+  /** Over the newest seal, where there is one already. */
+  timestamps: Type.Optional(Type.Array(closed({ token: base64(MAX_TOKEN) }), { minItems: 1, maxItems: 4 })),
 });
 
 export type Bundle = Static<typeof BundleSchema>;

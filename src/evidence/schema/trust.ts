@@ -132,8 +132,22 @@ export const TrustSchema = closed({
   policyKeys: Type.Optional(list(base64(128), 64)),
   tee: Type.Optional(Tee),
   closure: Type.Optional(Type.Boolean()),
+  /** Verifier keys (C2SP signed-note) of type 0x04, each key once. */
+  witnesses: Type.Optional(
+    closed({
+      keys: list(
+        Type.String({ maxLength: 512, pattern: '^[^+\\s]{1,255}\\+[0-9a-f]{8}\\+B[A-Za-z0-9+/]{43}$' }),
+        64,
+      ),
+      required: Type.Integer({ minimum: 0, maximum: 64 }),
+    }),
+  ),
   timestamps: Type.Optional(
-    closed({ authorities: list(Authority, 64), required: Type.Integer({ minimum: 0, maximum: 4 }) }),
+    closed({
+      authorities: list(Authority, 64),
+      required: Type.Integer({ minimum: 0, maximum: 4 }),
+      clockRate: Type.Optional(Type.Number({ minimum: 1, maximum: 10 })),
+    }),
   ),
   keys: Type.Optional(
     list(

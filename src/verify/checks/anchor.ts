@@ -19,6 +19,7 @@ import {
   together,
   unknown,
 } from '../outcome.ts';
+import { orWitnessed } from './witness.ts';
 
 /** The pair of anchors; the predecessor is absent where that is genesis. */
 function pairOf(e: Evidence): Part<{ covering: AnchorFacts; previous?: AnchorFacts }> {
@@ -36,7 +37,7 @@ export const anchorCertified: CheckDefinition = {
   id: 'anchor-certified',
   level: 4,
   run: async (e) => {
-    if (!e.anchor.ok && e.anchor.absent) return unknown(NO_ANCHOR);
+    if (!e.anchor.ok && e.anchor.absent) return orWitnessed(e, unknown(NO_ANCHOR));
     const pair = pairOf(e);
     if (!pair.ok && e.anchor.ok) return fail(`An anchor cannot be read: ${pair.why}.`);
     const parts = together({
@@ -82,12 +83,12 @@ export const anchorStep: CheckDefinition = {
   id: 'anchor-step',
   level: 4,
   run: (e) => {
-    if (!e.anchor.ok && e.anchor.absent) return unknown(NO_ANCHOR);
+    if (!e.anchor.ok && e.anchor.absent) return orWitnessed(e, unknown(NO_ANCHOR));
     const parts = together({ pair: pairOf(e), genesis: e.genesisFacts, seal: e.seal });
     if (!parts.ok) return blocked(parts);
     const { pair, genesis, seal } = parts.value;
     const before = pair.previous?.counter ?? genesis.counter?.value;
-    if (before === undefined) return unknown('This log has no monotonic counter.');
+    if (before === undefined) return orWitnessed(e, unknown('This log has no monotonic counter.'));
     const { counter } = pair.covering;
     if (seal.header.anchorCtr < counter) {
       return fail(
@@ -100,7 +101,12 @@ export const anchorStep: CheckDefinition = {
       return fail('The counter did not go up between the anchors.', `above ${before}`, `${counter}`);
     return counter === before + 1n
       ? pass(`The counter went from ${before} to ${counter}: nothing else was anchored in between.`)
-      : unknown(`The counter went from ${before} to ${counter}: what was anchored in between is not shown.`);
+      : orWitnessed(
+          e,
+          unknown(
+            `The counter went from ${before} to ${counter}: what was anchored in between is not shown.`,
+          ),
+        );
   },
 };
 
@@ -108,7 +114,7 @@ export const anchorConsistency: CheckDefinition = {
   id: 'anchor-consistency',
   level: 4,
   run: (e) => {
-    if (!e.anchor.ok && e.anchor.absent) return unknown(NO_ANCHOR);
+    if (!e.anchor.ok && e.anchor.absent) return orWitnessed(e, unknown(NO_ANCHOR));
     const parts = together({ pair: pairOf(e), anchor: e.anchor, checkpoint: e.checkpoint });
     if (!parts.ok) return blocked(parts);
     const { anchor, checkpoint } = parts.value;

@@ -77,7 +77,9 @@ export const certificateValidity: CheckDefinition = {
     const how =
       time.source === 'host'
         ? `at ${when}, by the clock of the host, which the trust file accepts`
-        : `at ${when}, which is proven to be after the seal was made`;
+        : time.source === 'witness'
+          ? `at ${when}, when witnesses had seen the sealed log`
+          : `at ${when}, which is proven to be after the seal was made`;
     return out === undefined
       ? pass(`Every certificate on the path was valid ${how}.`)
       : because(

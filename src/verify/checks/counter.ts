@@ -11,6 +11,7 @@ import { EMPTY_ROOT } from '../../log/merkle.ts';
 import { anchorFault } from '../anchored.ts';
 import { leafOf } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, pass, together, unknown } from '../outcome.ts';
+import { orWitnessed } from './witness.ts';
 
 /** Why an index is no counter as design §6 wants it; undefined when it is. */
 function counterFault(nv: NvPublic): string | undefined {
@@ -34,7 +35,7 @@ export const counter: CheckDefinition = {
   run: (e) => {
     if (!e.genesisFacts.ok) return blocked(e.genesisFacts);
     const found = e.genesisFacts.value.counter;
-    if (found === undefined) return unknown('This log has no monotonic counter.');
+    if (found === undefined) return orWitnessed(e, unknown('This log has no monotonic counter.'));
     const why = counterFault(found.public);
     if (why !== undefined) return fail(`The counter in genesis is not one that cannot go back: ${why}.`);
     if (found.value.toString() !== e.genesisFacts.value.epoch) {
@@ -55,7 +56,7 @@ export const genesisAnchor: CheckDefinition = {
     const parts = together({ leaf: leafOf(e), genesis: e.genesisFacts, checkpoint: e.checkpoint });
     if (!parts.ok) return blocked(parts);
     const { leaf, genesis, checkpoint } = parts.value;
-    if (genesis.counter === undefined) return unknown('This log has no monotonic counter.');
+    if (genesis.counter === undefined) return orWitnessed(e, unknown('This log has no monotonic counter.'));
     const text = printCheckpoint({ origin: checkpoint.origin, size: 0, root: EMPTY_ROOT });
     const why = await anchorFault(e.verify, leaf, genesis, {
       certified: genesis.counter.certified,

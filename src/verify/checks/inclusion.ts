@@ -8,6 +8,7 @@ import { verifyInclusion } from '../../log/inclusion.ts';
 import { leafHash } from '../../log/merkle.ts';
 import type { EntryFacts, Evidence } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, type Outcome, type Part, pass, unknown } from '../outcome.ts';
+import { orWitnessed } from './witness.ts';
 
 function included(entry: EntryFacts, { size, root }: Checkpoint): boolean {
   const { index, hashes } = entry;
@@ -54,7 +55,8 @@ export const inclusionAnchors: CheckDefinition = {
   id: 'inclusion-anchors',
   level: 4,
   run: (e) => {
-    if (!e.anchor.ok) return e.anchor.absent ? unknown('No anchor is given.') : blocked(e.anchor);
+    if (!e.anchor.ok)
+      return e.anchor.absent ? orWitnessed(e, unknown('No anchor is given.')) : blocked(e.anchor);
     const previous = e.previousAnchor.ok ? [e.previousAnchor.value.entry] : [];
     return judge(e, [...previous, e.anchor.value.entry], 'The anchors are');
   },

@@ -1,6 +1,6 @@
 /**
- * `note-shape`: the note has one line of the seal by the certified key, at most one of the record key, and no other
- * line, because no check would cover it. `note-signature`: the line of the record key, where there is one, verifies
+ * `note-shape`: the note has one line of the seal by the certified key, at most one of the record key, cosignatures of
+ * witnesses (which have a check of their own), and no other line, because no check would cover it. `note-signature`: the line of the record key, where there is one, verifies
  * (C2SP signed-note: a line of a known key that does not verify condemns the note).
  */
 import { equal, utf8 } from '../../core/bytes.ts';
@@ -8,6 +8,7 @@ import { sealKeyId } from '../../evidence/seal.ts';
 import { ecdsaKeyId } from '../../log/keys.ts';
 import { leafOf } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
+import { isCosignature } from '../witness.ts';
 
 export const noteShape: CheckDefinition = {
   id: 'note-shape',
@@ -30,6 +31,7 @@ export const noteShape: CheckDefinition = {
     }
     for (const line of e.note.value.signatures) {
       const known = line === e.sealLine.value || equal(line.keyId, record);
+      if (isCosignature(line) && !known && line.name !== origin) continue;
       if (!known || line.name !== origin)
         return fail(`The note has a line that nothing here can check: ${line.name}.`);
     }
