@@ -38,9 +38,9 @@ export function claimsOf(
   }
   if (claims === null || typeof claims !== 'object' || Array.isArray(claims))
     throw malformed('has no claims');
-  const out: Record<string, string | number | boolean> = {
-    tokenSha256: createHash('sha256').update(text).digest('hex'),
-  };
+  const chosen: [string, string | number | boolean][] = [
+    ['tokenSha256', createHash('sha256').update(text).digest('hex')],
+  ];
   for (const name of names) {
     const value = Object.hasOwn(claims, name) ? (claims as Record<string, unknown>)[name] : undefined;
     if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
@@ -49,7 +49,8 @@ export function claimsOf(
         `the claim ${name} of the token is ${value === undefined ? 'not there' : 'no text, number or boolean'}`,
         { field: `/claimed/${name}` },
       );
-    out[name] = value;
+    chosen.push([name, value]);
   }
-  return out;
+  // Whatever a claim is called, it becomes a member of its own.
+  return Object.fromEntries(chosen);
 }

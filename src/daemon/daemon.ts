@@ -68,7 +68,14 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const late = openLateJournal(layout.late, (error) =>
     journal.error('a decision could not be kept', { error }),
   );
-  const observer = config.observer.socket === '' ? undefined : createObserver(config.observer.socket);
+  const observer =
+    config.observer.socket === ''
+      ? undefined
+      : createObserver(config.observer.socket, (error) =>
+          journal.warn('attestd-observe does not answer; what only root may read is recorded as unreadable', {
+            error,
+          }),
+        );
   const service = createService({ ...input, layout, gate, late, observer });
   const limits = createLimits(config.limits, () => performance.now());
   const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { claimsOf } from '../../src/client/token.ts';
 
+const runs = Number(process.env.FUZZ_RUNS ?? '300');
 const b64 = (v: unknown) => Buffer.from(typeof v === 'string' ? v : JSON.stringify(v)).toString('base64url');
 const token = (claims: unknown) => `${b64({ alg: 'ES256', kid: '1' })}.${b64(claims)}.${b64('signature')}`;
 const oidc = {
@@ -45,6 +46,15 @@ describe('a token', () => {
     expect(() => claimsOf(text)).toThrow(expect.objectContaining({ code: 'MALFORMED' }));
   });
 
+  it('has claims by any name', () => {
+    const text = `${b64({})}.${b64('{"__proto__":"x","constructor":1}')}.${b64('s')}`;
+    const claims = claimsOf(text, ['__proto__', 'constructor']);
+    expect(JSON.parse(JSON.stringify(claims))).toEqual(
+      JSON.parse(`{"tokenSha256":"${claims.tokenSha256}","__proto__":"x","constructor":1}`),
+    );
+    expect(Object.keys(claims)).toEqual(['tokenSha256', '__proto__', 'constructor']);
+  });
+
   it('is read or refused whatever it is, and a claim is never somebody else’s property', () => {
     fc.assert(
       fc.property(
@@ -61,6 +71,7 @@ describe('a token', () => {
           }
         },
       ),
+      { numRuns: runs },
     );
   });
 });

@@ -11,13 +11,14 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ask } from '../daemon/kit.ts';
 import { asUid, isRoot, OTHER } from '../govern/other.ts';
-import { makeProcessHost, type ProcessHost, until } from '../kit/host.ts';
+import { type DaemonProcess, makeProcessHost, type ProcessHost, until } from '../kit/host.ts';
 
 const DAEMON = 64_998;
 const dir = mkdtempSync(join(tmpdir(), 'attestd-privilege-'));
 const observe = join(dir, 'observe.sock');
 const body = { phase: 'completed', action: { type: 'tool.call', name: 'a' } };
 let host: ProcessHost;
+let daemon: DaemonProcess;
 let helper: ChildProcess;
 
 /** No user, and of capabilities the one that reads the build wherever the repository is; it shows nobody's executable. */
@@ -42,7 +43,8 @@ describe.runIf(isRoot)('attestd-observe', () => {
     const args = [main, '--user', String(DAEMON), '--socket', observe];
     helper = spawn('setpriv', [...own, process.execPath, ...args], { stdio: 'inherit' });
     await until('the helper to listen', () => existsSync(observe));
-    await host.start(asDaemon).ready();
+    daemon = host.start(asDaemon);
+    await daemon.ready();
     chmodSync(host.socket, 0o666);
   }, 120_000);
   afterAll(async () => {
@@ -76,6 +78,9 @@ describe.runIf(isRoot)('attestd-observe', () => {
     await ended;
     const seen = await recorded();
     expect(seen).toMatchObject({ uid: OTHER, exe: 'unreadable' });
+    await recorded();
+    // The operator is told, once.
+    expect(daemon.output().match(/attestd-observe does not answer/g)).toHaveLength(1);
     expect(seen.startTicks).not.toBe('unreadable');
   }, 60_000);
 });

@@ -19,6 +19,8 @@ import {
   REFUSALS,
 } from '../../src/measure/observer/protocol.ts';
 
+const runs = Number(process.env.FUZZ_RUNS ?? '2000');
+
 const question: fc.Arbitrary<Question> = fc.oneof(
   fc.record({
     ask: fc.constant('exe' as const),
@@ -52,7 +54,7 @@ describe('a question', () => {
         const q = parseQuestion(line);
         if (q !== undefined) expect(printQuestion(q)).toBe(`${line}\n`);
       }),
-      { numRuns: 2000 },
+      { numRuns: runs },
     );
   });
 
@@ -125,7 +127,7 @@ describe('an answer', () => {
         if (end === 'whole')
           expect(Buffer.from(b).toString('latin1')).toMatch(/^(?:\+[1-9]\d*\n[\s\S]*)?\.\n$/);
       }),
-      { numRuns: 2000 },
+      { numRuns: runs },
     );
   });
 

@@ -40,8 +40,12 @@ interface Answer {
   readonly bytes: Uint8Array;
 }
 
-/** @param path of the helper's socket */
-export function createObserver(path: string): Observer {
+/**
+ * @param path of the helper's socket
+ * @param onAway told when the helper cannot be reached, and again only after it could be in between
+ */
+export function createObserver(path: string, onAway: (why: Error) => void = () => undefined): Observer {
+  let away = false;
   let running = 0;
   const queue: (() => void)[] = [];
 
@@ -62,7 +66,13 @@ export function createObserver(path: string): Observer {
   async function ask(question: Question, max: number, ms: number): Promise<Answer> {
     await turn();
     try {
-      return await exchange(path, question, max, ms);
+      const answer = await exchange(path, question, max, ms);
+      away = false;
+      return answer;
+    } catch (e) {
+      if (!away) onAway(e as Error);
+      away = true;
+      throw e;
     } finally {
       over();
     }
