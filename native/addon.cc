@@ -45,6 +45,7 @@ constexpr Export kExports[] = {
     {"leafHashes", leafHashes},
     {"preallocate", preallocate},
     {"syncFd", syncFd},
+    {"writeNewFile", writeNewFile},
     {"SyncWriter", makeWriter},
 };
 

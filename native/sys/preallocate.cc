@@ -5,48 +5,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <functional>
 #include <vector>
 
-#include "js/system_error.h"
+#include "sys/file_worker.h"
 #include "sys/sys.h"
 
 namespace attestd {
 
 namespace {
-
-struct Failure {
-  int error;
-  const char* syscall;
-};
-
-// Runs `work` on the pool and settles a promise with its failure.
-class FileWorker : public Napi::AsyncWorker {
- public:
-  using Work = std::function<Failure()>;
-  FileWorker(Napi::Env env, Work work) : AsyncWorker(env), deferred_(env), work_(std::move(work)) {}
-  Napi::Value promise() const { return deferred_.Promise(); }
-  void Execute() override { failure_ = work_(); }
-  void OnOK() override {
-    if (failure_.error == 0) {
-      deferred_.Resolve(Env().Undefined());
-    } else {
-      deferred_.Reject(systemError(Env(), failure_.error, failure_.syscall, "STORAGE_UNAVAILABLE").Value());
-    }
-  }
-
- private:
-  Napi::Promise::Deferred deferred_;
-  Work work_;
-  Failure failure_{0, ""};
-};
-
-Napi::Value start(Napi::Env env, FileWorker::Work work) {
-  auto* worker = new FileWorker(env, std::move(work));  // deletes itself
-  const Napi::Value promise = worker->promise();
-  worker->Queue();
-  return promise;
-}
 
 // posix_fallocate finds out early that the disk is full. The zeroes matter as well: an extent that was only reserved
 // is marked "unwritten", and each first write into it would make fdatasync commit the file system's journal.
@@ -76,12 +42,12 @@ Napi::Value preallocate(const Napi::CallbackInfo& info) {
   const int fd = descriptor(info);
   const double size = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
   if (!(size >= 0 && size <= 9007199254740991.0)) throw Napi::TypeError::New(info.Env(), "size is not a length");
-  return start(info.Env(), [fd, size] { return fill(fd, static_cast<off_t>(size)); });
+  return FileWorker::start(info.Env(), [fd, size] { return fill(fd, static_cast<off_t>(size)); });
 }
 
 Napi::Value syncFd(const Napi::CallbackInfo& info) {
   const int fd = descriptor(info);
-  return start(info.Env(), [fd]() -> Failure {
+  return FileWorker::start(info.Env(), [fd]() -> Failure {
     if (fsync(fd) != 0) return {errno, "fsync"};
     return {0, ""};
   });

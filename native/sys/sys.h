@@ -21,6 +21,7 @@ Napi::Value sha256(const Napi::CallbackInfo& info);  // sha256.cc
 Napi::Value leafHashes(const Napi::CallbackInfo& info);
 Napi::Value preallocate(const Napi::CallbackInfo& info);  // preallocate.cc
 Napi::Value syncFd(const Napi::CallbackInfo& info);
+Napi::Value writeNewFile(const Napi::CallbackInfo& info);  // new_file.cc
 Napi::Value makeWriter(const Napi::CallbackInfo& info);  // writer.cc
 
 // Argument `at` as a descriptor. Throws TypeError.

@@ -5,15 +5,18 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "js/channel.h"
 #include "js/system_error.h"
+#include "sys/slice.h"
 #include "sys/sys.h"
 
 namespace attestd {
@@ -57,6 +60,7 @@ class Writer {
   }
 
   void work() {
+    askForShortSlices();
     for (;;) {
       std::shared_ptr<Write> write;
       {
@@ -68,12 +72,14 @@ class Writer {
       }
       const bool poisoned = failed_;
       const char* syscall = "fdatasync";
+      const auto begun = std::chrono::steady_clock::now();
       const int error = write->last ? 0 : poisoned ? ECANCELED : perform(*write, syscall);
+      const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begun;
       failed_ = failed_ || error != 0;
-      channel_->post([write, error, syscall, poisoned, channel = channel_](Napi::Env env) {
+      channel_->post([write, error, syscall, poisoned, took, channel = channel_](Napi::Env env) {
         channel->end(env);
         if (error == 0) {
-          write->deferred.Resolve(env.Undefined());
+          write->deferred.Resolve(write->last ? env.Undefined() : Napi::Number::New(env, took.count()));
           return;
         }
         auto e = systemError(env, error, syscall, "STORAGE_UNAVAILABLE");
@@ -121,12 +127,20 @@ void copy(const Napi::Value& value, std::vector<std::uint8_t>& out) {
   const auto misuse = [&] { throw Napi::TypeError::New(value.Env(), "buffers is not an array of Uint8Array"); };
   if (!value.IsArray()) misuse();
   const auto list = value.As<Napi::Array>();
-  for (std::uint32_t i = 0; i < list.Length(); i++) {
+  const std::uint32_t count = list.Length();
+  std::vector<std::pair<const std::uint8_t*, std::size_t>> parts;
+  parts.reserve(count);
+  std::size_t total = 0;
+  for (std::uint32_t i = 0; i < count; i++) {
     const Napi::Value item = list.Get(i);
     if (!item.IsTypedArray() || item.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) misuse();
     const auto view = item.As<Napi::Uint8Array>();
-    out.insert(out.end(), view.Data(), view.Data() + view.ByteLength());
+    parts.emplace_back(view.Data(), view.ByteLength());
+    total += view.ByteLength();
   }
+  // One allocation of the final size: growing would copy the frame again for every few openings behind it.
+  out.reserve(total);
+  for (const auto& [data, size] : parts) out.insert(out.end(), data, data + size);
 }
 
 Napi::Value push(Napi::Env env, const std::shared_ptr<Owner>& owner, const std::shared_ptr<Write>& write) {

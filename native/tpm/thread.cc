@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "sys/slice.h"
+
 namespace attestd {
 
 namespace {
@@ -22,7 +24,10 @@ void settle(const std::shared_ptr<Ticket>& closer) {
 void TpmThread::start(std::shared_ptr<Job> open) {
   running_ = open->ticket;
   runningDeadline_ = open->deadline;
-  std::thread([self = shared_from_this(), open = std::move(open)]() mutable { self->work(std::move(open)); }).detach();
+  std::thread([self = shared_from_this(), open = std::move(open)]() mutable {
+    askForShortSlices();
+    self->work(std::move(open));
+  }).detach();
   std::thread([self = shared_from_this()] { self->watch(); }).detach();
 }
 

@@ -10,6 +10,8 @@ import type { Item } from '../store/batch.ts';
 export interface Committer {
   /** Makes all items durable next to each other, or none. @returns index of the first */
   commit(items: readonly Item[]): Promise<number>;
+  /** What that takes at present, milliseconds. */
+  readonly syncMs: number;
 }
 
 /** Told of the index when the item is durable, or of why it will not be. */
@@ -36,6 +38,13 @@ export interface SequencerInput {
   readonly onFailure: (e: Error) => void;
 }
 
+/**
+ * So many go to an idle disk at once, in the middle of a turn. All callers would else march in step: everybody waits
+ * for one sync, and the processor with them; so, one half is served while the other half is synced. Where a sync takes
+ * longer than serving everybody, two cost more than they save.
+ */
+const EAGER_ITEMS = 32;
+const EAGER_SYNC_MS = 3;
 /** What goes to the store in one piece, at most. */
 const MAX_ITEMS = 1024;
 const MAX_BYTES = 1 << 20;
@@ -86,7 +95,8 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
       waiting.push(done);
       next++;
       bytes += item.entry.length + (item.opening?.length ?? 0);
-      if (items.length >= MAX_ITEMS || bytes >= MAX_BYTES) send();
+      const eager = items.length >= EAGER_ITEMS && underway.size === 0 && store.syncMs < EAGER_SYNC_MS;
+      if (eager || items.length >= MAX_ITEMS || bytes >= MAX_BYTES) send();
       else if (!scheduled) {
         scheduled = true;
         setImmediate(flush);

@@ -35,8 +35,11 @@ export interface InheritedSocket {
  * After the first failure every write rejects with EPOISONED: a page that could not be written is not tried again.
  */
 export interface SyncWriter {
-  /** Resolves when these bytes are durable at `offset`, one after the other. They are copied first. */
-  write(buffers: readonly Uint8Array[], offset: number): Promise<void>;
+  /**
+   * Resolves when these bytes are durable at `offset`, one after the other; with the milliseconds that the disk took.
+   * They are copied first.
+   */
+  write(buffers: readonly Uint8Array[], offset: number): Promise<number>;
   /** Lets queued writes end, then closes the writer's own duplicate of the descriptor; yours stays open. */
   close(): Promise<void>;
 }
@@ -83,6 +86,8 @@ export interface Addon {
   SyncWriter: new (fd: number) => SyncWriter;
   /** Allocates and zeroes `size` bytes so that later writes change no metadata; ends with fdatasync. */
   preallocate(fd: number, size: number): Promise<void>;
+  /** A new file with these bytes, 0600, not synced. Rejects with errno EEXIST where there is one already. */
+  writeNewFile(path: string, bytes: Uint8Array): Promise<void>;
   /** fsync(2) of a file or directory. */
   syncFd(fd: number): Promise<void>;
 }

@@ -52,6 +52,10 @@ export class Committer {
   get size(): number {
     return this.#size;
   }
+  /** What it takes to make a group durable at present, milliseconds. */
+  get syncMs(): number {
+    return this.#o.segments.syncMs;
+  }
   /** Why nothing can be written any more. */
   get failed(): AttestdError | undefined {
     return this.#failed;
@@ -156,8 +160,8 @@ export class Committer {
   }
 
   #start(): void {
-    // One turn of the event loop later, so that requests which arrived together share a write.
-    this.#running ??= new Promise<void>((resolve) => setImmediate(resolve))
+    // Not at once: what is committed within one step of the program shares a write.
+    this.#running ??= Promise.resolve()
       .then(() => this.#run())
       .finally(() => {
         this.#running = undefined;

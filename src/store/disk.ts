@@ -5,6 +5,7 @@
  * - `allocate`: open(O_CREAT|O_EXCL, 0600) → write zeros → fdatasync → close → fsync(dir)
  * - `rename`:   rename → fsync(dir)
  * - `replace`:  open(O_CREAT|O_TRUNC, 0600) of `<name>.tmp` → write → fsync → close → rename → fsync(dir)
+ * - `create`:   open(O_CREAT|O_EXCL, 0600) → write → close, on the thread pool
  * - `append`:   pwritev → fdatasync on the writer's own thread
  *
  * None is ever tried again: after a failed sync the kernel may have dropped the pages and called them clean.
@@ -17,8 +18,8 @@ import { type Addon, loadAddon } from '../native/addon.ts';
 
 /** Writes to one file. After the first failure every write is refused. */
 export interface DurableFile {
-  /** Resolves when the bytes are durable at `offset`; they must not change until then. */
-  append(buffers: readonly Uint8Array[], offset: number): Promise<void>;
+  /** Resolves when the bytes are durable at `offset`, with the milliseconds that took; they must not change until then. */
+  append(buffers: readonly Uint8Array[], offset: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -28,6 +29,8 @@ export interface Disk {
   /** Opens an allocated file for appending. */
   openDurable(path: string): Promise<DurableFile>;
   rename(from: string, to: string): Promise<void>;
+  /** Makes a new file that nobody relies on: not synced. Resolves with whether there was none yet. @throws the system's error */
+  create(path: string, bytes: Uint8Array): Promise<boolean>;
   /** Puts a whole file in place of another, atomically. */
   replace(path: string, bytes: Uint8Array): Promise<void>;
   /** Locks a file, which is made where it is missing. @returns how to let go; undefined when another holds it */
@@ -86,6 +89,15 @@ export function nativeDisk(addon: Addon = loadAddon()): Disk {
           }
         },
       };
+    },
+    async create(path, bytes) {
+      try {
+        await addon.writeNewFile(path, bytes);
+        return true;
+      } catch (e) {
+        if ((e as { errno?: unknown }).errno === 'EEXIST') return false;
+        throw e;
+      }
     },
     rename: renameDurably,
     replace: replaceFile,

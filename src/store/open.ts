@@ -146,7 +146,7 @@ async function build(
   const dropped = await mend(tail, disk);
   if (stale && seal !== undefined) checkpoint.put(seal.note);
   undo.push(() => checkpoint.close());
-  const publisher = new Publisher({ tiles, wal, lookup, warn });
+  const publisher = new Publisher({ disk, tiles, wal, lookup, warn });
   await publisher.run(
     () => edge.size,
     (done, total) => progress?.('tiles', done, total),

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Tile } from '../log/tile.ts';
+import type { Disk } from './disk.ts';
 import { WIDTH } from './edge.ts';
 import type { Lookup } from './lookup.ts';
 import type { Tiles } from './tiles.ts';
@@ -15,6 +16,7 @@ import type { Wal } from './wal.ts';
 const NOTE_EVERY = 64;
 
 export interface PublisherOptions {
+  readonly disk: Disk;
   readonly tiles: Tiles;
   readonly wal: Wal;
   readonly lookup: Lookup;
@@ -94,12 +96,7 @@ export class Publisher {
       if (this.#made.size > 64) this.#made.clear();
       this.#made.add(dir);
     }
-    try {
-      await writeFile(path, bytes, { mode: 0o600, flag: 'wx' });
-      return;
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code !== 'EEXIST') throw e;
-    }
+    if (await this.#o.disk.create(path, bytes)) return;
     if ((await readFile(path)).equals(bytes)) return;
     // Cut off by a crash, or damaged.
     this.#o.warn(`${path} was not what follows from the log and is put right`, undefined);

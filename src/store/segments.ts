@@ -57,6 +57,8 @@ export class Segments {
   #file: DurableFile | undefined;
   /** The spare that is being allocated, or how that ended. */
   #spare: Promise<DiskFull | undefined>;
+  /** What a sync takes at present, milliseconds. */
+  #syncMs = 0;
   /** Bytes at the end of a segment that only seals, intents and the like may use. */
   readonly #reserve: number;
 
@@ -70,6 +72,11 @@ export class Segments {
   /** The largest frame that any segment has room for beside its head. */
   get maxFrame(): number {
     return this.#o.segmentBytes >> 1;
+  }
+
+  /** What a write with its sync takes at present, milliseconds: a moving average over about eight. */
+  get syncMs(): number {
+    return this.#syncMs;
   }
 
   /** Where the next frame goes, and the digest of the one before. */
@@ -105,7 +112,7 @@ export class Segments {
     point.lastFrame = offset;
     point.offset = erasable.reduce((n, e) => n + e.length, offset + frame.length);
     meanwhile?.();
-    await written;
+    this.#syncMs += ((await written) - this.#syncMs) / 8;
     return { ordinal, offset };
   }
 

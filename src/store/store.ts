@@ -45,6 +45,10 @@ export class Store {
   get size(): number {
     return this.#p.committer.size;
   }
+  /** What it takes to make a group of records durable at present, milliseconds: a moving average. */
+  get syncMs(): number {
+    return this.#p.committer.syncMs;
+  }
   /** Set once a write has failed: every later commit rejects with it, and only a restart helps. */
   get failed(): AttestdError | undefined {
     return this.#p.committer.failed ?? this.#p.checkpoint.failed;

@@ -148,6 +148,7 @@ describe('the sequencer', () => {
     const sequencer = createSequencer({
       size,
       store: {
+        syncMs: 0,
         async commit(items) {
           if (broken) throw new Error('disk');
           groups.push(items.length);
@@ -168,6 +169,42 @@ describe('the sequencer', () => {
     expect([failures, sequencer.next]).toEqual([['disk'], 10]);
     await sequencer.stop();
     await expect(sequencer.appendOne({ entry })).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
+  });
+});
+
+describe('the sequencer with many callers', () => {
+  const groupsOf = async (syncMs: number) => {
+    const groups: number[] = [];
+    const ends: (() => void)[] = [];
+    let size = 0;
+    const sequencer = createSequencer({
+      size,
+      store: {
+        syncMs,
+        commit(items) {
+          groups.push(items.length);
+          size += items.length;
+          const first = size - items.length;
+          return new Promise((resolve) => ends.push(() => resolve(first)));
+        },
+      },
+      onDurable: () => undefined,
+      onFailure: () => undefined,
+    });
+    const all = Array.from({ length: 64 }, () => sequencer.appendOne({ entry: new Uint8Array(1) }));
+    const atOnce = [...groups];
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const end of ends) end();
+    expect(await Promise.all(all)).toEqual(all.map((_, i) => i));
+    return { atOnce, groups };
+  };
+
+  it('serves one half while a quick disk syncs the other', async () => {
+    expect(await groupsOf(0.3)).toEqual({ atOnce: [32], groups: [32, 32] });
+  });
+
+  it('syncs all together where a sync is slow', async () => {
+    expect(await groupsOf(10)).toEqual({ atOnce: [], groups: [64] });
   });
 });
 

@@ -31,6 +31,7 @@ async function begin(attest: (predicate: Uint8Array, sequencer: Sequencer) => Pr
   const entries: Uint8Array[] = [];
   const sequencer = createSequencer({
     store: {
+      syncMs: 0,
       async commit(items) {
         entries.push(...items.map((i) => i.entry));
         return entries.length - items.length;

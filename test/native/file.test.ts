@@ -254,3 +254,26 @@ describe('lockFile', () => {
     closeSync(fd);
   });
 });
+
+describe('writeNewFile', () => {
+  it('makes a file of its own mode with the bytes as they were, and never a second one', async () => {
+    const path = join(dir, 'new');
+    const bytes = Buffer.alloc(300_000, 7);
+    const made = addon.writeNewFile(path, bytes);
+    bytes.fill(9);
+    await made;
+    expect(readFileSync(path).equals(Buffer.alloc(300_000, 7))).toBe(true);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const again = { code: 'STORAGE_UNAVAILABLE', errno: 'EEXIST', syscall: 'open' };
+    await expect(addon.writeNewFile(path, Buffer.from('other'))).rejects.toMatchObject(again);
+    expect(readFileSync(path)[0]).toBe(7);
+  });
+
+  it('says what failed', async () => {
+    const missing = join(dir, 'no folder', 'x');
+    await expect(addon.writeNewFile(missing, Buffer.alloc(1))).rejects.toMatchObject({ errno: 'ENOENT' });
+    expect(() => addon.writeNewFile('a\0b', Buffer.alloc(1))).toThrow(TypeError);
+    expect(() => addon.writeNewFile(1 as never, Buffer.alloc(1))).toThrow(TypeError);
+    expect(() => addon.writeNewFile(missing, [] as never)).toThrow(TypeError);
+  });
+});

@@ -16,7 +16,7 @@ const eio = () => Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
 export function breakingDisk(at: number, mode: FaultMode): Breaking {
   const disk = nativeDisk();
   const log: string[] = [];
-  async function act(name: string, run: () => Promise<void>, tear?: () => Promise<void>): Promise<void> {
+  async function act<T>(name: string, run: () => Promise<T>, tear?: () => Promise<void>): Promise<T> {
     const mine = log.length === at;
     log.push(name);
     if (!mine) return run();
