@@ -60,7 +60,7 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
   return printBundle({
     record: {
       entry: toBase64(log.entry(index)),
-      proof: fromUtf8(printProof({ index, hashes: await log.inclusionProof(index, seal.size), note })),
+      proof: fromUtf8(printProof({ index, hashes: log.inclusionProof(index, seal.size), note })),
     },
     genesis: await proved(log, 0, seal),
     boot: await proved(log, bootIndex, seal),
@@ -113,7 +113,7 @@ export async function proved(log: LogReader, index: number, seal: Sealed): Promi
   const bytes: ProvedBytes = {
     entry: log.entry(index),
     index,
-    hashes: await log.inclusionProof(index, seal.size),
+    hashes: log.inclusionProof(index, seal.size),
   };
   return printProved(bytes);
 }

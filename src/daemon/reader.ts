@@ -16,6 +16,6 @@ export interface LogReader {
     index: number,
     bounds?: { readonly minSize?: number; readonly bootIndex?: number },
   ): Sealed | undefined;
-  inclusionProof(index: number, size: number): Promise<readonly Uint8Array[]>;
+  inclusionProof(index: number, size: number): readonly Uint8Array[];
   consistencyProof(from: number, to: number): Promise<readonly Uint8Array[]>;
 }

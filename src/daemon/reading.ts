@@ -88,7 +88,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
         ? {}
         : {
             proof: fromUtf8(
-              printProof({ index, hashes: await log.inclusionProof(index, seal.size), note: seal.note }),
+              printProof({ index, hashes: log.inclusionProof(index, seal.size), note: seal.note }),
             ),
           }),
     };

@@ -35,7 +35,7 @@ export interface RecordStore {
   owner(index: number): { readonly id?: string };
   /** Oldest seal that covers entry `index`. */
   sealCovering(index: number): Sealed | undefined;
-  inclusionProof(index: number, size: number): Promise<readonly Uint8Array[]>;
+  inclusionProof(index: number, size: number): readonly Uint8Array[];
 }
 
 export interface Recorder {
@@ -94,10 +94,14 @@ export function createRecorder(input: RecorderInput): Recorder {
       done(null, recoveredReceipt(place), replayed);
       return;
     }
-    store.inclusionProof(place.index, seal.size).then(
-      (hashes) => done(null, sealedReceipt(place, seal, hashes), replayed),
-      (e: Error) => done(e, '', replayed),
-    );
+    let receipt: string;
+    try {
+      receipt = sealedReceipt(place, seal, store.inclusionProof(place.index, seal.size));
+    } catch (e) {
+      done(e as Error, '', replayed);
+      return;
+    }
+    done(null, receipt, replayed);
   }
 
   function answer(place: Place, wait: Wait, replayed: boolean, done: Recorded): void {

@@ -45,7 +45,7 @@ export async function vouchFor(
   }
   const { text, root } = readSealText(seal.note, ak);
   const entry = log.entry(index);
-  const path = await log.inclusionProof(index, seal.size);
+  const path = log.inclusionProof(index, seal.size);
   if (!verifyInclusion({ index, size: seal.size, leafHash: leafHash(entry), proof: path }, root)) {
     throw new AttestdError('STORE_CORRUPT', `entry ${index} is not in the log that was sealed`);
   }

@@ -9,8 +9,8 @@ import { equal } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { isUlid } from '../core/ulid.ts';
 import { consistencyProof } from '../log/consistency.ts';
-import { inclusionProof } from '../log/inclusion.ts';
 import { checkIndex, checkSize } from '../log/position.ts';
+import { createInclusionProver, type InclusionProver } from '../log/prover.ts';
 import { levelExtent, type Tile } from '../log/tile.ts';
 import { ERASED, type Item, putUlid } from './batch.ts';
 import { WIDTH } from './edge.ts';
@@ -26,6 +26,7 @@ const refuse = (why: string) => new AttestdError('SEAL_REFUSED', why);
 export class Store {
   readonly #p: StoreParts;
   #closed: Promise<void> | undefined;
+  #prover: { readonly size: number; readonly prove: InclusionProver } | undefined;
   #head: { readonly size: number; readonly root: Uint8Array };
 
   /** Not to be called: see `openStore`. */
@@ -158,9 +159,11 @@ export class Store {
   }
 
   /** The inclusion proof of entry `index` in the tree of `size` (RFC 9162 §2.1.3). @throws MALFORMED, STORE_CORRUPT */
-  async inclusionProof(index: number, size: number): Promise<Uint8Array[]> {
+  inclusionProof(index: number, size: number): Uint8Array[] {
     this.#checkSize(size);
-    return inclusionProof(index, size, this.#node);
+    // One seal answers many records, all with proofs in its tree.
+    if (this.#prover?.size !== size) this.#prover = { size, prove: createInclusionProver(size, this.#node) };
+    return this.#prover.prove(index);
   }
 
   /** The consistency proof between two sizes (RFC 9162 §2.1.4). @throws MALFORMED, STORE_CORRUPT */
