@@ -11,6 +11,7 @@ import { KEY } from './table/key.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { MCP } from './table/mcp.ts';
 import { OUT, SOCKET, TOKEN } from './table/option.ts';
+import { READ_COMMANDS } from './table/read.ts';
 import { TRUST } from './table/trust.ts';
 
 const COMMANDS: readonly Command[] = [
@@ -56,6 +57,7 @@ const COMMANDS: readonly Command[] = [
   },
   ...GOVERN_COMMANDS,
   ...LINEAGE_COMMANDS,
+  ...READ_COMMANDS,
   {
     name: 'show',
     summary: 'show a record, or what is inside a bundle',

@@ -98,6 +98,58 @@ export interface ImportOptions {
   readonly wait?: Strength;
 }
 
+/** Which records `list` gives; every member that is there must match. */
+export interface ListQuery {
+  /** Places of a page: entries before this index, newest first, or those after it, onwards. */
+  readonly before?: number;
+  readonly after?: number;
+  /** 1 to 500; 50 when absent. */
+  readonly limit?: number;
+  /** Kind of record, such as `execution`, `grant`, `denial`. */
+  readonly kind?: string;
+  readonly uid?: number;
+  /** `type`, `name` or `type/name`; ending in `*`, all that begins so. */
+  readonly action?: string;
+  readonly decision?: 'permitted' | 'denied' | 'ungoverned';
+  /** ULID of a grant. */
+  readonly grant?: string;
+  /** W3C trace id, 32 hexadecimal digits. */
+  readonly trace?: string;
+  /** `2026-11-21T15:02:11.000Z`, both included. */
+  readonly since?: string;
+  readonly until?: string;
+  /** Stands anywhere in the statement. */
+  readonly text?: string;
+}
+
+/** A record in a line; members that do not apply to its kind are absent. */
+export interface Listed {
+  readonly index: number;
+  readonly digest: string;
+  readonly id: string;
+  readonly kind: string;
+  readonly time: string;
+  readonly uid?: number;
+  readonly exe?: string;
+  readonly unit?: string;
+  readonly action?: string;
+  readonly target?: string;
+  readonly phase?: string;
+  readonly status?: string;
+  readonly decision?: 'permitted' | 'denied' | 'ungoverned';
+  readonly reason?: string;
+  readonly grant?: string;
+  readonly trace?: string;
+}
+
+/** A page of a list. An empty one with `next` has looked at a part of the log and found nothing there. */
+export interface Page {
+  readonly records: readonly Listed[];
+  readonly next?: { readonly before?: number; readonly after?: number };
+  /** Entries in the log. */
+  readonly size: number;
+}
+
 /** @typeParam R what a record is answered by */
 export interface Client<R = Receipt> {
   /** Records one execution. @throws AttestdError with the daemon's code, DAEMON_UNAVAILABLE when it is away */
@@ -114,6 +166,8 @@ export interface Client<R = Receipt> {
   flush(): Promise<Replayed>;
   /** One record as JSON: entry, place, strength, its own openings. */
   get(id: string): Promise<Record<string, unknown>>;
+  /** Records of the caller, newest first; of everybody on the admin socket. `next` of a page goes on where it ended. */
+  list(query?: ListQuery): Promise<Page>;
   /** Asks for a grant. @throws AttestdError with the code of the denial, which `facts.denial` names */
   grant(request: GrantRequest, options?: { readonly wait?: Strength }): Promise<Receipt>;
   /** A grant with its state, or a denial, by id. */
@@ -193,6 +247,12 @@ export function connect(options: ConnectOptions | SpoolingOptions): Client<Recei
   };
   return {
     grant: (request, { wait = 'sealed' } = {}) => post(`/v1/grants?wait=${wait}`, request),
+    list(query = {}) {
+      const fields = Object.entries(query).flatMap(([name, value]) =>
+        value === undefined ? [] : [`${name}=${encodeURIComponent(String(value))}`],
+      );
+      return json<Page>(`/v1/records${fields.length === 0 ? '' : `?${fields.join('&')}`}`);
+    },
     showGrant: (id) => json(`/v1/grants/${encodeURIComponent(id)}`),
     async revoke(id, reason) {
       const why = reason === undefined ? '' : `&reason=${encodeURIComponent(reason)}`;

@@ -36,8 +36,8 @@ export interface AppInput {
 export const CLIENT = /^[A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
 /** Paths that exist, with the methods they take. */
 const PATHS: readonly (readonly [RegExp, string])[] = [
-  [/^\/v1\/records$/, 'POST'],
   [/^\/v1\/(?:grants|executions|approvals|imports)$/, 'POST'],
+  [/^\/v1\/records$/, 'GET, POST'],
   [/^\/v1\/executions\/[^/]+\/complete$/, 'POST'],
   [/^\/v1\/grants\/[^/]+$/, 'GET, DELETE'],
   [/^\/v1\/records\/[^/]+\/forget$/, 'POST'],

@@ -24,6 +24,7 @@ import { addKeyRoutes } from './keyroutes.ts';
 import { createLane } from './lane.ts';
 import { layoutOf } from './layout.ts';
 import { createLimits } from './limits.ts';
+import { addListing } from './listing.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
 import { type Listen, startServer } from './server.ts';
@@ -108,6 +109,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     return service.store;
   };
   const stamps = createStamps({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
+  addListing(app, { gate, store });
   const cosigs = createCosigs({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
   addReading(app, { gate, limits, certificates, bootLogs, stamps, cosigs, store });
   addExporting(app, { gate, limits, store });

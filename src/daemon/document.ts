@@ -12,6 +12,7 @@ import { addGoverned } from './govern/routes.ts';
 import { addImporting } from './importing.ts';
 import { addKeyRoutes } from './keyroutes.ts';
 import { createLimits } from './limits.ts';
+import { addListing } from './listing.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
 import { addStatus } from './status.ts';
@@ -59,6 +60,7 @@ export async function documentedApp(
     const late = { keep: nobody, waiting: nobody, clear: nobody };
     addGoverned(app, { gate, late, now: () => 0 });
     const bootLogs = { keep: nobody, find: nobody };
+    addListing(app, { gate, store: nobody });
     addReading(app, {
       gate,
       limits,

@@ -7,7 +7,11 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AttestdError } from '../core/errors.ts';
 import { MAX_MESSAGE } from '../evidence/export/workload.ts';
-import { closed, Epoch, oneOf, text, Ulid } from '../evidence/schema/field.ts';
+import { closed, Epoch, oneOf, Time, text, Ulid } from '../evidence/schema/field.ts';
+import { type Kind, PREDICATES } from '../evidence/statement.ts';
+
+/** Decimal text, because a query is text and is not coerced. */
+const Position = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15})$' });
 
 export const QuoteBody = closed({
   nonce: Type.String({
@@ -27,12 +31,27 @@ export type RecordPath = Static<typeof RecordPath>;
 export const BundleQuery = closed({ lineage: Type.Optional(oneOf('decision', 'full')) });
 export type BundleQuery = Static<typeof BundleQuery>;
 
+/** Which records; numbers are text, because a query is text and is not coerced. */
+export const ListQuery = closed({
+  before: Type.Optional(Position),
+  after: Type.Optional(Position),
+  limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|[1-4][0-9]{2}|500)$' })),
+  kind: Type.Optional(oneOf(...(Object.keys(PREDICATES) as Kind[]))),
+  uid: Type.Optional(Type.String({ pattern: '^(?:0|[1-9][0-9]{0,9})$' })),
+  action: Type.Optional(text(512)),
+  decision: Type.Optional(oneOf('permitted', 'denied', 'ungoverned')),
+  grant: Type.Optional(Ulid),
+  trace: Type.Optional(Type.String({ pattern: '^[0-9a-f]{32}$' })),
+  since: Type.Optional(Time),
+  until: Type.Optional(Time),
+  text: Type.Optional(text(256)),
+});
+export type ListQuery = Static<typeof ListQuery>;
+
 export const ForgetBody = closed({ reason: Type.Optional(text(1024)) });
 export type ForgetBody = Static<typeof ForgetBody>;
 
 export const LogPath = closed({ epoch: Epoch });
-/** Decimal text, because a query is text and is not coerced. */
-const Position = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,15})$' });
 export const SealsQuery = closed({ from: Type.Optional(Position), after: Type.Optional(Position) });
 export type SealsQuery = Static<typeof SealsQuery>;
 export const TilePath = closed({ epoch: Epoch, '*': Type.String({ maxLength: 200 }) });

@@ -152,6 +152,20 @@ export class Store {
     }
   }
 
+  /** The entries `from` to `to` - 1 with the uid that owns each, where one does; views as those of `entries`. */
+  *owned(from: number, to: number): Generator<{ index: number; entry: Uint8Array; uid?: number }> {
+    checkSize(from, 'first index');
+    if (to > this.size) throw new AttestdError('MALFORMED', `there are ${this.size} entries, not ${to}`);
+    for (const batch of this.#p.wal.batches(from, to)) {
+      const metas = batch.metas();
+      const end = Math.min(to - batch.first, batch.count);
+      for (let i = Math.max(0, from - batch.first); i < end; i++) {
+        const uid = metas[i]?.uid;
+        yield { index: batch.first + i, entry: batch.entry(i), ...(uid === undefined ? {} : { uid }) };
+      }
+    }
+  }
+
   /** Root of the first `size` entries. @throws MALFORMED, STORE_CORRUPT */
   rootAt(size: number): Uint8Array {
     this.#checkSize(size);
