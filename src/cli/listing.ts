@@ -1,5 +1,6 @@
 /** What list, search, tail and report share: the filters that a person types, pages after pages, and the table. */
-import type { Client, Listed, ListQuery } from '../client/client.ts';
+import type { Client } from '../client/client.ts';
+import type { Listed, ListQuery } from '../client/listing.ts';
 import { AttestdError } from '../core/errors.ts';
 import { type Input, type Option, text } from './command.ts';
 import type { Io } from './io.ts';

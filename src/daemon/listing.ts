@@ -12,7 +12,7 @@ import { type Filter, marksOf, matches, type Summary, summarize } from '../evide
 import type { Store } from '../store/store.ts';
 import type { Caller } from './caller.ts';
 import type { Gate } from './gate.ts';
-import { GET_RECORDS } from './openapi.ts';
+import { GET_RECORDS } from './openlisting.ts';
 import type { ListQuery } from './request.ts';
 
 export interface ListingInput {

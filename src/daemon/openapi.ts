@@ -7,14 +7,13 @@ import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
 import { COSE_MEDIA_TYPE } from '../evidence/export/cose.ts';
 import { ENVELOPE_MEDIA_TYPE, EnvelopeSchema } from '../evidence/export/envelope.ts';
 import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
-import { Count, Hex32, Origin, oneOf, Ref, Time, Uint32, Ulid } from '../evidence/schema/field.ts';
+import { Count, Hex32, Origin, oneOf, Ref, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
 import {
   BundleQuery,
   ForgetBody,
   KeyBody,
   KeyPath,
-  ListQuery,
   LogPath,
   QuoteBody,
   RecordPath,
@@ -104,43 +103,6 @@ export const POST_RECORDS = {
     409: problem('the Idempotency-Key came with another body before'),
     413: problem('the body, or the record that it makes, is too large'),
     415: problem('neither application/json nor application/x-ndjson'),
-  },
-};
-
-const ListedRecord = Type.Object({
-  index: Count,
-  digest: Hex32,
-  id: Ulid,
-  kind: Type.String(),
-  time: Time,
-  uid: Type.Optional(Uint32),
-  exe: Type.Optional(Type.String()),
-  unit: Type.Optional(Type.String()),
-  action: Type.Optional(Type.String({ description: 'type/name' })),
-  target: Type.Optional(Type.String()),
-  phase: Type.Optional(Type.String()),
-  status: Type.Optional(Type.String()),
-  decision: Type.Optional(oneOf('permitted', 'denied', 'ungoverned')),
-  reason: Type.Optional(Type.String({ description: 'code of a denial' })),
-  grant: Type.Optional(Ulid),
-  trace: Type.Optional(Type.String()),
-});
-
-export const GET_RECORDS = {
-  operationId: 'listRecords',
-  summary: 'Your own records, newest first or onwards from a place; all records on the admin socket',
-  headers: Headers,
-  querystring: ListQuery,
-  response: {
-    200: json(
-      'a page of them; next says where to go on, also where none of those looked at so far matched',
-      Type.Object({
-        records: Type.Array(ListedRecord),
-        next: Type.Optional(Type.Union([Type.Object({ before: Count }), Type.Object({ after: Count })])),
-        size: Count,
-      }),
-    ),
-    ...REFUSALS,
   },
 };
 

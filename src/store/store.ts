@@ -16,6 +16,7 @@ import { ERASED, type Item, putUlid } from './batch.ts';
 import { WIDTH } from './edge.ts';
 import { TYPE } from './frame.ts';
 import { encodeForget, encodeIntent, type Intent } from './intent.ts';
+import { type OwnedEntry, ownedEntries } from './owned.ts';
 import type { StoreParts } from './parts.ts';
 import type { Recovered } from './recover.ts';
 import { readSealed, type Sealed } from './seal.ts';
@@ -152,18 +153,10 @@ export class Store {
     }
   }
 
-  /** The entries `from` to `to` - 1 with the uid that owns each, where one does; views as those of `entries`. */
-  *owned(from: number, to: number): Generator<{ index: number; entry: Uint8Array; uid?: number }> {
-    checkSize(from, 'first index');
+  /** The entries `from` to `to` - 1 with the uid that owns each; see `ownedEntries`. */
+  owned(from: number, to: number): Generator<OwnedEntry> {
     if (to > this.size) throw new AttestdError('MALFORMED', `there are ${this.size} entries, not ${to}`);
-    for (const batch of this.#p.wal.batches(from, to)) {
-      const metas = batch.metas();
-      const end = Math.min(to - batch.first, batch.count);
-      for (let i = Math.max(0, from - batch.first); i < end; i++) {
-        const uid = metas[i]?.uid;
-        yield { index: batch.first + i, entry: batch.entry(i), ...(uid === undefined ? {} : { uid }) };
-      }
-    }
+    return ownedEntries(this.#p.wal, from, to);
   }
 
   /** Root of the first `size` entries. @throws MALFORMED, STORE_CORRUPT */

@@ -1,5 +1,5 @@
 /** `attestctl list` and `search`: records newest first, as a table or as one JSON document. */
-import type { Listed } from '../../client/client.ts';
+import type { Listed } from '../../client/listing.ts';
 import { AttestdError } from '../../core/errors.ts';
 import type { Input } from '../command.ts';
 import { filtersOf, heading, limitOf, newest, row } from '../listing.ts';

@@ -1,6 +1,7 @@
 /** `attestctl report`: one page about many records, from the daemon or from evidence files. */
 import { readFile } from 'node:fs/promises';
-import type { Client, Listed } from '../../client/client.ts';
+import type { Client } from '../../client/client.ts';
+import type { Listed } from '../../client/listing.ts';
 import { fromBase64, toHex } from '../../core/bytes.ts';
 import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import { parseBundle } from '../../evidence/bundle.ts';

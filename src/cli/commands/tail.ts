@@ -1,6 +1,6 @@
 /** `attestctl tail`: the newest records, and with --follow those that come, until it is interrupted. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Listed } from '../../client/client.ts';
+import type { Listed } from '../../client/listing.ts';
 import { type Input, on } from '../command.ts';
 import { filtersOf, heading, limitOf, newest, printed } from '../listing.ts';
 import { withClient } from '../session.ts';
