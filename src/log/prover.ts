@@ -41,3 +41,14 @@ export function createInclusionProver(
       return hash;
     });
 }
+
+/** Proofs in whatever tree is asked for; the edge of the last one is kept, for one seal answers many records. */
+export function createInclusionProvers(
+  node: (level: number, index: number) => Uint8Array,
+): (index: number, size: number) => Uint8Array[] {
+  let last: { readonly size: number; readonly prove: InclusionProver } | undefined;
+  return (index, size) => {
+    if (last?.size !== size) last = { size, prove: createInclusionProver(size, node) };
+    return last.prove(index);
+  };
+}

@@ -10,7 +10,7 @@ import { AttestdError } from '../core/errors.ts';
 import { isUlid } from '../core/ulid.ts';
 import { consistencyProof } from '../log/consistency.ts';
 import { checkIndex, checkSize } from '../log/position.ts';
-import { createInclusionProver, type InclusionProver } from '../log/prover.ts';
+import { createInclusionProvers } from '../log/prover.ts';
 import { levelExtent, type Tile } from '../log/tile.ts';
 import { ERASED, type Item, putUlid } from './batch.ts';
 import { WIDTH } from './edge.ts';
@@ -27,7 +27,7 @@ const refuse = (why: string) => new AttestdError('SEAL_REFUSED', why);
 export class Store {
   readonly #p: StoreParts;
   #closed: Promise<void> | undefined;
-  #prover: { readonly size: number; readonly prove: InclusionProver } | undefined;
+  readonly #prove = createInclusionProvers((level, index) => this.#node(level, index));
   #head: { readonly size: number; readonly root: Uint8Array };
 
   /** Not to be called: see `openStore`. */
@@ -155,8 +155,7 @@ export class Store {
 
   /** The entries `from` to `to` - 1 with the uid that owns each; see `ownedEntries`. */
   owned(from: number, to: number): Generator<OwnedEntry> {
-    if (to > this.size) throw new AttestdError('MALFORMED', `there are ${this.size} entries, not ${to}`);
-    return ownedEntries(this.#p.wal, from, to);
+    return ownedEntries(this.#p.wal, from, Math.min(to, this.size));
   }
 
   /** Root of the first `size` entries. @throws MALFORMED, STORE_CORRUPT */
@@ -168,17 +167,13 @@ export class Store {
   /** The inclusion proof of entry `index` in the tree of `size` (RFC 9162 §2.1.3). @throws MALFORMED, STORE_CORRUPT */
   inclusionProof(index: number, size: number): Uint8Array[] {
     this.#checkSize(size);
-    // One seal answers many records, all with proofs in its tree.
-    if (this.#prover?.size !== size) this.#prover = { size, prove: createInclusionProver(size, this.#node) };
-    return this.#prover.prove(index);
+    return this.#prove(index, size);
   }
-
   /** The consistency proof between two sizes (RFC 9162 §2.1.4). @throws MALFORMED, STORE_CORRUPT */
   async consistencyProof(from: number, to: number): Promise<Uint8Array[]> {
     this.#checkSize(to);
     return consistencyProof(from, to, this.#node);
   }
-
   /** A copy, for tiles are reused. */
   readonly #node = (level: number, index: number): Uint8Array =>
     Uint8Array.from(this.#p.tiles.node(level, index));

@@ -25,6 +25,7 @@ describe('openapi.json', () => {
       'get /v1/log/{epoch}/checkpoint getCheckpoint',
       'get /v1/log/{epoch}/seals getSeals',
       'get /v1/log/{epoch}/tile/{*} getTile',
+      'get /v1/records listRecords',
       'get /v1/records/{id} getRecord',
       'get /v1/records/{id}/bundle getBundle',
       'get /v1/records/{id}/cose getCose',
