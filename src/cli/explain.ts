@@ -9,15 +9,12 @@ import { printPem } from '../evidence/certfile.ts';
 import { parseEntry, recordDigest } from '../evidence/dsse.ts';
 import type { Bundle } from '../evidence/schema/bundle.ts';
 import { parseSeal, SEAL_HEADER_BYTES, SEAL_TYPE } from '../evidence/seal.ts';
-import { readStatement } from '../evidence/statement.ts';
 import { parseAttest } from '../evidence/tpm/attest.ts';
-import { parsePublic, publicSpki } from '../evidence/tpm/public.ts';
-import { ecdsaP1363, parseSignature } from '../evidence/tpm/signature.ts';
-import { ecdsaDer } from '../evidence/x509/signature.ts';
 import { parseNote } from '../log/note.ts';
 import { parseOrigin } from '../log/origin.ts';
 import { pathShape } from '../log/path.ts';
 import { parseProof } from '../log/proof.ts';
+import { keySteps } from './explainkeys.ts';
 
 export interface Step {
   readonly title: string;
@@ -40,12 +37,6 @@ export function explainBundle(bundle: Bundle, root: string): Explained {
   const line = signatures.find((s) => s.signature[0] === 1);
   if (line === undefined) throw new AttestdError('MALFORMED', 'the note in the bundle has no seal');
   const seal = parseSeal(line.signature);
-  const genesis = readStatement(fromBase64(bundle.genesis.entry));
-  if (genesis.kind !== 'genesis') throw new AttestdError('MALFORMED', 'the genesis entry is another');
-  const { ak, recordKey } = genesis.predicate;
-  const key = (area: string) =>
-    printPem([{ label: 'PUBLIC KEY', der: publicSpki(parsePublic(fromBase64(area))) }]);
-  const derSignature = (b: string) => ecdsaDer(ecdsaP1363(parseSignature(fromBase64(b)), 32));
   const [leaf, ...others] = bundle.chain.map(fromBase64);
   const certificates = (ders: readonly Uint8Array[]) =>
     printPem(ders.map((der) => ({ label: 'CERTIFICATE', der })));
@@ -56,10 +47,6 @@ export function explainBundle(bundle: Bundle, root: string): Explained {
     ['seal-header.bin', line.signature.subarray(0, SEAL_HEADER_BYTES)],
     ['quote.attest', seal.attest],
     ['quote.sig', seal.signature],
-    ['ak.pem', key(ak.public)],
-    ['record-key.pem', key(recordKey.public)],
-    ['record-key.attest', fromBase64(recordKey.attest)],
-    ['record-key.sig', derSignature(recordKey.signature)],
     ['root.pem', root],
     ['leaf.pem', certificates(leaf === undefined ? [] : [leaf])],
     ['crl.pem', printPem(bundle.crls.map((c) => ({ label: 'X509 CRL', der: fromBase64(c) })))],
@@ -73,7 +60,7 @@ export function explainBundle(bundle: Bundle, root: string): Explained {
     quote(),
     ...pcrs(bundle, seal.attest, files),
     certificate(origin, others.length > 0),
-    recordKeyStep(origin),
+    ...keySteps(bundle, origin, files),
   ];
   return { files, steps };
 }
@@ -149,19 +136,6 @@ function certificate(origin: string, chained: boolean): Step {
       'openssl x509 -in leaf.pem -noout -pubkey | cmp - ak.pem',
       `openssl x509 -in leaf.pem -noout -ext subjectAltName | grep -F 'URI:attestd://${fleet}/${host}'`,
       `sed -n 1p checkpoint.txt | grep -Fx '${origin}'`,
-    ],
-  };
-}
-
-function recordKeyStep(origin: string): Step {
-  return {
-    title: 'The record key lives in the same TPM',
-    why: 'The attestation key certified it for this log: exports that it signed (Sigstore, COSE, checkpoints) are of the host.',
-    commands: [
-      'openssl dgst -sha256 -verify ak.pem -signature record-key.sig record-key.attest',
-      `printf 'attestd.dev/tpm-key/v1\\n\\001${origin}' | sha256sum | cut -c1-64 > key-data.hex`,
-      // Behind magic, type and the signer's qualified Name stand the 32 bytes of qualifying data.
-      'od -An -v -tx1 -j44 -N32 record-key.attest | tr -d " \\n" | grep -Fx "$(cat key-data.hex)"',
     ],
   };
 }

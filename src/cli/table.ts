@@ -8,6 +8,7 @@ import { GOVERN_COMMANDS } from './table/govern.ts';
 import { HOST_COMMANDS } from './table/host.ts';
 import { IMPORT } from './table/import.ts';
 import { KEY } from './table/key.ts';
+import { KEYS } from './table/keys.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { MCP } from './table/mcp.ts';
 import { OUT, SOCKET, TOKEN } from './table/option.ts';
@@ -87,6 +88,7 @@ const COMMANDS: readonly Command[] = [
   EXPORT,
   IMPORT,
   KEY,
+  KEYS,
   {
     name: 'verify',
     summary: 'verify an evidence bundle, offline',

@@ -33,7 +33,8 @@ export interface AnchorPoint {
 export interface AnchorsInput {
   readonly origin: string;
   readonly counter: Counter;
-  readonly ak: Key;
+  /** The AK in force. */
+  readonly ak: () => Key;
   readonly clock: MonotoneClock;
   readonly random: (n: number) => Uint8Array;
   readonly head: () => Head;
@@ -94,7 +95,7 @@ export function createAnchors(input: AnchorsInput): Anchors {
     const head = input.head();
     await advance(head);
     const text = printCheckpoint({ origin, size: head.size, root: head.root });
-    const certified = await counter.certify(ak, anchorExtraData(last.digest, text));
+    const certified = await counter.certify(ak(), anchorExtraData(last.digest, text));
     if (certified.value !== last.counter + 1n) {
       throw new AttestdError(
         'AUDIT_CONTINUITY_LOST',

@@ -17,8 +17,9 @@ import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import { parseNote, printNote } from '../log/note.ts';
 import { printProof } from '../log/proof.ts';
 import type { Sealed } from '../store/seal.ts';
+import { akAt, type Keys } from '../verify/keys.ts';
 import { type BootLogFiles, logsMember } from './bootlog.ts';
-import type { HostCertificate } from './certificate.ts';
+import type { Certificates } from './certificate.ts';
 import type { Cosigs, FoundCosigs } from './cosigs.ts';
 import type { PcrFiles } from './pcrfile.ts';
 import type { LogReader } from './reader.ts';
@@ -27,7 +28,9 @@ import type { FoundStamps, Stamps } from './stamps.ts';
 
 export interface BundleInput {
   readonly log: LogReader;
-  readonly certificate: HostCertificate;
+  readonly certificates: Certificates;
+  /** Every key of the host that was in force in this log. */
+  readonly keys: Keys;
   readonly pcrs: PcrFiles;
   readonly stamps: Stamps;
   readonly cosigs: Cosigs;
@@ -47,7 +50,7 @@ const MAX_RELATED = 2000;
  * @throws SEAL_PENDING when no seal covers the record yet
  */
 export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
-  const { log, certificate, pcrs, index } = input;
+  const { log, certificates, keys, pcrs, index } = input;
   const first = log.sealCovering(index);
   if (first === undefined) throw new AttestdError('SEAL_PENDING', 'no seal covers the record yet');
   const covering = coveringAnchor(log, index);
@@ -55,6 +58,7 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
   const anchors = covering !== undefined && covering.index < seal.size ? covering : undefined;
   const bootIndex = seal.bootIndex;
   const related = await relatedTo(input);
+  const certificate = certificates.of(akAt(keys, seal.size).spki);
   const cosigned = await input.cosigs.find(log, seal);
   const note = cosigned?.size === seal.size ? withLines(seal.note, cosigned) : seal.note;
   return printBundle({
@@ -64,6 +68,7 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
     },
     genesis: await proved(log, 0, seal),
     boot: await proved(log, bootIndex, seal),
+    ...(await keyChangesMember(log, keys, seal)),
     measurements: [],
     ...(anchors === undefined ? {} : { anchors: await anchorPair(log, anchors, seal) }),
     related: await Promise.all(related.filter((i) => i < seal.size).map((i) => proved(log, i, seal))),
@@ -116,6 +121,17 @@ export async function proved(log: LogReader, index: number, seal: Sealed): Promi
     hashes: log.inclusionProof(index, seal.size),
   };
   return printProved(bytes);
+}
+
+/** The changes of the host's keys below the seal. */
+export async function keyChangesMember(
+  log: LogReader,
+  { changes }: Keys,
+  seal: Sealed,
+): Promise<{ keyChanges?: ProvedEntry[] }> {
+  const below = changes.filter((c) => c.index < seal.size);
+  if (below.length === 0) return {};
+  return { keyChanges: await Promise.all(below.map((c) => proved(log, c.index, seal))) };
 }
 
 /** An anchor with its proofs: that it is in the sealed log, and that the log which it anchors is the beginning of it. */

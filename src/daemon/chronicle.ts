@@ -17,6 +17,8 @@ import { printCheckpoint } from '../log/checkpoint.ts';
 import { EMPTY_ROOT } from '../log/merkle.ts';
 import type { Store } from '../store/store.ts';
 import type { Key } from '../tpm/key.ts';
+import { akAt, type Keys, recordKeyAt } from '../verify/keys.ts';
+import { type Attestor, attestor } from '../verify/signed.ts';
 import type { AnchorPoint } from './anchors.ts';
 
 export interface Chronicle {
@@ -29,22 +31,33 @@ export interface Chronicle {
   readonly newest: number;
 }
 
+/** The keys that the TPM holds for this host, by Name. */
+export interface HostKeyNames {
+  readonly ak: Pick<Key, 'name'>;
+  readonly recordKey: Pick<Key, 'name'>;
+}
+
+/** Whether they are the ones in force at the end of the log. */
+export function areInForce(keys: Keys, { ak, recordKey }: HostKeyNames, size: number): boolean {
+  return equal(akAt(keys, size).name, ak.name) && equal(recordKeyAt(keys, size).key.name, recordKey.name);
+}
+
 const corrupt = (why: string) => new AttestdError('STORE_CORRUPT', why);
 
-/** @throws STORE_CORRUPT for an entry that is not what it must be, TPM_KEY_LOST when the log belongs to another AK */
-export function readChronicle(store: Store, ak: Key): Chronicle {
+/** @throws STORE_CORRUPT for an entry that is not what it must be, TPM_KEY_LOST when the log belongs to other keys */
+export function readChronicle(store: Store, keys: Keys, identity: HostKeyNames): Chronicle {
   const first = store.entry(0);
   const statement = readStatement(first);
   if (statement.kind !== 'genesis' || statement.predicate.log !== store.origin) {
     throw corrupt(`entry 0 is not the genesis of ${store.origin}`);
   }
   const genesis = statement.predicate;
-  if (!equal(fromBase64(genesis.ak.public), ak.public)) {
-    throw new AttestdError('TPM_KEY_LOST', 'the log belongs to another attestation key than this host has');
+  if (!areInForce(keys, identity, store.size)) {
+    throw new AttestdError('TPM_KEY_LOST', 'the log belongs to other keys than this host has');
   }
   const newest = parseTime(readStatement(store.entry(store.size - 1)).predicate.time);
   if (genesis.counter === undefined) return { genesis, anchor: undefined, announced: [], newest };
-  const anchor = newestAnchor(store, genesis, genesis.counter, recordDigest(first), ak);
+  const anchor = newestAnchor(store, genesis, genesis.counter, recordDigest(first), keys);
   const announced = store.recovered.openIntents
     .filter((i) => i.kind === 'counter' && i.counter === anchor.counter)
     .map((i) => i.counter + 1n);
@@ -56,13 +69,18 @@ function newestAnchor(
   genesis: Predicate<'genesis'>,
   counter: NonNullable<Predicate<'genesis'>['counter']>,
   genesisDigest: Uint8Array,
-  ak: Key,
+  keys: Keys,
 ): AnchorPoint {
   const name = nvName(fromBase64(counter.public));
   const marked = store.recovered.lastAnchor;
   if (marked === undefined) {
     const text = printCheckpoint({ origin: genesis.log, size: 0, root: EMPTY_ROOT });
-    const value = certified(counter, anchorExtraData(ZERO32, text), name, ak);
+    const value = certified(
+      counter,
+      anchorExtraData(ZERO32, text),
+      name,
+      attestor(keys.genesis, keys.genesis.ak),
+    );
     if (value.toString() !== counter.value)
       throw corrupt('the genesis states another counter than it certifies');
     return { index: 0, counter: value, digest: genesisDigest, size: 0 };
@@ -77,7 +95,8 @@ function newestAnchor(
     throw corrupt(`the anchor at entry ${marked.index} certifies another log`);
   }
   const text = printCheckpoint({ origin: genesis.log, size: checkpoint.size, root });
-  const value = certified(statement.predicate, anchorExtraData(fromHex(prev), text), name, ak);
+  const by = attestor(keys.genesis, akAt(keys, marked.index));
+  const value = certified(statement.predicate, anchorExtraData(fromHex(prev), text), name, by);
   if (value.toString() !== stated || value !== marked.counter) {
     throw corrupt(`the anchor at entry ${marked.index} states another counter than it certifies`);
   }
@@ -89,7 +108,7 @@ function certified(
   c: { readonly attest: string; readonly signature: string },
   extraData: Uint8Array,
   name: Uint8Array,
-  ak: Key,
+  ak: Attestor,
 ): bigint {
   const attest = fromBase64(c.attest);
   const parsed = parseAttest(attest);

@@ -46,7 +46,7 @@ export async function documentedApp(
   const nobody = () => {
     throw new AttestdError('INTERNAL', 'there is no daemon behind this document');
   };
-  const certificates = { read: nobody };
+  const certificates = { read: nobody, of: nobody };
   const app = createApp({
     callers: { accept: nobody, of: nobody, close: () => undefined },
     limits,

@@ -3,19 +3,18 @@
  * entry is durable and the boot anchor stands behind it (design §4, §6). Nothing is appended before.
  */
 import { join } from 'node:path';
-import { toHex } from '../core/bytes.ts';
-import { AttestdError, isAttestdError } from '../core/errors.ts';
-import { recordDigest } from '../evidence/dsse.ts';
+import { isAttestdError } from '../core/errors.ts';
 import { type Body, type BuiltRecord, buildEntry, newFrame } from '../evidence/record.ts';
 import type { Kind, Predicate, Subject } from '../evidence/statement.ts';
 import type { Observer } from '../measure/observer/observer.ts';
 import type { Store } from '../store/store.ts';
 import { type Counter, loadCounter } from '../tpm/counter.ts';
-import { type Identity, loadIdentity } from '../tpm/keys.ts';
+import type { Identity } from '../tpm/keys.ts';
 import { openNoteKey } from '../tpm/notekey.ts';
 import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
 import { createSigner, type MessageSigner } from '../tpm/signer.ts';
 import type { Tpm } from '../tpm/tpm.ts';
+import type { Keys } from '../verify/keys.ts';
 import { type Anchors, createAnchors } from './anchors.ts';
 import { attestor } from './attestor.ts';
 import { createBootLogFiles } from './bootlog.ts';
@@ -23,15 +22,16 @@ import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { type Continuity, checkContinuity, interruption } from './continuity.ts';
+import { createForget, type Forget } from './forgetting.ts';
 import { createHouse, keepHint } from './govern/foundation.ts';
 import { type Governor, startGovernor } from './govern/governor.ts';
 import type { LateJournal } from './govern/late.ts';
+import { openInForce } from './inforce.ts';
 import type { Journal } from './journal.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import { epochOf, type Gap, type Layout, readCurrent } from './layout.ts';
 import { createPcrFiles, type PcrFiles } from './pcrfile.ts';
 import { createPublished, type Published } from './published.ts';
-import { durableReceipt } from './receipt.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import { OWN_UID, type Run, readPlatform } from './run.ts';
 import { createRuns } from './runs.ts';
@@ -43,6 +43,8 @@ export interface Engine {
   readonly origin: string;
   readonly genesis: Predicate<'genesis'>;
   readonly identity: Identity;
+  /** Every key of the host that was in force in this log. */
+  readonly hostKeys: Keys;
   /** The record key, for our own exports. */
   readonly signer: MessageSigner;
   /** The keys of callers. */
@@ -58,8 +60,7 @@ export interface Engine {
   readonly run: () => Run | undefined;
   /** A record of this moment and this run, for the recorder. */
   build<K extends Kind>(kind: K, body: Body<K>, artefacts?: readonly Subject[]): BuiltRecord;
-  /** Writes a tombstone for entry `index`, then erases its openings. @returns the tombstone's receipt, as JSON text */
-  forget(index: number, uid: number, reason: string | undefined): Promise<string>;
+  readonly forget: Forget;
   /** Why the last attempt to seal failed; undefined when it did not. */
   readonly trouble: () => Error | undefined;
   /** Final anchor, final seal; leaves store and TPM open. */
@@ -86,22 +87,22 @@ export interface EngineInput {
 export async function startEngine(input: EngineInput): Promise<Engine> {
   const { config, layout, store, tpm, random, journal } = input;
   const origin = store.origin;
-  const identity = await loadIdentity(tpm, { dir: layout.identity });
-  const { ak } = identity;
-  const chronicle = readChronicle(store, ak);
+  const inForce = await openInForce(tpm, store, layout);
+  const chronicle = readChronicle(store, inForce.keys, inForce.identity);
   const counter = chronicle.anchor === undefined ? undefined : await loadCounter(tpm, layout.identity);
   const clock = createMonotoneClock(input.wall);
   clock.atLeast(Math.max(chronicle.newest, store.lastSeal()?.timeMs ?? 0));
   const now = () => clock.now();
   const selection = selectionOf(config.tpm.pcrs);
-  const quoter = createQuoter(tpm, ak, selection);
   const pcrs = createPcrFiles(layout.pcrs);
   const onFailure = (e: Error): void => {
     if (store.failed !== undefined || !isAttestdError(e, 'STORAGE_UNAVAILABLE')) input.onFailure(e);
     else journal.warn('the disk is full', { error: e });
   };
 
-  const sequencer = createSequencer({ store, size: store.size, onDurable: () => sealer.wake(), onFailure });
+  const sequencer = createSequencer({ store, size: store.size, onDurable: () => sealer?.wake(), onFailure });
+  // There is none before the first run has begun and keys that waited are in force: one key seals all of a run.
+  let sealer: Sealer | undefined;
   const found: { continuity: Continuity } = { continuity: { kind: 'continues' } };
   const runs = createRuns({
     origin,
@@ -110,7 +111,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     sequencer,
     journal,
     sealedSize: () => store.lastSeal()?.size ?? 0,
-    ...attestor(input, ak.public),
+    ...attestor(input, () => inForce.identity.ak.public),
     async examine() {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);
@@ -125,7 +126,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
       : createAnchors({
           origin,
           counter,
-          ak,
+          ak: () => inForce.identity.ak,
           clock,
           random,
           head: () => store.head(),
@@ -145,6 +146,17 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     else journal.warn('an anchor was not written', { error: e });
   }
 
+  try {
+    await runs.begin();
+    if (await inForce.renew({ run: runs.writing, sequencer, now, random })) {
+      journal.warn('keys of the host were replaced', { changes: inForce.keys.changes.length });
+    }
+  } catch (e) {
+    await sequencer.stop();
+    throw e;
+  }
+  const { identity, keys: hostKeys } = inForce;
+  const quoter = createQuoter(tpm, identity.ak, selection);
   const published = createPublished({
     ...(config.seal.ed25519_line ? { noteKey: await openNoteKey(tpm, layout.identity, random) } : {}),
     tpm,
@@ -155,9 +167,9 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     onTrouble: (e) => journal.warn('a checkpoint was not published', { error: e }),
   });
   let trouble: Error | undefined;
-  const sealer = createSealer({
+  sealer = createSealer({
     origin,
-    akSpki: ak.spki,
+    akSpki: identity.ak.spki,
     quoter,
     settings: config.seal,
     now,
@@ -186,13 +198,15 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     },
   });
 
-  const recorder = createRecorder({ origin, run: () => runs.writing, clock, sequencer, sealer, store });
+  const sealing = sealer;
+  const run = () => runs.writing;
+  const recorder = createRecorder({ origin, run, clock, sequencer, sealer: sealing, store });
   const foundation = createHouse({
     config,
     store,
     random,
     clock,
-    run: () => runs.writing,
+    run,
     hasRun: () => runs.sealing !== undefined,
     recorder,
     late: input.late,
@@ -204,7 +218,6 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   const stopHint = keepHint(foundation);
   let governor: Governor;
   try {
-    await runs.begin();
     const { gap } = readCurrent(layout);
     if (gap !== undefined && store.recovered.lastBoot === undefined) await writeGap(gap);
     const { continuity } = found;
@@ -214,10 +227,10 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   } catch (e) {
     await stopHint();
     await sequencer.stop();
-    await sealer.stop();
+    await sealing.stop();
     throw e;
   }
-  sealer.wake();
+  sealing.wake();
 
   function build<K extends Kind>(kind: K, body: Body<K>, artefacts: readonly Subject[] = []): BuiltRecord {
     const frame = newFrame({ log: origin, boot: runs.writing.boot }, clock.now(), random);
@@ -238,6 +251,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     origin,
     genesis: chronicle.genesis,
     identity,
+    hostKeys,
     signer: createSigner(tpm, identity.recordKey),
     keys: createKeyring({
       dir: layout.keys,
@@ -254,7 +268,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     quoter,
     recorder,
     governor,
-    sealer,
+    sealer: sealing,
     published,
     pcrs,
     counter,
@@ -262,22 +276,14 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     run: () => runs.sealing,
     build,
     trouble: () => trouble,
-    async forget(index, uid, reason) {
-      if (store.openings(index) === undefined)
-        throw new AttestdError('NOT_FOUND', 'the record has no openings');
-      const record = toHex(recordDigest(store.entry(index)));
-      const built = build('tombstone', { record, ...(reason === undefined ? {} : { reason }) });
-      const at = await sequencer.appendOne({ entry: built.entry, id: built.id, uid });
-      await store.forget(index);
-      return durableReceipt({ id: built.id, digest: toHex(built.recordDigest), index: at, log: origin });
-    },
+    forget: createForget(store, sequencer, build),
     async stop() {
       clearInterval(interval);
       await stopHint();
       await anchor('stop').catch((e: Error) =>
         journal.warn('the final anchor was not written', { error: e }),
       );
-      await sealer.stop();
+      await sealing.stop();
       await published.stop();
       await sequencer.stop();
     },

@@ -32,7 +32,7 @@ export function addExporting(app: FastifyInstance, { gate, limits, store }: Expo
   app.get('/v1/records/:id/envelope', { schema: GET_ENVELOPE }, async (request, reply) => {
     const engine = await gate.enter();
     const { index } = findRecord(request, store());
-    const vouched = await vouchFor(store(), index, engine.identity.ak);
+    const vouched = await vouchFor(store(), index, engine.hostKeys);
     limits.takeSignature(request.caller.uid);
     const bytes = await makeEnvelope(engine, vouched);
     return reply.header('content-type', ENVELOPE_MEDIA_TYPE).send(Buffer.from(bytes));
@@ -41,7 +41,7 @@ export function addExporting(app: FastifyInstance, { gate, limits, store }: Expo
   app.get('/v1/records/:id/cose', { schema: GET_COSE }, async (request, reply) => {
     const engine = await gate.enter();
     const { index } = findRecord(request, store());
-    const vouched = await vouchFor(store(), index, engine.identity.ak);
+    const vouched = await vouchFor(store(), index, engine.hostKeys);
     limits.takeSignature(request.caller.uid);
     const bytes = await makeCose(engine, vouched);
     return reply.header('content-type', cose.COSE_MEDIA_TYPE).send(Buffer.from(bytes));

@@ -9,7 +9,7 @@ import { freshCounterExtraData, freshExtraData } from '../evidence/binding.ts';
 import { printFresh } from '../evidence/fresh.ts';
 import { parseNote } from '../log/note.ts';
 import { type BootLogFiles, logsMember } from './bootlog.ts';
-import { bank, proved, provedAnchor } from './bundle.ts';
+import { bank, keyChangesMember, proved, provedAnchor } from './bundle.ts';
 import type { HostCertificate } from './certificate.ts';
 import type { Engine } from './engine.ts';
 import type { LogReader } from './reader.ts';
@@ -18,7 +18,7 @@ import type { Stamps } from './stamps.ts';
 
 /** @param nonce 16 to 64 bytes @throws SEAL_PENDING before the first seal, and what the TPM throws */
 export async function makeFresh(
-  engine: Pick<Engine, 'quoter' | 'counter' | 'identity'>,
+  engine: Pick<Engine, 'quoter' | 'counter' | 'identity' | 'hostKeys'>,
   log: LogReader,
   certificate: HostCertificate,
   bootLogs: BootLogFiles,
@@ -26,7 +26,9 @@ export async function makeFresh(
   nonce: Uint8Array,
 ): Promise<Uint8Array> {
   const seal = log.lastSeal();
-  if (seal === undefined) throw new AttestdError('SEAL_PENDING', 'nothing is sealed yet');
+  // Between a change of keys and its first seal there is none that the key in force made.
+  if (seal === undefined || engine.hostKeys.changes.some((c) => c.index >= seal.size))
+    throw new AttestdError('SEAL_PENDING', 'nothing is sealed yet');
   const { text } = parseNote(seal.note);
   const quote = await engine.quoter.take(freshExtraData(nonce, seal.digest, text), { urgency: 'sign' });
   const counter = await engine.counter?.certify(
@@ -50,6 +52,7 @@ export async function makeFresh(
       : { counter: { attest: toBase64(counter.attest), signature: toBase64(counter.signature) } }),
     genesis: await proved(log, 0, seal),
     boot: await proved(log, seal.bootIndex, seal),
+    ...(await keyChangesMember(log, engine.hostKeys, seal)),
     ...(anchor === undefined ? {} : { anchor: await provedAnchor(log, anchor, seal) }),
     ...logsMember(bootLogs, log, seal.bootIndex),
     chain: certificate.chain.map(toBase64),

@@ -7,10 +7,12 @@ import { fromBase64, toBase64 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { hostUri } from '../evidence/akprofile.ts';
 import { type WorkloadRole, workloadBytes } from '../evidence/export/workload.ts';
+import { printSignature } from '../evidence/tpm/signature.ts';
 import { ecdsaDer } from '../evidence/x509/signature.ts';
 import { parseOrigin } from '../log/origin.ts';
 import type { Key } from '../tpm/key.ts';
 import type { Tpm } from '../tpm/tpm.ts';
+import { recordKeyAt } from '../verify/keys.ts';
 import { makeCertificateRequest } from './certrequest.ts';
 import type { Engine } from './engine.ts';
 import type { Gate } from './gate.ts';
@@ -38,16 +40,16 @@ const answerOf = (k: WorkloadKey) => ({
   signature: toBase64(k.signature),
 });
 
-function recordKeyOf({ identity, genesis }: Engine) {
-  const { attest, signature } = genesis.recordKey;
+function recordKeyOf({ identity, hostKeys }: Engine) {
+  const { certified } = recordKeyAt(hostKeys, Number.MAX_SAFE_INTEGER);
   const { spki, public: area } = identity.recordKey;
   return {
     name: RECORD_KEY,
     role: 'record',
     spki: toBase64(spki),
     public: toBase64(area),
-    attest,
-    signature,
+    attest: toBase64(certified.bytes),
+    signature: toBase64(printSignature(certified.signature)),
   };
 }
 

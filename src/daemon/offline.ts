@@ -5,6 +5,7 @@ import { createBootLogFiles } from './bootlog.ts';
 import { makeBundle } from './bundle.ts';
 import { createCertificates } from './certificate.ts';
 import { createCosigs } from './cosigs.ts';
+import { readHostKeys } from './hostkeys.ts';
 import { epochOf, layoutOf, readCurrent } from './layout.ts';
 import { createPcrFiles } from './pcrfile.ts';
 import { createStamps } from './stamps.ts';
@@ -15,15 +16,18 @@ import { createStamps } from './stamps.ts';
  */
 export async function bundleFromState(stateDir: string, id: string): Promise<Uint8Array> {
   const layout = layoutOf(stateDir);
-  const certificate = createCertificates(layout).read();
-  const log = await openStore(layout.log(epochOf(readCurrent(layout).origin)));
+  const certificates = createCertificates(layout);
+  certificates.read();
+  const dir = layout.log(epochOf(readCurrent(layout).origin));
+  const log = await openStore(dir);
   try {
     const found = log.lookup(id);
     if (found === undefined) throw new AttestdError('NOT_FOUND', `there is no record ${id} in ${log.origin}`);
     const reader = { uid: found.uid, admin: true };
     return await makeBundle({
       log,
-      certificate,
+      certificates,
+      keys: await readHostKeys(log, dir),
       pcrs: createPcrFiles(layout.pcrs),
       cosigs: createCosigs({ kept: layout.timestamps }),
       stamps: createStamps({ kept: layout.timestamps }),

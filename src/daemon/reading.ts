@@ -100,13 +100,13 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const log = input.store();
     const { index } = findRecord(request, log);
     const { uid, admin } = request.caller;
-    const certificate = certificates.read();
     const lineage = (request.query as BundleQuery).lineage === 'full';
-    const { pcrs } = engine;
+    const { pcrs, hostKeys: keys } = engine;
     const reader = { uid, admin };
     const bytes = await makeBundle({
       log,
-      certificate,
+      certificates,
+      keys,
       pcrs,
       bootLogs,
       stamps,

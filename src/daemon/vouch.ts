@@ -14,7 +14,8 @@ import { parseCheckpoint } from '../log/checkpoint.ts';
 import { verifyInclusion } from '../log/inclusion.ts';
 import { leafHash } from '../log/merkle.ts';
 import { parseNote } from '../log/note.ts';
-import type { Key } from '../tpm/key.ts';
+import { akAt, type Keys } from '../verify/keys.ts';
+import { type Attestor, attestor } from '../verify/signed.ts';
 import type { LogReader } from './reader.ts';
 
 /** An entry and where it stands under a seal of its own run. */
@@ -30,11 +31,7 @@ export interface Vouched {
  * The entry at `index`, with its proof.
  * @throws SEAL_PENDING before it is sealed, FORBIDDEN when its run ended before that, STORE_CORRUPT
  */
-export async function vouchFor(
-  log: LogReader,
-  index: number,
-  ak: Pick<Key, 'spki' | 'qualifiedName'>,
-): Promise<Vouched> {
+export async function vouchFor(log: LogReader, index: number, keys: Keys): Promise<Vouched> {
   const seal = log.sealCovering(index);
   if (seal === undefined) throw new AttestdError('SEAL_PENDING', 'no seal covers the record yet');
   if (seal.bootIndex > index) {
@@ -43,7 +40,7 @@ export async function vouchFor(
       'the run of this record ended before it was sealed; no key vouches for it',
     );
   }
-  const { text, root } = readSealText(seal.note, ak);
+  const { text, root } = readSealText(seal.note, attestor(keys.genesis, akAt(keys, seal.size)));
   const entry = log.entry(index);
   const path = log.inclusionProof(index, seal.size);
   if (!verifyInclusion({ index, size: seal.size, leafHash: leafHash(entry), proof: path }, root)) {
@@ -57,7 +54,7 @@ const notOurs = () =>
   new AttestdError('STORE_CORRUPT', 'a seal in the log was not made by the TPM of this host');
 
 /** The text of a sealed note and its root, once the AK's signature over it holds. @throws STORE_CORRUPT */
-function readSealText(note: Uint8Array, ak: Pick<Key, 'spki' | 'qualifiedName'>) {
+function readSealText(note: Uint8Array, ak: Attestor) {
   const { text, signatures } = parseNote(note);
   const line = signatures.find((s) => s.signature[0] === 1);
   if (line === undefined) throw notOurs();

@@ -20,8 +20,12 @@ export const TAGS = {
   creation: 'tpm-creation/v1',
 } as const;
 
-/** Roles of a certified key: our own records, a caller's signatures, a TLS client, another AK that takes over. */
-export const KEY_ROLES = { record: 1, workload: 2, tls: 3, ak: 4 } as const;
+/**
+ * Roles of a certified key: our own records, a caller's signatures, a TLS client, another AK that takes the place of
+ * the one that signs, and the AK whose place the one that signs takes. The last two differ, or the two certifications
+ * of a change would be, exchanged, those of a change back.
+ */
+export const KEY_ROLES = { record: 1, workload: 2, tls: 3, ak: 4, retired: 5 } as const;
 
 /** Bounds of an auditor's or authority's nonce, in bytes. */
 export const MIN_NONCE = 16;

@@ -102,17 +102,24 @@ const readIma = ({ sha256, size, data }: ImaMember): ImaBytes => ({
 
 /** Lists have one order, and no entry stands in a list twice. */
 function checkOrder(bundle: Bundle): void {
-  for (const name of ['measurements', 'related'] as const) {
-    let last = -1;
-    for (const { index } of bundle[name] ?? []) {
-      if (index <= last) {
-        const field = `/${name}`;
-        throw new AttestdError('MALFORMED', `bundle, ${field}: the indices do not rise`, { field });
-      }
-      last = index;
-    }
-  }
+  for (const name of ['measurements', 'related', 'keyChanges'] as const) checkRising('bundle', bundle, name);
   const { foreign = [] } = bundle;
   if (foreign.some((b, i) => i > 0 && b <= (foreign[i - 1] as string)))
     throw new AttestdError('MALFORMED', 'bundle, /foreign: they do not rise', { field: '/foreign' });
+}
+
+/** Refuses a list of entries that does not rise by index. @throws MALFORMED */
+export function checkRising<N extends string>(
+  what: string,
+  file: { readonly [name in N]?: readonly ProvedEntry[] | undefined },
+  name: N,
+): void {
+  let last = -1;
+  for (const { index } of file[name] ?? []) {
+    if (index <= last) {
+      const field = `/${name}`;
+      throw new AttestdError('MALFORMED', `${what}, ${field}: the indices do not rise`, { field });
+    }
+    last = index;
+  }
 }

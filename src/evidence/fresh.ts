@@ -5,16 +5,20 @@
  */
 import { AttestdError } from '../core/errors.ts';
 import { FRESH_MEDIA_TYPE } from '../core/namespace.ts';
+import { checkRising } from './bundle.ts';
 import { parseFile, printFile } from './jsonfile.ts';
 import { type Fresh, FreshSchema, MAX_BUNDLE } from './schema/bundle.ts';
 
 /** Reads fresh evidence; what is accepted prints back to the same bytes. @throws TOO_LARGE, MALFORMED */
 export function parseFresh(bytes: Uint8Array): Fresh {
-  return parseFile('fresh evidence', FreshSchema, bytes, MAX_BUNDLE);
+  const fresh = parseFile('fresh evidence', FreshSchema, bytes, MAX_BUNDLE);
+  checkRising('fresh evidence', fresh, 'keyChanges');
+  return fresh;
 }
 
 /** The bytes of fresh evidence. @throws MALFORMED when it does not fit its schema, TOO_LARGE */
 export function printFresh(content: Omit<Fresh, 'mediaType'>): Uint8Array {
+  checkRising('fresh evidence', content, 'keyChanges');
   const bytes = printFile('fresh evidence', FreshSchema, { ...content, mediaType: FRESH_MEDIA_TYPE });
   if (bytes.length > MAX_BUNDLE) {
     throw new AttestdError('TOO_LARGE', `the fresh evidence has over ${MAX_BUNDLE} bytes`);

@@ -36,7 +36,9 @@ export interface Frame {
 
 type FrameMember = 'v' | 'id' | 'log' | 'boot' | 'time' | 'salt';
 /** A predicate without its frame. */
-export type Body<K extends Kind> = Omit<Predicate<K>, FrameMember>;
+export type Body<K extends Kind> = Unframed<Predicate<K>>;
+/** Of each kind of a union by itself: members that only one has stay with it. */
+type Unframed<P> = P extends unknown ? Omit<P, FrameMember> : never;
 
 /** A record ready for the log. */
 export interface BuiltRecord {

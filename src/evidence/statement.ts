@@ -17,7 +17,8 @@ import { Execution, MAX_MEMBERS } from './schema/execution.ts';
 import { closed, Hex32, text } from './schema/field.ts';
 import { Approval, Denial, Grant, Policychange, Revocation } from './schema/governance.ts';
 import { Import } from './schema/import.ts';
-import { Anchor, Boot, Gap, Genesis, Keychange, Measurement, Tombstone } from './schema/predicates.ts';
+import { Keychange } from './schema/keychange.ts';
+import { Anchor, Boot, Gap, Genesis, Measurement, Tombstone } from './schema/predicates.ts';
 
 /** Schema of each kind of predicate; the predicate type is `<NS>/<kind>/v1`. */
 export const PREDICATES = {

@@ -15,6 +15,7 @@ import {
   parseRequest,
   printRequest,
   printResponse,
+  type Rotates,
 } from '../evidence/enrolment.ts';
 import type { PcrSelection } from '../evidence/tpm/pcr.ts';
 import { activateCredential } from './activate.ts';
@@ -32,8 +33,10 @@ export interface RequestInput {
   /** First two segments of the origin. */
   readonly fleet: string;
   readonly host: string;
-  readonly identity: Identity;
+  readonly identity: Pick<Identity, 'storage' | 'ak' | 'akCreation'>;
   readonly ek: Ek;
+  /** Where this AK takes the place of one that has a certificate: that one signs for it. */
+  readonly rotates?: Rotates;
   /** Certificates of the EK's chain that the TPM holds. */
   readonly chain: readonly Uint8Array[];
   readonly random: Random;
@@ -60,6 +63,7 @@ export async function makeRequest(tpm: Tpm, input: RequestInput, o?: RunOptions)
       creationSignature: creation.signature,
     },
     tpm: { manufacturer, vendor, firmwareVersion, revision },
+    ...(input.rotates === undefined ? {} : { rotates: input.rotates }),
   };
   return printRequest(request);
 }
@@ -68,7 +72,7 @@ export interface ResponseInput {
   /** The request.json that was sent, byte for byte. */
   readonly request: Uint8Array;
   readonly challenge: Uint8Array;
-  readonly identity: Identity;
+  readonly identity: Pick<Identity, 'ak'>;
   readonly ek: Ek;
   readonly selection: readonly PcrSelection[];
   readonly clock: Clock;
@@ -115,7 +119,7 @@ export async function respond(tpm: Tpm, input: ResponseInput, o?: RunOptions): P
  * @param certificate DER
  * @throws ENROL_REFUSED when it is for another key, MALFORMED when it is no certificate
  */
-export function checkIssued(certificate: Uint8Array, identity: Identity): void {
+export function checkIssued(certificate: Uint8Array, identity: Pick<Identity, 'ak'>): void {
   const issued = certificateSpki(certificate);
   const ours = readSpki(identity.ak.spki);
   if (issued === null) throw new AttestdError('MALFORMED', 'not a DER certificate');

@@ -11,6 +11,7 @@ import { jcsBytes, parseJson } from '../core/json.ts';
 import { parsePublic, printPublic, publicName } from '../evidence/tpm/public.ts';
 import { readSmall, writeDurable } from './file.ts';
 import { createKey, type Key, type KeyCreation, keyOf, type Random } from './key.ts';
+import { applyRotation, dropRotation, readRotation } from './rotation.ts';
 import { akTemplate, signingTemplate, storageTemplate } from './template.ts';
 import type { Tpm } from './tpm.ts';
 import type { RunOptions } from './work.ts';
@@ -123,11 +124,29 @@ function checkStorage(publicArea: Uint8Array): void {
 }
 
 /**
+ * Brings the files in line with a log that names other keys already. The rotation goes last, so a crash in between
+ * leaves it to be done again.
+ */
+async function finishRotation(places: IdentityPlaces): Promise<void> {
+  const rotation = await readRotation(places.dir);
+  if (rotation?.state !== 'logged') return;
+  const at = paths(places);
+  const identity = await readFile(IdentityFile, at.identity);
+  const auth = await readFile(AuthFile, at.auth);
+  if (identity === null || auth === null) return;
+  const made = await applyRotation(places.dir, rotation, { identity, auth });
+  await writeDurable(at.auth, jcsBytes(made.auth as never));
+  await writeDurable(at.identity, jcsBytes(made.identity as never));
+  await dropRotation(places.dir);
+}
+
+/**
  * Reads the identity, compares the storage primary's Name with the stored one, and loads both keys.
  * @throws NOT_INITIALISED when there is none, TPM_KEY_LOST when this TPM does not hold its keys, MALFORMED
  */
 export async function loadIdentity(tpm: Tpm, places: IdentityPlaces, o?: RunOptions): Promise<Identity> {
   const at = paths(places);
+  await finishRotation(places);
   const stored = await readFile(IdentityFile, at.identity);
   if (stored === null) throw new AttestdError('NOT_INITIALISED', `there is no ${at.identity}`);
   const auth = await readFile(AuthFile, at.auth);

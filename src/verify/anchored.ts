@@ -4,7 +4,7 @@ import { anchorExtraData } from '../evidence/binding.ts';
 import { ATTEST_MAGIC, ATTEST_NV } from '../evidence/tpm/attest.ts';
 import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import type { GenesisFacts, SignedAttest } from './evidence.ts';
-import { akQualifiedName, attestSigned, type SigningKey } from './signed.ts';
+import { type Attestor, attestSigned } from './signed.ts';
 
 export interface AnchorClaim {
   readonly certified: SignedAttest;
@@ -25,7 +25,7 @@ export interface CounterClaim {
 /** Why the certification of the counter does not hold; undefined when it does. */
 export async function counterFault(
   verify: SignatureVerifier,
-  leaf: SigningKey,
+  by: Attestor,
   genesis: GenesisFacts,
   { certified, extraData, value }: CounterClaim,
 ): Promise<string | undefined> {
@@ -38,20 +38,20 @@ export async function counterFault(
   if (!equal(indexName, genesis.counter.name)) return 'it is of another index than genesis names';
   if (offset !== 0 || contents.length !== 8) return 'it is not of the whole counter';
   if (!equal(contents, u64(value))) return 'the certified value is another than the one stated';
-  if (!equal(attest.qualifiedSigner, akQualifiedName(genesis)))
+  if (!equal(attest.qualifiedSigner, by.qualifiedName))
     return 'another key than the attestation key certified it';
   if (!equal(attest.extraData, extraData)) return 'it commits to something else, or to another predecessor';
-  return attestSigned(verify, leaf, bytes, signature);
+  return attestSigned(verify, by, bytes, signature);
 }
 
 /** Why the claim of an anchor does not hold; undefined when it does. */
 export function anchorFault(
   verify: SignatureVerifier,
-  leaf: SigningKey,
+  by: Attestor,
   genesis: GenesisFacts,
   { certified, previous, text, value }: AnchorClaim,
 ): Promise<string | undefined> {
-  return counterFault(verify, leaf, genesis, {
+  return counterFault(verify, by, genesis, {
     certified,
     extraData: anchorExtraData(previous, text),
     value,

@@ -20,7 +20,9 @@ import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import type { Checkpoint } from '../log/checkpoint.ts';
 import type { Note, NoteSignature } from '../log/note.ts';
 import type { ImaFacts } from './ima/gather.ts';
-import { absent, got, type Part } from './outcome.ts';
+import { akAt, type Keys } from './keys.ts';
+import { absent, derive, got, type Part, together } from './outcome.ts';
+import { type Attestor, akQualifiedName, attestor } from './signed.ts';
 import type { TeeFacts } from './tee/facts.ts';
 import type { TrustRoot } from './trust.ts';
 import type { Verdict } from './verdict.ts';
@@ -150,6 +152,10 @@ export interface Evidence {
   readonly related: readonly EntryFacts[];
   /** Bundles of other logs, each judged as if it stood alone. */
   readonly foreign: readonly ForeignFacts[];
+  /** Changes of the host's own keys. */
+  readonly keyChanges: readonly EntryFacts[];
+  /** The keys that genesis and these changes put in force. */
+  readonly keys: Part<Keys>;
   /** The first anchor that covers the record, and the one before it (absent where that is genesis). */
   readonly anchor: Part<AnchorEvidence>;
   readonly previousAnchor: Part<AnchorEvidence>;
@@ -189,7 +195,7 @@ export type Unlisted = Omit<Evidence, 'ima'>;
 export function entriesOf(e: Evidence): EntryFacts[] {
   const parts = [e.record, e.genesis, e.boot].flatMap((p) => (p.ok ? [p.value] : []));
   const anchors = [e.previousAnchor, e.anchor].flatMap((p) => (p.ok ? [p.value.entry] : []));
-  return [...parts, ...e.measurements, ...e.related, ...anchors];
+  return [...parts, ...e.keyChanges, ...e.measurements, ...e.related, ...anchors];
 }
 
 /** The certificate of the AK. */
@@ -197,4 +203,25 @@ export function leafOf(e: Evidence): Part<Certificate> {
   if (!e.certificates.ok) return e.certificates;
   const [leaf] = e.certificates.value;
   return leaf === undefined ? absent('there is no certificate') : got(leaf);
+}
+
+/** The attestation key in force under the seal. */
+export function akOf(e: Evidence): Part<KeyFacts> {
+  return derive(together({ keys: e.keys, checkpoint: e.checkpoint }), ({ keys, checkpoint }) =>
+    akAt(keys, checkpoint.size),
+  );
+}
+
+/**
+ * How signatures of what stands at an index are verified. The key in force under the seal is the certified one, so its
+ * signatures are held against the certificate; those of keys before it against what the log says of them, which the
+ * succession of keys ties to the certified one.
+ */
+export function attestors(e: Evidence): Part<(at: number) => Attestor> {
+  const parts = together({ keys: e.keys, ak: akOf(e), leaf: leafOf(e) });
+  return derive(parts, ({ keys, ak, leaf }) => (at: number): Attestor => {
+    const found = akAt(keys, at);
+    if (found !== ak) return attestor(keys.genesis, found);
+    return { spki: leaf.spki, key: leaf.key, qualifiedName: akQualifiedName(keys.genesis, found) };
+  });
 }

@@ -7,15 +7,9 @@ import { readLogs, readProved } from '../evidence/bundle.ts';
 import { parseFresh } from '../evidence/fresh.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import type { Evidence, SignedAttest } from './evidence.ts';
-import {
-  gatherUnlisted,
-  imaOf,
-  type RawAnchor,
-  type RawEvidence,
-  signedAttest,
-  type Tools,
-} from './gather.ts';
+import { gatherUnlisted, imaOf, type RawAnchor, type RawEvidence, type Tools } from './gather.ts';
 import { type ImaGiven, listed } from './ima/gather.ts';
+import { signedAttest } from './keyfacts.ts';
 import { absent, attempt, derive, got, type Part } from './outcome.ts';
 import type { Trust } from './trust.ts';
 
@@ -59,6 +53,7 @@ export function readFresh(bytes: Uint8Array): RawFresh {
       record: boot,
       genesis: readProved(file.genesis),
       boot,
+      ...(file.keyChanges === undefined ? {} : { keyChanges: file.keyChanges.map(readProved) }),
       measurements: [],
       related: [],
       ...(anchor === undefined ? {} : { anchor }),

@@ -10,17 +10,18 @@ import type { Predicate, Statement } from '../evidence/statement.ts';
 import { parseAttest } from '../evidence/tpm/attest.ts';
 import { nvName, parseNvPublic } from '../evidence/tpm/nv.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
-import { parsePublic, publicName, publicSpki } from '../evidence/tpm/public.ts';
 import { parseSignature } from '../evidence/tpm/signature.ts';
 import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
 import { parseCrl } from '../evidence/x509/crl.ts';
 import { buildPath } from '../evidence/x509/path.ts';
 import type { SignatureVerifier } from '../evidence/x509/signature.ts';
-import { parseCheckpoint } from '../log/checkpoint.ts';
+import { type Checkpoint, parseCheckpoint } from '../log/checkpoint.ts';
 import { ecdsaKeyId } from '../log/keys.ts';
 import { type NoteSignature, parseNote } from '../log/note.ts';
 import type * as facts from './evidence.ts';
 import { type ImaGiven, listed } from './ima/gather.ts';
+import { keyOf, signedOf } from './keyfacts.ts';
+import { changeOf, type Keys, recordKeyAt } from './keys.ts';
 import { absent, attempt, broken, derive, got, type Part, together } from './outcome.ts';
 import { judgeStamps, timeOf } from './stamp.ts';
 import { gatherTee } from './tee/facts.ts';
@@ -58,6 +59,8 @@ export interface RawEvidence {
   readonly record: RawEntry;
   readonly genesis: RawEntry;
   readonly boot: RawEntry;
+  /** Changes of the host's own keys below the checkpoint; absent where there are none. */
+  readonly keyChanges?: readonly RawEntry[];
   /** Measurements of the record's run. */
   readonly measurements: readonly RawEntry[];
   /** Entries that the record names as parents, and theirs. */
@@ -101,7 +104,9 @@ export async function gatherUnlisted(
   const boot = derive(raw, (r) => entryFacts(r.boot, 'the boot entry'));
   const note = derive(raw, (r) => parseNote(r.note));
   const checkpoint = derive(note, (n) => parseCheckpoint(n.text));
-  const sealLine = chain(note, (n) => findSeal(n.signatures, genesisFacts));
+  const keyChanges = list((r) => r.keyChanges ?? [], 'key change');
+  const keys = derive(genesisFacts, (g): Keys => ({ genesis: g, changes: keyChanges.map(changeOf) }));
+  const sealLine = chain(note, (n) => findSeal(n.signatures, together({ keys, checkpoint })));
   const seal = derive(sealLine, (l) => parseSeal(l.signature));
   const certificates = derive(raw, (r) => r.chain.map(parseCertificate));
   const crls = derive(raw, (r) => r.crls.map(parseCrl));
@@ -118,6 +123,8 @@ export async function gatherUnlisted(
     genesisFacts,
     boot,
     bootFacts: read(boot, 'boot', readBoot),
+    keyChanges,
+    keys,
     measurements: list((r) => r.measurements, 'measurement'),
     related: list((r) => r.related, 'related entry'),
     foreign: [],
@@ -208,26 +215,15 @@ function anchorPart(
 }
 
 /** The first line that is of neither the record key nor a witness. Whether it is under the right key ID is for a check. */
-function findSeal(lines: readonly NoteSignature[], genesis: Part<facts.GenesisFacts>): Part<NoteSignature> {
-  const record = genesis.ok ? ecdsaKeyId(genesis.value.recordKey.spki) : undefined;
+function findSeal(
+  lines: readonly NoteSignature[],
+  known: Part<{ readonly keys: Keys; readonly checkpoint: Checkpoint }>,
+): Part<NoteSignature> {
+  const record = known.ok
+    ? ecdsaKeyId(recordKeyAt(known.value.keys, known.value.checkpoint.size).key.spki)
+    : undefined;
   const line = lines.find((l) => !isCosignature(l) && (record === undefined || !equal(l.keyId, record)));
   return line === undefined ? broken('the note has no line of a seal') : got(line);
-}
-
-/** What the AK signed, with its signature. @throws MALFORMED */
-export const signedAttest = (bytes: Uint8Array, signature: Uint8Array): facts.SignedAttest => ({
-  bytes,
-  attest: parseAttest(bytes),
-  signature: parseSignature(signature),
-});
-
-const signed = (v: { attest: string; signature: string }): facts.SignedAttest =>
-  signedAttest(fromBase64(v.attest), fromBase64(v.signature));
-
-function key(v: { public: string }): facts.KeyFacts {
-  const bytes = fromBase64(v.public);
-  const parsed = parsePublic(bytes);
-  return { public: parsed, spki: publicSpki(parsed), name: publicName(bytes) };
 }
 
 export function readGenesis(p: Predicate<'genesis'>): facts.GenesisFacts {
@@ -236,10 +232,10 @@ export function readGenesis(p: Predicate<'genesis'>): facts.GenesisFacts {
   return {
     epoch: p.epoch,
     assurance: p.assurance,
-    ak: key(p.ak),
-    storage: key(p.storage),
-    recordKey: key(p.recordKey),
-    recordKeyCertified: signed(p.recordKey),
+    ak: keyOf(p.ak),
+    storage: keyOf(p.storage),
+    recordKey: keyOf(p.recordKey),
+    recordKeyCertified: signedOf(p.recordKey),
     ...(counter === undefined || nv === undefined
       ? {}
       : {
@@ -247,7 +243,7 @@ export function readGenesis(p: Predicate<'genesis'>): facts.GenesisFacts {
             public: parseNvPublic(nv),
             name: nvName(nv),
             value: BigInt(counter.value),
-            certified: signed(counter),
+            certified: signedOf(counter),
           },
         }),
   };
@@ -270,7 +266,7 @@ export function readAnchor(p: Predicate<'anchor'>): facts.AnchorFacts {
     counter: BigInt(p.counter),
     previous: fromHex(p.prev),
     checkpoint: { size: p.checkpoint.size, root: fromBase64(p.checkpoint.root) },
-    certified: signed(p),
+    certified: signedOf(p),
   };
 }
 

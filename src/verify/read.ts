@@ -16,6 +16,7 @@ export function readBundle(bytes: Uint8Array): RawEvidence {
     record,
     genesis: readProved(bundle.genesis),
     boot: readProved(bundle.boot),
+    ...(bundle.keyChanges === undefined ? {} : { keyChanges: bundle.keyChanges.map(readProved) }),
     measurements: bundle.measurements.map(readProved),
     related: bundle.related.map(readProved),
     ...(anchors === undefined ? {} : { anchor: readAnchor(anchors.covering) }),

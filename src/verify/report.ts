@@ -97,9 +97,11 @@ export function makeReport(
 
 function confidential(e: Evidence, trust: Trust, checks: readonly Check[]): Pick<Report, 'confidential'> {
   if (!e.tee.ok || trust.tee === undefined) return {};
-  // The binding names the key of the genesis entry: that this is the certified one is what `ak-key` says.
+  // The binding names the key in force at the boot entry: that it is the certified one, or that the certified one took
+  // its place, is what these say.
+  const keys = ['ak-key', 'key-order', 'key-succession', 'key-attributes'];
   const asked = checks.filter(
-    (c) => c.id === 'ak-key' || (c.id.startsWith('tee-') && c.id !== 'tee-revocation'),
+    (c) => keys.includes(c.id) || (c.id.startsWith('tee-') && c.id !== 'tee-revocation'),
   );
   const withdrawn = checks.some((c) => c.id === 'tee-revocation' && c.status === 'fail');
   const launch = matchingLaunch(e.tee.value, trust.tee);

@@ -6,17 +6,29 @@ import { qualifiedName } from '../evidence/tpm/public.ts';
 import { ecdsaP1363, type TpmSignature } from '../evidence/tpm/signature.ts';
 import type { Certificate } from '../evidence/x509/certificate.ts';
 import { ecdsaDer, type SignatureVerifier } from '../evidence/x509/signature.ts';
-import type { GenesisFacts } from './evidence.ts';
+import type { GenesisFacts, KeyFacts } from './evidence.ts';
 
 /** Qualified Name of a storage primary of the endorsement hierarchy. @throws MALFORMED */
 export const storageQualifiedName = (g: GenesisFacts): Uint8Array =>
   qualifiedName(RH_ENDORSEMENT, g.storage.name);
-/** Qualified Name of the AK, as the TPM writes it into what it signs. @throws MALFORMED */
-export const akQualifiedName = (g: GenesisFacts): Uint8Array =>
-  qualifiedName(storageQualifiedName(g), g.ak.name);
+/** Qualified Name of an AK, as the TPM writes it into what that key signs. @throws MALFORMED */
+export const akQualifiedName = (g: GenesisFacts, ak: KeyFacts): Uint8Array =>
+  qualifiedName(storageQualifiedName(g), ak.name);
 
 /** The part of a certificate that says which key it certifies. */
 export type SigningKey = Pick<Certificate, 'key' | 'spki'>;
+
+/** An attestation key as signatures are held against it. */
+export interface Attestor extends SigningKey {
+  readonly qualifiedName: Uint8Array;
+}
+
+/** An attestation key by what the log says of it. @throws MALFORMED */
+export const attestor = (g: GenesisFacts, ak: KeyFacts): Attestor => ({
+  spki: ak.spki,
+  key: { kind: 'ec', curve: 'P-256' },
+  qualifiedName: akQualifiedName(g, ak),
+});
 
 /**
  * Whether the key of `leaf` signed these bytes; undefined when it did, else why not. The AK is ECDSA P-256 with

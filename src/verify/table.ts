@@ -23,6 +23,9 @@ import * as grant from './checks/grant.ts';
 import { imaList } from './checks/ima.ts';
 import { importContent, importRecord } from './checks/imported.ts';
 import * as inclusion from './checks/inclusion.ts';
+import { keyAttributes } from './checks/keyattributes.ts';
+import { keyOrder } from './checks/keyorder.ts';
+import { keySuccession } from './checks/keysuccession.ts';
 import { lineage, measurements } from './checks/lineage.ts';
 import { firmwareLog, logReplay } from './checks/logs.ts';
 import { noteShape, noteSignature } from './checks/note.ts';
@@ -40,6 +43,7 @@ import { recordTime, sealAge } from './checks/time.ts';
 import { pathKeys, timestamp } from './checks/timestamp.ts';
 import { completion, grantUses } from './checks/uses.ts';
 import { witness } from './checks/witness.ts';
+import { workloadKey } from './checks/workloadkey.ts';
 import type { CheckDefinition, CheckFrame } from './outcome.ts';
 import type { Trust } from './trust.ts';
 
@@ -50,8 +54,11 @@ export const CHECKS: readonly CheckDefinition[] = [
   inclusion.inclusionRecord,
   inclusion.inclusionGenesis,
   inclusion.inclusionBoot,
+  inclusion.inclusionKeys,
   inclusion.inclusionRelated,
   genesis,
+  keyOrder,
+  keySuccession,
   bootLink,
   measurements,
   lineage,
@@ -94,8 +101,10 @@ export const CHECKS: readonly CheckDefinition[] = [
   sealAge,
   certificatePolicies,
   akAttributes,
+  keyAttributes,
   sealSigner,
   recordKey,
+  workloadKey,
   bootRun,
   sealClock,
   sealSelection,
@@ -123,7 +132,10 @@ export const FRESH_STATE: readonly CheckDefinition[] = [
   origin,
   inclusion.inclusionGenesis,
   inclusion.inclusionBoot,
+  inclusion.inclusionKeys,
   genesis,
+  keyOrder,
+  keySuccession,
   bootLink,
   recordTime,
   noteShape,
@@ -147,6 +159,7 @@ export const FRESH_STATE: readonly CheckDefinition[] = [
   sealAge,
   certificatePolicies,
   akAttributes,
+  keyAttributes,
   sealSigner,
   recordKey,
   bootRun,

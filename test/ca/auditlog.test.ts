@@ -8,7 +8,7 @@ import { readRegistry } from '../../src/ca/registry.ts';
 import { issueCrl, revoke } from '../../src/ca/revocation.ts';
 import { auditAuthority } from '../../src/cli/audit/authority.ts';
 import type { Io } from '../../src/cli/io.ts';
-import { toHex, ZERO32 } from '../../src/core/bytes.ts';
+import { concat, toBase64, toHex, ZERO32 } from '../../src/core/bytes.ts';
 import {
   authorityOrigin,
   lineDigest,
@@ -16,7 +16,9 @@ import {
   printAuthorityEntry,
 } from '../../src/evidence/authoritylog.ts';
 import type { AuthorityLine } from '../../src/evidence/schema/authority.ts';
+import { ECDSA, ecdsaKeyId } from '../../src/log/keys.ts';
 import { AuthorityAudit } from '../../src/verify/audit/authority.ts';
+import { runPeer } from '../kit/go.ts';
 import { type Desk, expectRefused, failure, finish, makeDesks } from './desk.ts';
 import { makeHost } from './fakehost.ts';
 
@@ -33,6 +35,7 @@ beforeAll(async () => {
   await finish(desk, host);
   await expectRefused(desk, finish(desk, await host.again({})), 'ek-has-live-ak');
   await createAuditLog(desk.authority).sign(desk.signer);
+  writeFileSync(older(), readFileSync(checkpointFile()));
   await finish(desk, await host.rotated());
   await finish(desk, await makeHost(desk.vendor, { host: 'web-2' }));
   await revoke(desk.authority, desk.signer, 'example/web-2', 'test');
@@ -44,6 +47,8 @@ beforeAll(async () => {
 });
 afterAll(() => desks.close());
 
+const checkpointFile = () => join(logFolder(desk.authority.dir), 'checkpoint');
+const older = () => join(desk.authority.dir, 'checkpoint.older');
 const origin = () => authorityOrigin(desk.authority.certificate.spki);
 /** Entries of lines whose chain is put right again, so that one rule is broken and not the chain. */
 function chained(changed: readonly AuthorityLine[]): Uint8Array[] {
@@ -75,6 +80,20 @@ describe('the log of an authority', () => {
     expect(report).toMatchObject({ verdict: 'verified', entries: lines.length, signed: lines.length });
     expect(report.events).toMatchObject({ issued: 3, refused: 1, superseded: 1, revoked: 1, crl: 264 });
     expect(await found(chained(lines), note)).toEqual([]);
+  });
+
+  it('is opened by Go: the checkpoint under the key of its certificate, every tile and entry, the older checkpoint', () => {
+    const { spki } = desk.authority.certificate;
+    const vkeyOf = (name: string) =>
+      `${name}+${toHex(ecdsaKeyId(spki))}+${toBase64(concat(Uint8Array.of(ECDSA), spki))}`;
+    const tiles = ['tiles', vkeyOf(origin()), logFolder(desk.authority.dir), checkpointFile()];
+    const facts = { origin: origin(), size: lines.length, older: 1 };
+    expect(runPeer([...tiles, older()])).toMatchObject({ ok: true, facts });
+    const changed = join(desk.authority.dir, 'checkpoint.changed');
+    const text = readFileSync(checkpointFile(), 'utf8');
+    writeFileSync(changed, text.replace(`\n${lines.length}\n`, `\n${lines.length - 1}\n`));
+    expect(runPeer(['note-open', vkeyOf(origin()), changed]).ok).toBe(false);
+    expect(runPeer(['note-open', vkeyOf(`${origin()}0`), checkpointFile()]).ok).toBe(false);
   });
 
   it('prints back what it parses, and never throws otherwise than as malformed', () => {

@@ -18,6 +18,7 @@ export function bundleOf(raw: RawEvidence): Uint8Array {
     },
     genesis: printProved(raw.genesis),
     boot: printProved(raw.boot),
+    ...(raw.keyChanges === undefined ? {} : { keyChanges: raw.keyChanges.map(printProved) }),
     measurements: raw.measurements.map(printProved),
     related: raw.related.map(printProved),
     ...(raw.anchor === undefined
@@ -77,6 +78,7 @@ export function freshOf(fresh: RawFresh): Uint8Array {
     ...(counter === undefined ? {} : { counter: b64(counter) }),
     genesis: printProved(state.genesis),
     boot: printProved(state.boot),
+    ...(state.keyChanges === undefined ? {} : { keyChanges: state.keyChanges.map(printProved) }),
     ...(state.anchor === undefined ? {} : { anchor: anchor(state.anchor) }),
     ...printLogs(state.logs ?? {}),
     chain: state.chain.map(toBase64),

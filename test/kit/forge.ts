@@ -36,6 +36,7 @@ import { TRUST_SCHEMA } from '../../src/verify/trust.ts';
 import { issue, makeCrl, signRaw } from './authority.ts';
 
 import { type AnchorSeed, createForgedLog } from './forgedlog.ts';
+import { forgeRotation } from './forgedrotation.ts';
 import { createForgedTpm } from './forgedtpm.ts';
 import {
   type Alter,
@@ -59,23 +60,12 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
   const origin = hooks.origin ?? `${FLEET}/${HOST}/${EPOCH}`;
   const alter = <T>(hook: Alter<T> | undefined, value: T): T => (hook ?? same)(value, w);
 
-  const {
-    akPublic,
-    storagePublic,
-    recordPublic,
-    nvPublic,
-    recordName,
-    recordQn,
-    attestOf,
-    sign,
-    certified,
-    nv,
-  } = createForgedTpm(hooks, w);
+  const tpm = createForgedTpm(hooks, w);
+  const { akPublic, storagePublic, recordPublic, nvPublic, recordName, recordQn } = tpm;
+  const { attestOf, sign, certified, nv } = tpm;
 
-  const { add, bootPredicate, build, put, entries, digests, range, raw, rawAnchor } = createForgedLog(
-    hooks,
-    origin,
-  );
+  const log = createForgedLog(hooks, origin);
+  const { add, bootPredicate, build, put, entries, digests, range, raw, rawAnchor } = log;
 
   const empty = printCheckpoint({ origin, size: 0, root: range.root() });
   const certify = attestOf(
@@ -183,12 +173,14 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     next: entries.length,
     boot: toHex(boot),
     world: w,
+    tpm,
   });
   if (staged === undefined) add('execution', alter(hooks.execution, execution), boot);
   const recordAt = staged?.record ?? entries.length - 1;
   if (hooks.rebooted) add('boot', bootBody);
   else add('gap', { reason: 'test', detail: 'another neighbour' }, boot);
   const bootAt = hooks.rebooted ? entries.length - 1 : 1;
+  const rotated = await forgeRotation(hooks.rotation, { origin, boot, log, tpm, w });
   if (!hooks.counterless) await anchor('covering', EPOCH + 2n, digests[2] as Uint8Array);
   add('gap', { reason: 'test', detail: 'the last entry' }, boot);
 
@@ -210,22 +202,22 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
   };
   const newest = EPOCH + 2n;
   const quote = alter(hooks.quote, attestOf(ATTEST_QUOTE, sealExtraData(header, text), quoted, 5000n));
-  const { attest, signature } = await sign(quote, alter(hooks.sealKey, w.ak));
+  const { attest, signature } = await sign(quote, alter(hooks.sealKey, tpm.signer.keys));
   const seal = encodeSeal(header, attest, printSignature(alter(hooks.sealSignature, signature)));
   const leaf = await issue(
     alter(hooks.certificate, {
       issuer: w.middle,
       subject: '',
-      key: w.ak,
+      key: tpm.signer.keys,
       purposes: ['2.23.133.8.3'],
       uris: [hostUri(FLEET, HOST)],
       policies: POLICIES,
     }),
   );
-  const recordLine = ecdsaDer(await signRaw(w.record, new TextEncoder().encode(text)));
+  const recordLine = ecdsaDer(await signRaw(rotated.record, new TextEncoder().encode(text)));
   const lines: NoteSignature[] = [
-    { name: origin, keyId: sealKeyId(origin, w.ak.spki), signature: seal },
-    { name: origin, keyId: ecdsaKeyId(w.record.spki), signature: recordLine },
+    { name: origin, keyId: sealKeyId(origin, tpm.signer.keys.spki), signature: seal },
+    { name: origin, keyId: ecdsaKeyId(rotated.record.spki), signature: recordLine },
   ];
   const note = new TextEncoder().encode(
     printNote({ text, signatures: (hooks.lines ?? ((l) => l))(lines, w) }),
@@ -239,6 +231,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     record: await raw(recordAt),
     genesis: await raw(0),
     boot: await raw(bootAt),
+    ...(rotated.changes.length === 0 ? {} : { keyChanges: await Promise.all(rotated.changes.map(raw)) }),
     measurements: hooks.rebooted ? [] : [await raw(3)],
     related: await Promise.all((staged?.related ?? [4]).map(raw)),
     ...(covering === undefined ? {} : { anchor: covering }),
@@ -276,9 +269,9 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
       prevSeal: sealDigest(seal),
     });
     const made = attestOf(ATTEST_QUOTE, sealExtraData(nextHeader, next), quoted, 65_000n);
-    const by = await sign(alter(hooks.laterQuote, made), w.ak);
+    const by = await sign(alter(hooks.laterQuote, made));
     const laterSeal = encodeSeal(nextHeader, by.attest, printSignature(by.signature));
-    const line = { name: origin, keyId: sealKeyId(origin, w.ak.spki), signature: laterSeal };
+    const line = { name: origin, keyId: sealKeyId(origin, tpm.signer.keys.spki), signature: laterSeal };
     const { consistency = [] } = (await rawAnchor({ at: 0, from: size })) ?? {};
     const laterNote = new TextEncoder().encode(printNote({ text: next, signatures: [line] }));
     return { seal: laterSeal, note: laterNote, consistency };

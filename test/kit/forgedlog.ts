@@ -20,6 +20,7 @@ export interface AnchorSeed {
 export function createForgedLog(hooks: Hooks, origin: string) {
   const entries: Uint8Array[] = [];
   const digests: Uint8Array[] = [];
+  const ids: string[] = [];
   const range = new CompactRange();
   const nodes = new Map<string, Uint8Array>();
   const frameAt = (at: number, boot?: Uint8Array): Frame => ({
@@ -42,6 +43,7 @@ export function createForgedLog(hooks: Hooks, origin: string) {
     const entry = (hooks.entry ?? same)(built.entry, at);
     entries.push(entry);
     digests.push(built.recordDigest);
+    ids.push(built.id);
     range.append(leafHash(entry), (level, index, hash) => nodes.set(`${level}/${index}`, hash));
     return at;
   };
@@ -64,5 +66,5 @@ export function createForgedLog(hooks: Hooks, origin: string) {
       : { ...(await raw(seed.at)), consistency: await consistencyProof(seed.from, entries.length, node) };
   /** Canonical predicate that a boot entry here would have. */
   const bootPredicate = (body: Body<'boot'>): Uint8Array => jcsBytes(framed(body, frameAt(entries.length)));
-  return { add, bootPredicate, build, put, entries, digests, range, raw, rawAnchor };
+  return { add, bootPredicate, build, put, entries, digests, ids, range, raw, rawAnchor };
 }

@@ -17,7 +17,11 @@ import { type Keys, signRaw } from './authority.ts';
 
 import { type Alter, type Hooks, same, type World } from './hooks.ts';
 
-function eccPublic(keys: Keys, attributes: EccPublic['attributes'], over: Partial<EccPublic>): EccPublic {
+export function eccPublic(
+  keys: Keys,
+  attributes: EccPublic['attributes'],
+  over: Partial<EccPublic>,
+): EccPublic {
   const point = keys.spki.subarray(-64);
   return {
     type: 'ecc',
@@ -34,7 +38,7 @@ function eccPublic(keys: Keys, attributes: EccPublic['attributes'], over: Partia
   };
 }
 
-const FLAGS = ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'userWithAuth', 'noDA'] as const;
+export const FLAGS = ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'userWithAuth', 'noDA'] as const;
 
 /** Everything that a TPM would hold and sign for this host. */
 export function createForgedTpm(hooks: Hooks, w: World) {
@@ -67,11 +71,12 @@ export function createForgedTpm(hooks: Hooks, w: World) {
     }),
   );
   const storageQn = qualifiedName(RH_ENDORSEMENT, publicName(storagePublic));
-  const akQn = qualifiedName(storageQn, publicName(akPublic));
+  /** Who signs what comes next. */
+  let signer = { keys: w.ak, qualifiedName: qualifiedName(storageQn, publicName(akPublic)) };
   const attestOf = (type: number, extraData: Uint8Array, attested: Attested, clock: bigint): Attest => ({
     magic: ATTEST_MAGIC,
     type,
-    qualifiedSigner: akQn,
+    qualifiedSigner: signer.qualifiedName,
     extraData,
     clockInfo: { clock, resetCount: 3, restartCount: 1, safe: true },
     firmwareVersion: 0x2019_1023n,
@@ -79,14 +84,14 @@ export function createForgedTpm(hooks: Hooks, w: World) {
   });
   const sign = async (
     a: Attest,
-    keys: Keys = w.ak,
+    keys: Keys = signer.keys,
   ): Promise<{ attest: Uint8Array; signature: TpmSignature }> => {
     const attest = printAttest(a);
     const raw = await signRaw(keys, attest);
     return { attest, signature: { alg: 'ecdsa', hash: ALG_SHA256, r: raw.slice(0, 32), s: raw.slice(32) } };
   };
-  const certified = async (a: Attest) => {
-    const { attest, signature } = await sign(a);
+  const certified = async (a: Attest, keys?: Keys) => {
+    const { attest, signature } = await sign(a, keys);
     return { attest: toBase64(attest), signature: toBase64(printSignature(signature)) };
   };
   const nv = (value: bigint): Attested => ({
@@ -97,6 +102,11 @@ export function createForgedTpm(hooks: Hooks, w: World) {
   });
   const recordName = publicName(recordPublic);
   const recordQn = qualifiedName(storageQn, recordName);
+  /** Name and qualified Name of a key below the storage primary. */
+  const named = (area: Uint8Array) => {
+    const name = publicName(area);
+    return { kind: 'certify' as const, name, qualifiedName: qualifiedName(storageQn, name) };
+  };
   return {
     akPublic,
     storagePublic,
@@ -108,5 +118,15 @@ export function createForgedTpm(hooks: Hooks, w: World) {
     sign,
     certified,
     nv,
+    named,
+    get signer() {
+      return signer;
+    },
+    /** Another attestation key from here on. */
+    use(keys: Keys, area: Uint8Array) {
+      signer = { keys, qualifiedName: named(area).qualifiedName };
+    },
   };
 }
+
+export type ForgedTpm = ReturnType<typeof createForgedTpm>;

@@ -11,6 +11,7 @@ import type { NoteSignature } from '../../src/log/note.ts';
 import type { RawFresh } from '../../src/verify/fresh.ts';
 import type { RawEvidence, RawTimestamp } from '../../src/verify/gather.ts';
 import { type Issued, issue, type Keys, keyPair, type Wish } from './authority.ts';
+import type { ForgedTpm } from './forgedtpm.ts';
 import { makeTsa, type Tsa } from './timestamp.ts';
 
 export const T0 = Date.UTC(2026, 5, 1);
@@ -29,6 +30,9 @@ export interface World {
   readonly ak: Keys;
   readonly record: Keys;
   readonly storage: Keys;
+  /** AK and record key after a rotation. */
+  readonly nextAk: Keys;
+  readonly nextRecord: Keys;
   readonly other: Keys;
   readonly root: Issued;
   readonly middle: Issued;
@@ -37,10 +41,12 @@ export interface World {
 let made: Promise<World> | undefined;
 export function world(): Promise<World> {
   made ??= (async () => {
-    const [ak, record, storage, other] = await Promise.all([keyPair(), keyPair(), keyPair(), keyPair()]);
+    const pairs = await Promise.all([1, 2, 3, 4, 5, 6].map(keyPair));
+    const [ak, record, storage, other, nextAk, nextRecord] = pairs as [Keys, Keys, Keys, Keys, Keys, Keys];
     const root = await issue({ subject: 'root', ca: {} });
     const middle = await issue({ issuer: root, subject: 'middle', ca: { pathLength: 0 } });
-    return { ak, record, storage, other, root, middle, tsa: await makeTsa() };
+    const tsa = await makeTsa();
+    return { ak, record, storage, other, nextAk, nextRecord, root, middle, tsa };
   })();
   return made;
 }
@@ -55,6 +61,21 @@ export interface Stampable {
     readonly note: Uint8Array;
     readonly consistency: readonly Uint8Array[];
   };
+}
+
+/** A certification of a key change: of the new AK by the old one, of the old by the new, of the new record key. */
+export type Certification = 'ak' | 'retired' | 'record';
+
+/** A change of the host's own keys, and what a vector may change of it. */
+export interface Rotation {
+  /** `back`: to the AK of genesis. */
+  readonly roles: readonly ('ak' | 'record' | 'back')[];
+  readonly akPublic?: Alter<EccPublic>;
+  readonly recordPublic?: Alter<EccPublic>;
+  readonly certify?: (a: Attest, which: Certification) => Attest;
+  /** Who signs a certification. */
+  readonly signs?: (usual: Keys, which: Certification, w: World) => Keys;
+  readonly body?: (b: JsonObject, role: 'ak' | 'record') => JsonObject;
 }
 
 /** What a vector may change. Each hook sees the valid value and gives the one that is used. */
@@ -74,6 +95,8 @@ export interface Hooks {
   readonly execution?: Alter<JsonObject>;
   /** Writes governed entries in place of the execution, and says which is the record and which stand beside it. */
   readonly governed?: (stage: Stage) => Promise<{ record: number; related: number[] }>;
+  /** Which keys are replaced behind the record, by keys of the world named `next`. */
+  readonly rotation?: Rotation;
   readonly anchor?: (a: JsonObject, which: 'previous' | 'covering') => JsonObject;
   /** The frame of every predicate; `at` is the index in the log. */
   readonly frame?: (f: JsonObject, at: number) => JsonObject;
@@ -123,6 +146,7 @@ export interface Stage {
   /** Digest of the boot entry. */
   readonly boot: string;
   readonly world: World;
+  readonly tpm: ForgedTpm;
 }
 
 export interface Forged {

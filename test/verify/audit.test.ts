@@ -6,6 +6,7 @@ import { sha256, useSha256 } from '../../src/core/hash.ts';
 import { type JsonObject, jcsBytes } from '../../src/core/json.ts';
 import { PAYLOAD_TYPE } from '../../src/core/namespace.ts';
 import { pae, parseEntry } from '../../src/evidence/dsse.ts';
+import { makeAttributes } from '../../src/evidence/tpm/attributes.ts';
 import { Audit } from '../../src/verify/audit/audit.ts';
 import { readStretch } from '../../src/verify/audit/stretch.ts';
 import { flip } from '../kit/forge.ts';
@@ -31,6 +32,8 @@ function rewritten(entry: Uint8Array, change: (p: JsonObject) => JsonObject): Ui
   statement.subject[0].digest.sha256 = toHex(sha256(jcsBytes(statement.predicate)));
   return pae(PAYLOAD_TYPE, jcsBytes(statement));
 }
+
+const BOTH = { roles: ['ak', 'record'] } as const;
 
 const VECTORS: readonly (readonly [string, string, AuditHooks])[] = [
   ['entry-form', 'an entry that is none', { entry: only(5, (e) => e.slice(0, -1)) }],
@@ -107,6 +110,62 @@ const VECTORS: readonly (readonly [string, string, AuditHooks])[] = [
   ['seal-quote', 'no structure of a TPM', { quote: only(4, (a) => ({ ...a, magic: 1 })) }],
 ];
 
+/** Rules of the host's own keys and of those of callers. */
+const KEY_VECTORS: typeof VECTORS = [
+  [
+    'key-order',
+    'a change that names another one before it',
+    {
+      rotation: {
+        ...BOTH,
+        body: (b) =>
+          b.role === 'ak' ? { ...b, prev: { ...(b.prev as object), digest: 'ab'.repeat(32) } } : b,
+      },
+    },
+  ],
+  ['key-order', 'a change back to a retired key', { rotation: { roles: ['ak', 'back'] } }],
+  ['key-order', 'a change in the middle of a run', { rotation: { ...BOTH, late: true } }],
+  [
+    'key-succession',
+    'a change by a key that is not in force',
+    { rotation: { ...BOTH, signs: (k, which, w) => (which === 'ak' ? w.other : k) } },
+  ],
+  [
+    'key-succession',
+    'a new AK that did not sign for the old one',
+    { rotation: { ...BOTH, signs: (k, which, w) => (which === 'retired' ? w.other : k) } },
+  ],
+  [
+    'key-attributes',
+    'a record key that can leave the TPM',
+    {
+      rotation: {
+        ...BOTH,
+        recordPublic: (p) => ({ ...p, attributes: makeAttributes('userWithAuth', 'sign') }),
+      },
+    },
+  ],
+  [
+    'seal-form',
+    'an AK that seals after its retirement',
+    { rotation: { roles: ['ak'] }, sealKey: (w, n) => (n === 4 ? w.ak : undefined) },
+  ],
+  [
+    'workload-key',
+    'a key of a caller that was certified for another role',
+    {
+      kind: only(5, () => 'keychange'),
+      body: (() => {
+        let key: JsonObject = {};
+        return (b: JsonObject, at: number) => {
+          if (at === 0) key = b.recordKey as JsonObject;
+          return at === 5 ? { change: 'added', role: 'workload', reason: 'asked for', key } : b;
+        };
+      })(),
+    },
+  ],
+];
+
 test('the log that nothing is altered in is verified', async () => {
   expect(await auditOf(await forgeLog())).toMatchObject({
     verdict: 'verified',
@@ -118,7 +177,19 @@ test('the log that nothing is altered in is verified', async () => {
   });
 });
 
-test.each(VECTORS)('%s: %s', async (id, _, hooks) => {
+test('so is one whose keys were replaced at the start of a run', async () => {
+  const steps = await forgeLog({ rotation: BOTH });
+  const report = await auditOf(steps);
+  expect(report).toMatchObject({ verdict: 'verified', entries: 12, seals: 4, findings: [] });
+  expect(
+    await auditOf(
+      steps,
+      steps.map((_, i) => i),
+    ),
+  ).toEqual(report);
+});
+
+test.each([...VECTORS, ...KEY_VECTORS])('%s: %s', async (id, _, hooks) => {
   const { verdict, findings } = await auditOf(await forgeLog(hooks));
   expect([verdict, [...new Set(findings.map((f) => f.id))]]).toEqual(['rejected', [id]]);
 });

@@ -11,9 +11,22 @@ import { printCheckpoint } from '../../src/log/checkpoint.ts';
 import { printNote } from '../../src/log/note.ts';
 import { Audit } from '../../src/verify/audit/audit.ts';
 import type { AuditReport } from '../../src/verify/audit/finding.ts';
+import type { Keys } from '../kit/authority.ts';
 import { createForgedLog } from '../kit/forgedlog.ts';
+import { forgeRotation } from '../kit/forgedrotation.ts';
 import { createForgedTpm } from '../kit/forgedtpm.ts';
-import { EPOCH, FLEET, HOST, type Hooks, PCRS, pcrValue, T0, world } from '../kit/hooks.ts';
+import {
+  EPOCH,
+  FLEET,
+  HOST,
+  type Hooks,
+  PCRS,
+  pcrValue,
+  type Rotation,
+  T0,
+  type World,
+  world,
+} from '../kit/hooks.ts';
 
 export interface AuditHooks {
   /** The frame of an entry: log, timeMs, boot. */
@@ -30,8 +43,12 @@ export interface AuditHooks {
   /** `n` counts from 1. */
   readonly header?: (h: SealHeader, n: number) => SealHeader;
   readonly quote?: (a: Attest, n: number) => Attest;
+  /** Who signs a seal. */
+  readonly sealKey?: (w: World, n: number) => Keys | undefined;
   readonly head?: (h: Head, n: number) => Head;
   readonly note?: (note: Uint8Array, n: number) => Uint8Array;
+  /** Keys that are replaced: at the start of the second run, or in the middle of it. */
+  readonly rotation?: Rotation & { readonly late?: boolean };
   /** Steps in another order, or fewer of them. */
   readonly steps?: (steps: Step[]) => Step[];
 }
@@ -161,10 +178,16 @@ export async function forgeLog(hooks: AuditHooks = {}): Promise<Step[]> {
     const quoted = { kind: 'quote', selections, pcrDigest: digest } as const;
     clock += 100n;
     const quote = now(tpm.attestOf(ATTEST_QUOTE, sealExtraData(header, text), quoted, clock));
-    const { attest, signature } = await tpm.sign(hooks.quote?.(quote, n) ?? quote);
+    const { attest, signature } = await tpm.sign(hooks.quote?.(quote, n) ?? quote, hooks.sealKey?.(w, n));
     const line = encodeSeal(header, attest, printSignature(signature));
     prevSeal = sealDigest(line);
-    const signatures = [{ name: ORIGIN, keyId: sealKeyId(ORIGIN, w.ak.spki), signature: line }];
+    const signatures = [
+      {
+        name: ORIGIN,
+        keyId: sealKeyId(ORIGIN, (hooks.sealKey?.(w, n) ?? tpm.signer.keys).spki),
+        signature: line,
+      },
+    ];
     const note = new TextEncoder().encode(printNote({ text, signatures }));
     steps.push({ seal: hooks.note?.(note, n) ?? note });
   };
@@ -179,8 +202,15 @@ export async function forgeLog(hooks: AuditHooks = {}): Promise<Step[]> {
   await seal();
   resetCount = 4;
   begin();
+  const rotate = async () => {
+    const place = { origin: ORIGIN, boot, log, tpm, w };
+    const { changes } = await forgeRotation(hooks.rotation, place);
+    for (const at of changes) steps.push({ entry: log.entries[at] as Uint8Array });
+  };
+  if (hooks.rotation?.late !== true) await rotate();
   await anchor();
   record();
+  if (hooks.rotation?.late === true) await rotate();
   await seal();
   return hooks.steps?.(steps) ?? steps;
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { sealKeyId } from '../../src/evidence/seal.ts';
 import { printVkey } from '../../src/log/keys.ts';
-import { parseNote, printNote } from '../../src/log/note.ts';
+import { type NoteSignature, parseNote, printNote } from '../../src/log/note.ts';
 import { judge } from '../../src/verify/judge.ts';
 import { broken, got } from '../../src/verify/outcome.ts';
 import { readBundle } from '../../src/verify/read.ts';
@@ -27,6 +28,7 @@ import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
 import { KEYS_VECTORS } from './vectors/keys.ts';
 import { GOOD_LOGS, LOG_VECTORS } from './vectors/logs.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
+import { keyMade, ROTATION_VECTORS, ROTATIONS } from './vectors/rotation.ts';
 import { SEAL_VECTORS } from './vectors/seal.ts';
 import { demand, TEE_VALID, TEE_VECTORS } from './vectors/tee.ts';
 import { believing, chained, STAMPED, stamped, TIMESTAMP_VECTORS } from './vectors/timestamp.ts';
@@ -48,6 +50,7 @@ const VECTORS = [
   ...SEAL_VECTORS,
   ...CERTIFICATE_VECTORS,
   ...KEYS_VECTORS,
+  ...ROTATION_VECTORS,
   ...MACHINE_VECTORS,
   ...LOG_VECTORS,
   ...APPRAISAL_VECTORS,
@@ -136,6 +139,40 @@ test('of an import whose CER is not shown, what it proved is the word of the hos
   const report = await judged(imported({ undisclosed: true }));
   expect(report).toMatchObject({ verdict: 'verified', level: 4 });
   expect(ids(report, 'unknown')).toEqual(['import-content']);
+});
+
+test.each(Object.entries({ ...ROTATIONS, 'a key for a caller': keyMade() }))(
+  'a bundle with %s passes every check, and reads back from its file',
+  async (_, hooks) => {
+    const report = await judged(hooks);
+    const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
+    expect(sentences).toEqual([]);
+    expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+    const { raw } = await forge(hooks);
+    expect(readBundle(bundleOf(raw))).toEqual(raw);
+  },
+);
+
+describe('whose seal it is', () => {
+  const rotation = { roles: ['ak'] } as const;
+  test('a bundle that leaves the change out shows another key than the certificate', async () => {
+    const report = await judged({ rotation, raw: ({ keyChanges: _, ...r }) => r });
+    expect([report.verdict, ids(report, 'fail')]).toEqual([
+      'rejected',
+      expect.arrayContaining(['ak-key', 'seal-signer']),
+    ]);
+  });
+  test('an AK that seals after its retirement is not the one in force, with its good certificate', async () => {
+    const report = await judged({
+      rotation,
+      certificate: (c, w) => ({ ...c, key: w.ak }),
+      sealKey: (_, w) => w.ak,
+      lines: ([l], w) => [
+        { ...(l as NoteSignature), keyId: sealKeyId((l as NoteSignature).name, w.ak.spki) },
+      ],
+    });
+    expect([report.verdict, ids(report, 'fail')]).toEqual(['rejected', expect.arrayContaining(['ak-key'])]);
+  });
 });
 
 test.each(Object.entries(TEE_VALID))(

@@ -7,8 +7,8 @@ import { chosenConfig, withIdentity } from '../host.ts';
 export async function run(input: Input): Promise<number> {
   const config = chosenConfig(input);
   const file = await readInput(input.args[0] as string, input.io);
-  const installed = await withIdentity(config, async (_tpm, identity) =>
-    installCertificate({ config, identity }, file),
+  const installed = await withIdentity(config, (tpm, identity) =>
+    installCertificate({ config, tpm, identity }, file),
   );
   reportInstalled(input.io, installed);
   return 0;

@@ -19,6 +19,8 @@ const MAX_PATH = 53;
 const MAX_CONSISTENCY = MAX_PATH + 1;
 /** Most entries beside the record: a grant's uses are at most half of it. */
 const MAX_RELATED = 2048;
+/** Most changes of AK and record key in one epoch. */
+export const MAX_KEY_CHANGES = 256;
 const MAX_CERTIFICATE = 8192;
 /** Most bundles of other logs, and most bytes of one. */
 const MAX_FOREIGN = 64;
@@ -31,6 +33,12 @@ export const ProvedEntry = closed(proved);
 
 /** An anchor entry, and the consistency proof from the checkpoint that it anchors to the sealed one. */
 export const ProvedAnchor = closed({ ...proved, consistency: list(Hash64, MAX_CONSISTENCY) });
+
+/**
+ * Changes of the host's own keys below the checkpoint, all of them, by rising index; absent where the keys of genesis
+ * are still in force.
+ */
+const KeyChanges = Type.Optional(Type.Array(ProvedEntry, { minItems: 1, maxItems: MAX_KEY_CHANGES }));
 
 /** AK certificate first, root left out: it comes from the trust file. */
 const Chain = Type.Array(base64(MAX_CERTIFICATE), { minItems: 1, maxItems: 8 });
@@ -101,6 +109,7 @@ export const BundleSchema = closed({
   }),
   genesis: ProvedEntry,
   boot: ProvedEntry,
+  keyChanges: KeyChanges,
   /** Measurements of the record's run, by rising index. */
   measurements: list(ProvedEntry, 4096),
   /** The first anchor whose checkpoint covers the record; the one before it, unless that is the genesis. */
@@ -138,6 +147,7 @@ export const FreshSchema = closed({
   genesis: ProvedEntry,
   /** Boot entry of the run that the seal speaks for. */
   boot: ProvedEntry,
+  keyChanges: KeyChanges,
   /** The newest anchor below the note's size: what the counter is held against; absent when it is the genesis. */
   anchor: Type.Optional(ProvedAnchor),
   logs: Type.Optional(Logs),

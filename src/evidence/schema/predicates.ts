@@ -1,5 +1,6 @@
 /**
- * Predicates of what the daemon writes about itself: genesis, boot, anchor, gap, measurement, keychange, tombstone.
+ * Predicates of what the daemon writes about itself: genesis, boot, anchor, gap, measurement, tombstone;
+ * key changes have a file of their own.
  * The frame (v, id, log, boot, time, salt) is the same everywhere, so that no entry can be moved to another log or
  * run.
  */
@@ -30,8 +31,8 @@ const frame = { v: Type.Literal(1), id: Ulid, log: Origin, time: Time, salt: Sal
 /** A predicate of a run: the frame with the record digest of the run's boot entry. */
 export const ofRun = <P extends TProperties>(body: P) => closed({ ...frame, boot: Hex32, ...body });
 
-const Public = base64(MAX_PUBLIC);
-const Certification = { attest: base64(MAX_ATTEST), signature: base64(MAX_SIGNATURE) };
+export const Public = base64(MAX_PUBLIC);
+export const Certification = { attest: base64(MAX_ATTEST), signature: base64(MAX_SIGNATURE) };
 
 /** Entry 0 of an epoch. */
 export const Genesis = closed({
@@ -102,17 +103,6 @@ export const Measurement = ofRun({
   expected: Hex32,
 });
 
-/** A key made, replaced or withdrawn. */
-export const Keychange = ofRun({
-  change: oneOf('added', 'replaced', 'withdrawn'),
-  role: oneOf('record', 'workload', 'tls'),
-  name: Type.Optional(text(128)),
-  reason: text(256),
-  /** For whom it was made: the only caller that may use it. */
-  caller: Type.Optional(closed({ uid: Uint32, unit: Type.Optional(text(256)) })),
-  key: closed({ public: Public, ...Certification }),
-});
-
 /** The openings of a record were erased. */
 export const Tombstone = ofRun({ record: Hex32, reason: Type.Optional(text(1024)) });
 
@@ -121,5 +111,4 @@ export type BootPredicate = Static<typeof Boot>;
 export type AnchorPredicate = Static<typeof Anchor>;
 export type GapPredicate = Static<typeof Gap>;
 export type MeasurementPredicate = Static<typeof Measurement>;
-export type KeychangePredicate = Static<typeof Keychange>;
 export type TombstonePredicate = Static<typeof Tombstone>;

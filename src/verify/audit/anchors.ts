@@ -3,10 +3,9 @@ import { equal, fromBase64, fromHex, ZERO32 } from '../../core/bytes.ts';
 import type { Predicate } from '../../evidence/statement.ts';
 import { parseAttest } from '../../evidence/tpm/attest.ts';
 import { parseSignature } from '../../evidence/tpm/signature.ts';
-import type { SignatureVerifier } from '../../evidence/x509/signature.ts';
 import { printCheckpoint } from '../../log/checkpoint.ts';
 import { EMPTY_ROOT } from '../../log/merkle.ts';
-import { type AnchorClaim, anchorFault } from '../anchored.ts';
+import type { AnchorClaim } from '../anchored.ts';
 import type { GenesisFacts } from '../evidence.ts';
 
 /** An anchor as later entries need it. */
@@ -58,18 +57,4 @@ export function nextAnchor(
     claim: { certified, previous, text, value },
     fault,
   };
-}
-
-/** Why the claim does not hold under the AK of genesis; undefined when it does. */
-export function anchorClaimFault(
-  verify: SignatureVerifier,
-  genesis: GenesisFacts,
-  claim: AnchorClaim,
-): Promise<string | undefined> {
-  return anchorFault(verify, akKey(genesis), genesis, claim);
-}
-
-/** The AK as the checks of signatures want a key. */
-export function akKey(genesis: GenesisFacts) {
-  return { spki: genesis.ak.spki, key: { kind: 'ec', curve: 'P-256' } as const };
 }

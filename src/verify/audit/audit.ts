@@ -6,17 +6,22 @@
 import { fromBase64, fromHex, toBase64, toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { recordDigest } from '../../evidence/dsse.ts';
+import { MAX_KEY_CHANGES } from '../../evidence/schema/bundle.ts';
+import { isHostKeychange } from '../../evidence/schema/keychange.ts';
 import type { Kind, Predicate } from '../../evidence/statement.ts';
 import { verifySignature } from '../../evidence/x509/signature.ts';
 import { HASH_SIZE, leafHash } from '../../log/merkle.ts';
 import { CompactRange } from '../../log/range.ts';
-import type { GenesisFacts } from '../evidence.ts';
+import { type AnchorClaim, anchorFault } from '../anchored.ts';
 import { readGenesis } from '../gather.ts';
-import { type AnchorState, anchorClaimFault, firstAnchor, nextAnchor } from './anchors.ts';
+import { akAt, changeFault, type Keys, readKeyChange } from '../keys.ts';
+import { attestor } from '../signed.ts';
+import { type AnchorState, firstAnchor, nextAnchor } from './anchors.ts';
 import { type AuditCursor, CURSOR_SCHEMA, restoreSeal, saveSeal } from './cursor.ts';
 import { readEntry } from './entry.ts';
 import { type AuditReport, type Finding, MAX_FINDINGS } from './finding.ts';
 import { RecentHeads } from './heads.ts';
+import { attributesFault, keptChange, placeFault, workloadFault } from './keys.ts';
 import { beginRun, goesBack, type Run } from './runs.ts';
 import { NO_SEAL, type SealState, sealFaults } from './seals.ts';
 import { shapeFault } from './shape.ts';
@@ -30,7 +35,8 @@ export class Audit {
   /** Boot entries and anchors, oldest first: few, for a run has one boot and an anchor every quarter of an hour. */
   readonly #runs: Run[] = [];
   readonly #anchors: AnchorState[] = [];
-  #genesis: GenesisFacts | undefined;
+  readonly #changes: { readonly index: number; readonly entry: Uint8Array }[] = [];
+  #keys: Keys | undefined;
   #genesisEntry: Uint8Array | undefined;
   #origin = '';
   #time = '';
@@ -104,13 +110,14 @@ export class Audit {
       this.#found('entry-run', index, 'it names another boot entry than that of its run');
     }
     if (kind === 'gap') for (const a of this.#anchors.slice(-1)) a.gapSince = true;
+    if (kind === 'keychange') this.#keychange(index, bytes, predicate as Predicate<'keychange'>, run);
     if (kind === 'anchor') this.#anchor(index, bytes, predicate as Predicate<'anchor'>);
   }
 
   #begin(bytes: Uint8Array, predicate: Predicate<'genesis'>): void {
     this.#origin = predicate.log;
     const genesis = readGenesis(predicate);
-    this.#genesis = genesis;
+    this.#keys = { genesis, changes: [] };
     this.#genesisEntry = bytes;
     if (!predicate.log.endsWith(`/${predicate.epoch}`)) {
       this.#found('genesis-epoch', 0, 'the origin does not end in the epoch');
@@ -118,7 +125,7 @@ export class Audit {
     if (genesis.counter === undefined) return;
     const { state, claim } = firstAnchor(recordDigest(bytes), this.#origin, genesis.counter);
     this.#anchors.push(state);
-    this.#later(0, 'genesis-anchor', anchorClaimFault(verifySignature, genesis, claim));
+    this.#later(0, 'genesis-anchor', this.#claimFault(this.#keys, 0, claim));
   }
 
   #boot(index: number, bytes: Uint8Array, predicate: Predicate<'boot'>): void {
@@ -139,9 +146,9 @@ export class Audit {
   }
 
   #anchor(index: number, bytes: Uint8Array, predicate: Predicate<'anchor'>): void {
-    const genesis = this.#genesis;
+    const keys = this.#keys;
     const last = this.#anchors.at(-1);
-    if (genesis === undefined || last === undefined) {
+    if (keys === undefined || last === undefined) {
       this.#found('anchor-order', index, 'genesis names no counter');
       return;
     }
@@ -152,21 +159,50 @@ export class Audit {
     if (actual === undefined) this.#found('anchor-head', index, `a head of ${size} entries is out of reach`);
     else if (toBase64(actual) !== root) this.#found('anchor-head', index, 'it anchors another root');
     this.#anchors.push(state);
-    this.#later(index, 'anchor-signature', anchorClaimFault(verifySignature, genesis, claim));
+    this.#later(index, 'anchor-signature', this.#claimFault(keys, index, claim));
+  }
+
+  /** Why an anchor at `index` does not hold under the AK in force there. */
+  #claimFault(keys: Keys, index: number, claim: AnchorClaim): Promise<string | undefined> {
+    const { genesis } = keys;
+    return anchorFault(verifySignature, attestor(genesis, akAt(keys, index)), genesis, claim);
+  }
+
+  #keychange(index: number, bytes: Uint8Array, predicate: Predicate<'keychange'>, run: Run): void {
+    const keys = this.#keys;
+    const entry = this.#genesisEntry;
+    if (keys === undefined || entry === undefined) return;
+    if (!isHostKeychange(predicate)) {
+      this.#later(
+        index,
+        'workload-key',
+        workloadFault(verifySignature, keys, this.#origin, index, predicate),
+      );
+      return;
+    }
+    const change = readKeyChange(index, recordDigest(bytes), predicate, fromHex(predicate.prev.digest));
+    const place = placeFault(keys, recordDigest(entry), run, change);
+    if (place !== undefined) this.#found('key-order', index, place);
+    const attributes = attributesFault(change);
+    if (attributes !== undefined) this.#found('key-attributes', index, attributes);
+    this.#later(index, 'key-succession', changeFault(verifySignature, keys, this.#origin, change));
+    this.#keys = { ...keys, changes: [...keys.changes, change].slice(-MAX_KEY_CHANGES) };
+    this.#changes.push({ index, entry: bytes });
+    if (this.#changes.length > MAX_KEY_CHANGES) this.#changes.shift();
   }
 
   /** Takes the next seal: a checkpoint note whose entries came before. */
   async seal(note: Uint8Array): Promise<void> {
     await this.#settle();
     this.#sealCount++;
-    const genesis = this.#genesis;
-    if (genesis === undefined) {
+    const keys = this.#keys;
+    if (keys === undefined) {
       this.#found('seal-form', 0, 'a seal before genesis');
       return;
     }
     const { state, faults } = await sealFaults(note, {
       origin: this.#origin,
-      genesis,
+      keys,
       previous: this.#seal,
       verify: verifySignature,
       rootAt: (size) => this.#heads.rootAt(size),
@@ -184,6 +220,7 @@ export class Audit {
     return {
       schema: CURSOR_SCHEMA,
       genesis: this.#genesisEntry === undefined ? '' : toBase64(this.#genesisEntry),
+      keyChanges: this.#changes.map(({ index, entry: e }) => ({ index, entry: toBase64(e) })),
       heads: this.#heads.save(),
       runs: this.#runs.map((r) => ({ ...r, clock: r.clock.toString() })),
       anchors: this.#anchors.map((a) => ({ ...a, digest: toHex(a.digest), value: a.value.toString() })),
@@ -204,7 +241,10 @@ export class Audit {
       audit.#genesisEntry = fromBase64(cursor.genesis);
       const { predicate } = readEntry(audit.#genesisEntry);
       audit.#origin = predicate.log as string;
-      audit.#genesis = readGenesis(predicate as unknown as Predicate<'genesis'>);
+      const genesis = readGenesis(predicate as unknown as Predicate<'genesis'>);
+      audit.#changes.push(...cursor.keyChanges.map((c) => ({ ...c, entry: fromBase64(c.entry) })));
+      const changes = audit.#changes.map(({ index, entry }) => keptChange(index, entry));
+      audit.#keys = { genesis, changes };
     }
     audit.#runs.push(...cursor.runs.map((r) => ({ ...r, clock: BigInt(r.clock) })));
     audit.#anchors.push(
@@ -238,11 +278,6 @@ export class Audit {
       recovered: this.#recovered,
       findings: this.#findings,
     };
-  }
-
-  /** SubjectPublicKeyInfo of the AK in genesis, for whoever holds it against a certificate. */
-  get akSpki(): Uint8Array | undefined {
-    return this.#genesis?.ak.spki;
   }
 
   #later(at: number, id: string, fault: Promise<string | undefined>): void {

@@ -7,12 +7,14 @@ import type { Finding } from './finding.ts';
 import type { SavedHeads } from './heads.ts';
 import type { SealState } from './seals.ts';
 
-export const CURSOR_SCHEMA = 'attestd.dev/audit-cursor/v1';
+export const CURSOR_SCHEMA = 'attestd.dev/audit-cursor/v2';
 
 export interface AuditCursor {
   readonly schema: typeof CURSOR_SCHEMA;
   /** Base64 of the genesis entry; empty before it was read. */
   readonly genesis: string;
+  /** Base64 of the entries that changed keys of the host, with their places. */
+  readonly keyChanges: readonly { readonly index: number; readonly entry: string }[];
   readonly heads: SavedHeads;
   readonly runs: readonly {
     readonly index: number;

@@ -7,9 +7,8 @@ import { parseSignature } from '../../evidence/tpm/signature.ts';
 import type { SignatureVerifier } from '../../evidence/x509/signature.ts';
 import { parseCheckpoint } from '../../log/checkpoint.ts';
 import { findSignature, parseNote } from '../../log/note.ts';
-import type { GenesisFacts } from '../evidence.ts';
-import { akQualifiedName, attestSigned } from '../signed.ts';
-import { akKey } from './anchors.ts';
+import { akAt, type Keys } from '../keys.ts';
+import { attestor, attestSigned } from '../signed.ts';
 import type { Finding } from './finding.ts';
 import { goesBack, type Run, sealedIn } from './runs.ts';
 
@@ -28,7 +27,8 @@ export const NO_SEAL: SealState = { seq: 0, size: 0, root: '', digest: ZERO32, t
 
 export interface SealContext {
   readonly origin: string;
-  readonly genesis: GenesisFacts;
+  /** Every key that was in force so far. */
+  readonly keys: Keys;
   readonly previous: SealState;
   readonly verify: SignatureVerifier;
   rootAt(size: number): Uint8Array | undefined;
@@ -48,9 +48,10 @@ export async function sealFaults(
     const note = parseNote(bytes);
     const { origin, size, root } = parseCheckpoint(note.text);
     at = size;
-    const line = findSignature(note, c.origin, sealKeyId(c.origin, c.genesis.ak.spki));
+    const by = attestor(c.keys.genesis, akAt(c.keys, size));
+    const line = findSignature(note, c.origin, sealKeyId(c.origin, by.spki));
     if (line === undefined) {
-      bad('seal-form', 'the note has no line of the AK in genesis');
+      bad('seal-form', 'the note has no line of the AK in force');
       return { faults };
     }
     const { header, attest: attestBytes, signature } = parseSeal(line.signature);
@@ -82,8 +83,8 @@ export async function sealFaults(
     if (!equal(attest.extraData, sealExtraData(header, note.text))) {
       bad('seal-quote', 'the quote commits to something else than this checkpoint');
     }
-    if (!equal(attest.qualifiedSigner, akQualifiedName(c.genesis))) bad('seal-quote', 'another key quoted');
-    const why = await attestSigned(c.verify, akKey(c.genesis), attestBytes, parseSignature(signature));
+    if (!equal(attest.qualifiedSigner, by.qualifiedName)) bad('seal-quote', 'another key quoted');
+    const why = await attestSigned(c.verify, by, attestBytes, parseSignature(signature));
     if (why !== undefined) bad('seal-signature', why);
     const state: SealState = {
       seq: header.seq,

@@ -1,26 +1,26 @@
 /**
- * `ak-key`: the certificate is of the key in genesis. `ak-attributes`: that key is what design §5 says an AK is, so
+ * `ak-key`: the certificate is of the key in force under the seal: that of genesis, or of the newest change. `ak-attributes`: that key is what design §5 says an AK is, so
  * that the TPM alone decides what it signs and the key cannot leave it.
  */
 import { equal, toHex } from '../../core/bytes.ts';
 import { ALG_ECDSA, ALG_SHA256 } from '../../evidence/tpm/algorithm.ts';
 import { type AttributeName, makeAttributes } from '../../evidence/tpm/attributes.ts';
 import { CURVE_P256, type TpmPublic } from '../../evidence/tpm/public.ts';
-import { leafOf } from '../evidence.ts';
+import { akOf, leafOf } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
 
 export const akKey: CheckDefinition = {
   id: 'ak-key',
   level: 1,
   run: (e) => {
-    const parts = together({ leaf: leafOf(e), genesis: e.genesisFacts });
+    const parts = together({ leaf: leafOf(e), ak: akOf(e) });
     if (!parts.ok) return blocked(parts);
-    const { leaf, genesis } = parts.value;
-    return equal(leaf.spki, genesis.ak.spki)
-      ? pass('The certificate is of the attestation key that genesis names.')
+    const { leaf, ak } = parts.value;
+    return equal(leaf.spki, ak.spki)
+      ? pass('The certificate is of the attestation key that is in force in the log.')
       : fail(
-          'The certificate is of another key than genesis names.',
-          toHex(genesis.ak.spki),
+          'The certificate is of another key than the one in force in the log.',
+          toHex(ak.spki),
           toHex(leaf.spki),
         );
   },
@@ -59,6 +59,15 @@ export function keyFault(key: TpmPublic, wanted: readonly AttributeName[]): stri
   return undefined;
 }
 
+/** Why a key is no attestation key of ours; undefined when it is. */
+export function akFault(key: TpmPublic): string | undefined {
+  const why = keyFault(key, AK_ATTRIBUTES);
+  if (why !== undefined) return why;
+  const { scheme } = key;
+  const alone = scheme?.alg === ALG_ECDSA && scheme.hash === ALG_SHA256;
+  return alone ? undefined : 'it does not sign by ECDSA with SHA-256 alone';
+}
+
 /** Why a key is no record key of ours; undefined when it is. */
 export const recordKeyFault = (key: TpmPublic): string | undefined => keyFault(key, RECORD_KEY_ATTRIBUTES);
 
@@ -66,14 +75,12 @@ export const akAttributes: CheckDefinition = {
   id: 'ak-attributes',
   level: 2,
   run: (e) => {
-    if (!e.genesisFacts.ok) return blocked(e.genesisFacts);
-    const { ak, storage } = e.genesisFacts.value;
-    const why = keyFault(ak.public, AK_ATTRIBUTES);
-    if (why !== undefined) return fail(`The key in genesis is no attestation key: ${why}.`);
-    const scheme = ak.public.scheme;
-    if (scheme?.alg !== ALG_ECDSA || scheme.hash !== ALG_SHA256) {
-      return fail('The attestation key does not sign by ECDSA with SHA-256 alone.');
-    }
+    const parts = together({ ak: akOf(e), genesis: e.genesisFacts });
+    if (!parts.ok) return blocked(parts);
+    const { ak, genesis } = parts.value;
+    const { storage } = genesis;
+    const why = akFault(ak.public);
+    if (why !== undefined) return fail(`The key in force is no attestation key: ${why}.`);
     const parent = keyFault(storage.public, STORAGE_ATTRIBUTES);
     if (parent !== undefined) return fail(`The parent in genesis is no storage primary of ours: ${parent}.`);
     return pass('The attestation key is restricted to what the TPM makes itself, and cannot leave it.');

@@ -7,7 +7,7 @@ import { equal, toHex } from '../../core/bytes.ts';
 import { printCheckpoint } from '../../log/checkpoint.ts';
 import { verifyConsistency } from '../../log/consistency.ts';
 import { anchorFault } from '../anchored.ts';
-import { type AnchorFacts, type Evidence, leafOf } from '../evidence.ts';
+import { type AnchorFacts, attestors, type Evidence } from '../evidence.ts';
 import {
   blocked,
   broken,
@@ -46,10 +46,10 @@ export const anchorCertified: CheckDefinition = {
       genesisEntry: e.genesis,
       genesis: e.genesisFacts,
       checkpoint: e.checkpoint,
-      leaf: leafOf(e),
+      attestor: attestors(e),
     });
     if (!parts.ok) return blocked(parts);
-    const { record, genesis, genesisEntry, checkpoint, leaf } = parts.value;
+    const { record, genesis, genesisEntry, checkpoint, attestor } = parts.value;
     const { covering, previous } = parts.value.pair;
     if (genesis.counter === undefined) return fail('An anchor is given, but genesis names no counter.');
     const before = e.previousAnchor.ok ? e.previousAnchor.value.entry.digest : genesisEntry.digest;
@@ -64,10 +64,16 @@ export const anchorCertified: CheckDefinition = {
     if (previous !== undefined && previous.checkpoint.size > record.index) {
       return fail('The anchor before covers the record already: this is not the first that does.');
     }
-    for (const anchor of previous === undefined ? [covering] : [previous, covering]) {
+    const given = [
+      ...(previous === undefined || !e.previousAnchor.ok
+        ? []
+        : [{ anchor: previous, at: e.previousAnchor.value.entry.index }]),
+      ...(e.anchor.ok ? [{ anchor: covering, at: e.anchor.value.entry.index }] : []),
+    ];
+    for (const { anchor, at } of given) {
       const text = printCheckpoint({ origin: checkpoint.origin, ...anchor.checkpoint });
       const { certified, counter: value } = anchor;
-      const why = await anchorFault(e.verify, leaf, genesis, {
+      const why = await anchorFault(e.verify, attestor(at), genesis, {
         certified,
         previous: anchor.previous,
         text,

@@ -9,7 +9,7 @@ import { NT_COUNTER, type NvPublic } from '../../evidence/tpm/nv.ts';
 import { printCheckpoint } from '../../log/checkpoint.ts';
 import { EMPTY_ROOT } from '../../log/merkle.ts';
 import { anchorFault } from '../anchored.ts';
-import { leafOf } from '../evidence.ts';
+import { attestors } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, pass, together, unknown } from '../outcome.ts';
 import { orWitnessed } from './witness.ts';
 
@@ -53,12 +53,12 @@ export const genesisAnchor: CheckDefinition = {
   id: 'genesis-anchor',
   level: 4,
   run: async (e) => {
-    const parts = together({ leaf: leafOf(e), genesis: e.genesisFacts, checkpoint: e.checkpoint });
+    const parts = together({ attestor: attestors(e), genesis: e.genesisFacts, checkpoint: e.checkpoint });
     if (!parts.ok) return blocked(parts);
-    const { leaf, genesis, checkpoint } = parts.value;
+    const { attestor, genesis, checkpoint } = parts.value;
     if (genesis.counter === undefined) return orWitnessed(e, unknown('This log has no monotonic counter.'));
     const text = printCheckpoint({ origin: checkpoint.origin, size: 0, root: EMPTY_ROOT });
-    const why = await anchorFault(e.verify, leaf, genesis, {
+    const why = await anchorFault(e.verify, attestor(0), genesis, {
       certified: genesis.counter.certified,
       previous: ZERO32,
       text,

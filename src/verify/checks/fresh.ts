@@ -10,7 +10,7 @@ import { ATTEST_MAGIC, ATTEST_QUOTE } from '../../evidence/tpm/attest.ts';
 import { printCheckpoint } from '../../log/checkpoint.ts';
 import { verifyConsistency } from '../../log/consistency.ts';
 import { anchorFault, counterFault } from '../anchored.ts';
-import { leafOf } from '../evidence.ts';
+import { akOf, attestors, leafOf } from '../evidence.ts';
 import type { FreshEvidence } from '../fresh.ts';
 import {
   attempt,
@@ -39,14 +39,14 @@ function freshNonce(nonce: Uint8Array): Run {
 const freshQuote: Run = async (f) => {
   if (!f.quote.ok)
     return f.state.format.ok ? fail(`The quote cannot be read: ${f.quote.why}.`) : blocked(f.quote);
-  const parts = together({ leaf: leafOf(f.state), genesis: f.state.genesisFacts });
+  const parts = together({ leaf: leafOf(f.state), genesis: f.state.genesisFacts, ak: akOf(f.state) });
   if (!parts.ok) return blocked(parts);
   const { bytes, attest, signature } = f.quote.value;
   if (attest.magic !== ATTEST_MAGIC) return fail('The quote was not made by a TPM.');
   if (attest.type !== ATTEST_QUOTE) return fail('What stands as quote is another structure.');
-  const name = attempt(() => akQualifiedName(parts.value.genesis));
+  const name = attempt(() => akQualifiedName(parts.value.genesis, parts.value.ak));
   if (!name.ok || !equal(name.value, attest.qualifiedSigner))
-    return fail('Another key than that of genesis signed.');
+    return fail('Another key than the one in force signed.');
   const why = await attestSigned(f.state.verify, parts.value.leaf, bytes, signature);
   return why === undefined
     ? pass('The certified attestation key signed the quote.')
@@ -88,10 +88,10 @@ const freshAnchor: Run = async (f) => {
     genesis: state.genesisFacts,
     checkpoint: state.checkpoint,
     seal: state.seal,
-    leaf: leafOf(state),
+    attestor: attestors(state),
   });
   if (!parts.ok) return blocked(parts);
-  const { genesis, checkpoint, seal, leaf } = parts.value;
+  const { genesis, checkpoint, seal, attestor } = parts.value;
   if (genesis.counter === undefined) return unknown('This log has no monotonic counter.');
   if (!state.anchor.ok) {
     if (!state.anchor.absent) return blocked(state.anchor);
@@ -99,7 +99,7 @@ const freshAnchor: Run = async (f) => {
       ? pass('Nothing was anchored since genesis.')
       : fail('The seal knows an anchor that is not given.', '0', `${seal.header.anchorCtr}`);
   }
-  const { facts, consistency } = state.anchor.value;
+  const { facts, consistency, entry } = state.anchor.value;
   if (!facts.ok) return fail(`The anchor cannot be read: ${facts.why}.`);
   const anchor = facts.value;
   if (seal.header.anchorCtr !== anchor.counter) {
@@ -114,7 +114,12 @@ const freshAnchor: Run = async (f) => {
   }
   const text = printCheckpoint({ origin: checkpoint.origin, ...anchor.checkpoint });
   const { certified, previous, counter: value } = anchor;
-  const why = await anchorFault(state.verify, leaf, genesis, { certified, previous, text, value });
+  const why = await anchorFault(state.verify, attestor(entry.index), genesis, {
+    certified,
+    previous,
+    text,
+    value,
+  });
   return why === undefined
     ? pass(`The newest anchor of the log has the value ${value}.`)
     : fail(`The newest anchor does not hold: ${why}.`);
@@ -129,10 +134,11 @@ const freshCounter =
       line: state.sealLine,
       note: state.note,
       seal: state.seal,
-      leaf: leafOf(state),
+      attestor: attestors(state),
+      checkpoint: state.checkpoint,
     });
     if (!parts.ok) return blocked(parts);
-    const { genesis, line, note, seal, leaf } = parts.value;
+    const { genesis, line, note, seal, attestor, checkpoint } = parts.value;
     if (genesis.counter === undefined) return unknown('This log has no monotonic counter.');
     if (!f.counter.ok) {
       return f.counter.absent
@@ -148,7 +154,7 @@ const freshCounter =
       freshCounterExtraData(nonce, sealDigest(line.signature), note.text),
     );
     if (!extraData.ok) return blocked(extraData);
-    const why = await counterFault(state.verify, leaf, genesis, {
+    const why = await counterFault(state.verify, attestor(checkpoint.size), genesis, {
       certified,
       extraData: extraData.value,
       value,

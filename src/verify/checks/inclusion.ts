@@ -1,5 +1,5 @@
 /**
- * `inclusion-record`, `-genesis`, `-boot`, `-related`, `-anchors`: the entries are in the tree under the sealed
+ * `inclusion-record`, `-genesis`, `-boot`, `-keys`, `-related`, `-anchors`: the entries are in the tree under the sealed
  * checkpoint (RFC 9162 §2.1.3.2), all under the same one.
  */
 
@@ -36,6 +36,16 @@ const single = (id: string, what: string, part: (e: Evidence) => Part<EntryFacts
 export const inclusionRecord = single('inclusion-record', 'The record is', (e) => e.record);
 export const inclusionGenesis = single('inclusion-genesis', 'The genesis entry is', (e) => e.genesis);
 export const inclusionBoot = single('inclusion-boot', 'The boot entry is', (e) => e.boot);
+
+export const inclusionKeys: CheckDefinition = {
+  id: 'inclusion-keys',
+  level: 1,
+  run: (e) => {
+    if (!e.genesis.ok) return blocked(e.genesis);
+    const none = 'No key change is given that would have to be';
+    return judge(e, e.keyChanges, e.keyChanges.length === 0 ? none : 'The key changes are');
+  },
+};
 
 export const inclusionRelated: CheckDefinition = {
   id: 'inclusion-related',

@@ -7,6 +7,7 @@ import { equal, utf8 } from '../../core/bytes.ts';
 import { sealKeyId } from '../../evidence/seal.ts';
 import { ecdsaKeyId } from '../../log/keys.ts';
 import { leafOf } from '../evidence.ts';
+import { recordKeyAt } from '../keys.ts';
 import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
 import { isCosignature } from '../witness.ts';
 
@@ -21,11 +22,11 @@ export const noteShape: CheckDefinition = {
     if (!e.seal.ok) return fail(`The seal cannot be read: ${e.seal.why}.`);
     if (!e.attest.ok) return fail(`The quote in the seal cannot be read: ${e.attest.why}.`);
     if (!e.signature.ok) return fail(`The signature in the seal cannot be read: ${e.signature.why}.`);
-    const parts = together({ genesis: e.genesisFacts, leaf: leafOf(e) });
+    const parts = together({ keys: e.keys, leaf: leafOf(e) });
     if (!parts.ok) return blocked(parts);
-    const { origin } = e.checkpoint.value;
+    const { origin, size } = e.checkpoint.value;
     const own = sealKeyId(origin, parts.value.leaf.spki);
-    const record = ecdsaKeyId(parts.value.genesis.recordKey.spki);
+    const record = ecdsaKeyId(recordKeyAt(parts.value.keys, size).key.spki);
     if (e.sealLine.value.name !== origin || !equal(e.sealLine.value.keyId, own)) {
       return fail('The line of the seal is not under the name of the log and its certified key.');
     }
@@ -43,10 +44,10 @@ export const noteSignature: CheckDefinition = {
   id: 'note-signature',
   level: 1,
   run: async (e) => {
-    const parts = together({ note: e.note, genesis: e.genesisFacts });
+    const parts = together({ note: e.note, checkpoint: e.checkpoint, keys: e.keys });
     if (!parts.ok) return blocked(parts);
-    const { note, genesis } = parts.value;
-    const key = genesis.recordKey.spki;
+    const { note, checkpoint, keys } = parts.value;
+    const key = recordKeyAt(keys, checkpoint.size).key.spki;
     const id = ecdsaKeyId(key);
     const line = note.signatures.find((s) => equal(s.keyId, id));
     if (line === undefined) return pass('The note has no line of the record key, and needs none.');

@@ -7,6 +7,7 @@
 import { equal, toHex } from '../../core/bytes.ts';
 import { teeReportData } from '../../evidence/binding.ts';
 import type { Evidence } from '../evidence.ts';
+import { akAt } from '../keys.ts';
 import {
   blocked,
   type CheckDefinition,
@@ -132,8 +133,9 @@ const measurement = define('measurement', (f, trust) => {
 });
 
 const binding = define('binding', (f, _, e) => {
-  if (!e.genesisFacts.ok) return blocked(e.genesisFacts);
-  const wanted = teeReportData(e.genesisFacts.value.ak.name, f.boot);
+  const parts = together({ keys: e.keys, boot: e.boot });
+  if (!parts.ok) return blocked(parts);
+  const wanted = teeReportData(akAt(parts.value.keys, parts.value.boot.index).name, f.boot);
   return equal(wanted, f.report.bound)
     ? pass('The report names the TPM key of this host and this boot entry.')
     : fail(
