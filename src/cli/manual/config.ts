@@ -21,8 +21,8 @@ export function keysOf(file: string): Key[] {
   let comment: string[] = [];
   let spent = false;
   for (const line of file.split('\n')) {
-    const heading = /^\[+([a-z_]+)\]+$/.exec(line);
-    const key = /^(?:# )?([a-z_]+) = (.*)$/.exec(line);
+    const heading = /^(?:# )?\[+([a-z_]+)\]+$/.exec(line);
+    const key = /^(?:# )?([a-z][a-z0-9_]*) = (.*)$/.exec(line);
     if (heading !== null) {
       section = heading[1] as string;
     } else if (key !== null) {
