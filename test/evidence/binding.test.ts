@@ -72,8 +72,8 @@ describe('extraData of each role', () => {
     expect(new Set(all).size).toBe(all.length);
   });
 
-  it('knows four roles of keys', () => {
-    expect(KEY_ROLES).toEqual({ record: 1, workload: 2, tls: 3, ak: 4 });
+  it('knows five roles of keys', () => {
+    expect(KEY_ROLES).toEqual({ record: 1, workload: 2, tls: 3, ak: 4, retired: 5 });
   });
 });
 
