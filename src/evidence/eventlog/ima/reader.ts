@@ -16,6 +16,8 @@ const MAX_LINE = 2 * MAX_DATA + 4096;
 /** A piece is taken in steps of so many bytes, so that a large one costs no second copy of itself. */
 const STEP = 256 * 1024;
 const NEWLINE = 0x0a;
+/** Bytes of the template hash in `binary_runtime_measurements`. */
+const USUAL_HASH = 20;
 
 export type ImaFormat = 'ascii' | 'binary';
 
@@ -149,8 +151,9 @@ class Reader implements ImaReader {
       this.#lines = new AsciiLines(this.#arena, this.#options.bigEndian ?? false);
       return true;
     }
-    if (!last && this.#to - this.#from < SHAPE_BYTES) return false;
     const shape = shapeOf(this.#held.subarray(this.#from, this.#to));
+    // The usual shape is tried first, so that more bytes would not change it; any other one may yet turn out to be that.
+    if (shape?.hash !== USUAL_HASH && !last && this.#to - this.#from < SHAPE_BYTES) return false;
     if (shape === undefined)
       throw new AttestdError('MALFORMED', 'IMA list: no entry stands at its beginning');
     this.#binary = new BinaryEntries(this.#arena, shape);

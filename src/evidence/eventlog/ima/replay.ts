@@ -96,14 +96,16 @@ class Replay implements ImaReplay {
     this.entries++;
     if (entry.violation) this.violations++;
     if (entry.pcr !== this.#pcr) return;
-    if (entry.violation) this.#both.fill(0xff, this.#size);
+    const both = this.#both;
+    const size = this.#size;
+    if (entry.violation) both.fill(0xff, size);
     else {
       const hash = this.#template(entry.data);
-      this.#both.set(hash, this.#size);
-      this.#both.fill(0, this.#size + hash.length);
+      both.set(hash, size);
+      if (hash.length < size) both.fill(0, size + hash.length);
     }
-    this.#both.set(this.#hash(this.#both));
-    this.#compare();
+    both.set(this.#hash(both));
+    if (this.#target !== undefined && this.matchedAt === undefined) this.#compare();
   }
 
   #compare(): void {
