@@ -100,4 +100,6 @@ install_units() {
   install -m 0644 "$ROOT/systemd/attestd.preset" "$1/usr/lib/systemd/system-preset/90-attestd.preset"
   install -m 0644 "$ROOT/systemd/attestd.sysusers" "$1/usr/lib/sysusers.d/attestd.conf"
   install -m 0644 "$ROOT/systemd/attestd.tmpfiles" "$1/usr/lib/tmpfiles.d/attestd.conf"
+  install -d "$1/usr/share/attestd"
+  install -m 0644 "$ROOT/systemd/ima-policy" "$1/usr/share/attestd/ima-policy"
 }
