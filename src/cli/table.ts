@@ -73,12 +73,17 @@ const COMMANDS: readonly Command[] = [
     examples: [
       'attestctl bundle 01KAE3X5V0N9S8QX1Z7M2R4B6C -o run.attest.json',
       'attestctl bundle 01KAE3X5V0N9S8QX1Z7M2R4B6C --state /var/lib/attestd -o run.attest.json',
+      'attestctl bundle 01KAE3X5V0N9S8QX1Z7M2R4B6C --ima --socket /run/attestd/admin.sock -o run.attest.json',
     ],
     arguments: [{ name: '<id>', help: 'id of the record' }],
     options: [
       SOCKET,
       { flags: '--with-lineage', help: 'with everything that it rests on, and that in its turn' },
       { flags: '--foreign <file...>', help: 'bundles of the records of other logs that it rests on' },
+      {
+        flags: '--ima',
+        help: "with the kernel's IMA list, a long one as a file beside it; on the admin socket",
+      },
       { flags: '--state <dir>', help: 'read a state directory instead of the daemon' },
       { ...OUT, required: true },
     ],
@@ -123,6 +128,7 @@ const COMMANDS: readonly Command[] = [
     options: [
       SOCKET,
       { flags: '--nonce <hex>', help: '16 to 64 bytes; chosen and printed when absent' },
+      { flags: '--ima', help: "with the kernel's IMA list; on the admin socket" },
       { ...OUT, required: true },
     ],
     load: () => import('./commands/quote.ts'),

@@ -129,7 +129,9 @@ export interface Client<R = Receipt> {
   /** Ends what `begin` began; by the same process only. */
   complete(id: string, request: CompletionRequest, options?: { readonly wait?: Strength }): Promise<Receipt>;
   /** The evidence bundle of a record: the bytes of an `.attest.json` file. */
-  bundle(id: string, options?: { readonly lineage?: boolean }): Promise<Uint8Array>;
+  bundle(id: string, options?: { readonly lineage?: boolean; readonly ima?: boolean }): Promise<Uint8Array>;
+  /** What a bundle names by its digest, in pieces; on the admin socket. */
+  attachment(sha256: string): AsyncIterable<Uint8Array>;
   /** Erases the openings of a record for good; the tombstone's receipt. */
   forget(id: string, reason?: string): Promise<Receipt>;
   /** A sealed record as a DSSE envelope under the record key. */
@@ -137,7 +139,7 @@ export interface Client<R = Receipt> {
   /** A sealed record as COSE_Sign1 with a receipt (RFC 9942). */
   cose(id: string): Promise<Uint8Array>;
   /** A quote over an auditor's nonce (16 to 64 bytes): the bytes of a fresh-evidence file. */
-  quote(nonce: Uint8Array): Promise<Uint8Array>;
+  quote(nonce: Uint8Array, options?: { readonly ima?: boolean }): Promise<Uint8Array>;
   /** The record key and the caller's own keys; those of all callers on the admin socket. */
   keys(): Promise<readonly CertifiedKey[]>;
   /** Makes a key in the TPM for this caller: `workload` signs messages, `tls` is for TLS 1.3 clients. */
@@ -219,20 +221,25 @@ export function connect(options: ConnectOptions | SpoolingOptions): Client<Recei
         ? recorded(request, wait, idempotencyKey)
         : late.record(request, wait, idempotencyKey ?? randomBytes(16).toString('hex')),
     get: (id) => json(`/v1/records/${encodeURIComponent(id)}`),
-    async bundle(id, { lineage = false } = {}) {
-      const path = `/v1/records/${encodeURIComponent(id)}/bundle${lineage ? '?lineage=full' : ''}`;
+    async bundle(id, { lineage = false, ima = false } = {}) {
+      const query = [...(lineage ? ['lineage=full'] : []), ...(ima ? ['ima=list'] : [])].join('&');
+      const path = `/v1/records/${encodeURIComponent(id)}/bundle${query === '' ? '' : `?${query}`}`;
       return (await transport.call({ method: 'GET', path })).body;
     },
     forget: (id, reason) =>
       post(`/v1/records/${encodeURIComponent(id)}/forget`, reason === undefined ? {} : { reason }),
     envelope: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/envelope`),
     cose: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/cose`),
-    quote: async (nonce) =>
+    attachment: (sha256) => transport.stream(`/v1/attachments/${encodeURIComponent(sha256)}`),
+    quote: async (nonce, { ima = false } = {}) =>
       (
         await transport.call({
           method: 'POST',
           path: '/v1/quotes',
-          body: JSON.stringify({ nonce: Buffer.from(nonce).toString('base64url') }),
+          body: JSON.stringify({
+            nonce: Buffer.from(nonce).toString('base64url'),
+            ...(ima ? { ima: 'list' } : {}),
+          }),
           headers: { 'content-type': 'application/json' },
         })
       ).body,

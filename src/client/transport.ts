@@ -26,6 +26,8 @@ export interface Call {
 
 export interface Transport {
   call(call: Call): Promise<Answer>;
+  /** A body that may be longer than what is read whole, piece by piece. */
+  stream(path: string): AsyncGenerator<Uint8Array>;
   close(): void;
 }
 
@@ -52,12 +54,17 @@ export function chosenSocket(given: string | undefined, environment: NodeJS.Proc
 export function openTransport(socket: string, client: string): Transport {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   return {
-    call: (call) => send(agent, socket, client, call),
+    call: (call) => open(agent, socket, client, call).then(collect),
+    async *stream(path) {
+      const response = await open(agent, socket, client, { method: 'GET', path });
+      if ((response.statusCode ?? 0) >= 400) await collect(response);
+      else yield* response as AsyncIterable<Uint8Array>;
+    },
     close: () => agent.destroy(),
   };
 }
 
-function send(agent: Agent, socket: string, client: string, call: Call): Promise<Answer> {
+function open(agent: Agent, socket: string, client: string, call: Call): Promise<IncomingMessage> {
   const length = call.body === undefined ? 0 : Buffer.byteLength(call.body);
   if (length > MAX_BODY) {
     return Promise.reject(
@@ -80,7 +87,7 @@ function send(agent: Agent, socket: string, client: string, call: Call): Promise
           ...call.headers,
         },
       },
-      (response) => collect(response).then(resolve, (e) => (e instanceof AttestdError ? reject(e) : away(e))),
+      resolve,
     );
     request.on('error', away);
     request.end(call.body);
@@ -90,10 +97,16 @@ function send(agent: Agent, socket: string, client: string, call: Call): Promise
 async function collect(response: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_ANSWER) throw new AttestdError('TOO_LARGE', 'the answer is larger than 64 MiB');
-    chunks.push(chunk);
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_ANSWER) throw new AttestdError('TOO_LARGE', 'the answer is larger than 64 MiB');
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof AttestdError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new AttestdError('DAEMON_UNAVAILABLE', `the answer broke off: ${code ?? message}`, { cause });
   }
   const type = response.headers['content-type'] ?? '';
   const body = new Uint8Array(Buffer.concat(chunks));

@@ -8,12 +8,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { printLogs } from '../evidence/bundle.ts';
-import { type LogsMember, MAX_FIRMWARE_LOG } from '../evidence/schema/bundle.ts';
-import { type Predicate, readStatement } from '../evidence/statement.ts';
 import type { FirmwareLogFile } from '../measure/firmware.ts';
 import { writeDurably } from './layout.ts';
-import type { LogReader } from './reader.ts';
 
 export interface BootLogFiles {
   /** Keeps a log that could be read. @throws when it cannot be written */
@@ -39,13 +35,4 @@ export function createBootLogFiles(dir: string): BootLogFiles {
       }
     },
   };
-}
-
-/** The logs of the boot that this boot entry speaks of, as evidence carries them. */
-export function logsMember(files: BootLogFiles, log: LogReader, bootIndex: number): { logs?: LogsMember } {
-  const { predicate } = readStatement(log.entry(bootIndex));
-  const { firmwareLog } = predicate as Predicate<'boot'>;
-  if (typeof firmwareLog === 'string' || firmwareLog.size > MAX_FIRMWARE_LOG) return {};
-  const firmware = files.find(firmwareLog.sha256);
-  return firmware === undefined || firmware.length === 0 ? {} : printLogs({ firmware });
 }

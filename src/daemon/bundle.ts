@@ -18,9 +18,9 @@ import { parseNote, printNote } from '../log/note.ts';
 import { printProof } from '../log/proof.ts';
 import type { Sealed } from '../store/seal.ts';
 import { akAt, type Keys } from '../verify/keys.ts';
-import { type BootLogFiles, logsMember } from './bootlog.ts';
 import type { Certificates } from './certificate.ts';
 import type { Cosigs, FoundCosigs } from './cosigs.ts';
+import type { Shelf } from './machine/shelf.ts';
 import type { PcrFiles } from './pcrfile.ts';
 import type { LogReader } from './reader.ts';
 import { coveringAnchor, type FoundAnchor, findAnchor, findParents } from './search.ts';
@@ -34,12 +34,14 @@ export interface BundleInput {
   readonly pcrs: PcrFiles;
   readonly stamps: Stamps;
   readonly cosigs: Cosigs;
-  readonly bootLogs: BootLogFiles;
+  readonly shelf: Shelf;
   readonly index: number;
   /** Whose records may be in it: this uid's, or everybody's. */
   readonly reader: { readonly uid: number; readonly admin: boolean };
   /** Parents of parents too, as far back as they are found. */
   readonly lineage?: boolean;
+  /** The IMA list too. */
+  readonly ima?: boolean;
 }
 
 /** Most entries beside the record. */
@@ -47,7 +49,7 @@ const MAX_RELATED = 2000;
 
 /**
  * The bytes of the bundle.
- * @throws SEAL_PENDING when no seal covers the record yet
+ * @throws SEAL_PENDING when no seal covers the record yet; IMA_UNAVAILABLE where the list is asked for and not at hand
  */
 export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
   const { log, certificates, keys, pcrs, index } = input;
@@ -61,6 +63,7 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
   const certificate = certificates.of(akAt(keys, seal.size).spki);
   const cosigned = await input.cosigs.find(log, seal);
   const note = cosigned?.size === seal.size ? withLines(seal.note, cosigned) : seal.note;
+  const values = pcrMember(pcrs, seal);
   return printBundle({
     record: {
       entry: toBase64(log.entry(index)),
@@ -72,8 +75,8 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
     measurements: [],
     ...(anchors === undefined ? {} : { anchors: await anchorPair(log, anchors, seal) }),
     related: await Promise.all(related.filter((i) => i < seal.size).map((i) => proved(log, i, seal))),
-    ...pcrMember(pcrs, seal),
-    ...logsMember(input.bootLogs, log, bootIndex),
+    ...values,
+    ...(await input.shelf.member(log, bootIndex, values.pcrs?.sha256, input.ima)),
     chain: certificate.chain.map(toBase64),
     crls: [toBase64(certificate.crl)],
     ...(await timestampsOf(log, await input.stamps.find(log, seal), seal)),

@@ -40,8 +40,10 @@ export const ConfigFile = closed({
       counter: Type.Optional(Type.Enum(['nv', 'none'])),
       counter_index: integer(0x0180_0000, 0x01bf_ffff),
       firmware_log: Type.Optional(path),
+      userspace_log: Type.Optional(path),
     }),
   ),
+  ima: Type.Optional(closed({ list: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,4094})?$' })) })),
   seal: Type.Optional(
     closed({
       min_gap_ms: integer(10, 60_000),
@@ -107,7 +109,9 @@ export const DEFAULTS = {
     counter: 'nv',
     counter_index: 0x0180_0200,
     firmware_log: '/sys/kernel/security/tpm0/binary_bios_measurements',
+    userspace_log: '/run/log/systemd/tpm2-measure.log',
   },
+  ima: { list: '/sys/kernel/security/ima/binary_runtime_measurements' },
   seal: { min_gap_ms: 10, max_age_ms: 1000, idle_ms: 600_000, published_ms: 10_000, ed25519_line: false },
   anchor: { interval_s: 900 },
   limits: {
@@ -145,6 +149,7 @@ type Section =
   | 'socket'
   | 'admin_socket'
   | 'tpm'
+  | 'ima'
   | 'seal'
   | 'anchor'
   | 'limits'
@@ -182,6 +187,7 @@ export function completeConfig(file: unknown): Config {
     socket: { ...DEFAULTS.socket, ...file.socket },
     admin_socket: { ...DEFAULTS.admin_socket, ...file.admin_socket },
     tpm: { ...DEFAULTS.tpm, pcrs: [...DEFAULTS.tpm.pcrs], ...file.tpm },
+    ima: { ...DEFAULTS.ima, ...file.ima },
     seal: { ...DEFAULTS.seal, ...file.seal },
     anchor: { ...DEFAULTS.anchor, ...file.anchor },
     limits: { ...DEFAULTS.limits, ...file.limits },

@@ -8,7 +8,6 @@ import { createExecutableReader } from '../measure/executable.ts';
 import { createObserver } from '../measure/observer/observer.ts';
 import type { Addon } from '../native/addon.ts';
 import { type AppInput, createApp } from './app.ts';
-import { createBootLogFiles } from './bootlog.ts';
 import { createCallers } from './caller.ts';
 import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
@@ -82,7 +81,6 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
   const callers = createCallers(native, { executables: createExecutableReader(), observer });
   const certificates = createCertificates(layout);
-  const bootLogs = createBootLogFiles(layout.bootLogs);
   const refusals = new Map<ErrorCode, number>();
   const status: StatusInput = {
     gate,
@@ -111,7 +109,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const stamps = createStamps({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
   addListing(app, { gate, store });
   const cosigs = createCosigs({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
-  addReading(app, { gate, limits, certificates, bootLogs, stamps, cosigs, store });
+  addReading(app, { gate, limits, certificates, stamps, cosigs, store });
   addExporting(app, { gate, limits, store });
   addImporting(app, { gate, store, random: input.random });
   addKeyRoutes(app, {

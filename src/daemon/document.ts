@@ -59,13 +59,11 @@ export async function documentedApp(
     addPosting(app, { gate, limits, settings: config.limits });
     const late = { keep: nobody, waiting: nobody, clear: nobody };
     addGoverned(app, { gate, late, now: () => 0 });
-    const bootLogs = { keep: nobody, find: nobody };
     addListing(app, { gate, store: nobody });
     addReading(app, {
       gate,
       limits,
       certificates,
-      bootLogs,
       stamps: { find: nobody },
       cosigs: { find: nobody },
       store: nobody,

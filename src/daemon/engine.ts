@@ -17,7 +17,6 @@ import type { Tpm } from '../tpm/tpm.ts';
 import type { Keys } from '../verify/keys.ts';
 import { type Anchors, createAnchors } from './anchors.ts';
 import { attestor } from './attestor.ts';
-import { createBootLogFiles } from './bootlog.ts';
 import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
 import type { Config } from './config.ts';
@@ -30,6 +29,8 @@ import { openInForce } from './inforce.ts';
 import type { Journal } from './journal.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import { epochOf, type Gap, type Layout, readCurrent } from './layout.ts';
+import type { Shelf } from './machine/shelf.ts';
+import { watchMachine } from './machine/watch.ts';
 import { createPcrFiles, type PcrFiles } from './pcrfile.ts';
 import { createPublished, type Published } from './published.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
@@ -55,6 +56,7 @@ export interface Engine {
   readonly sealer: Sealer;
   readonly published: Published;
   readonly pcrs: PcrFiles;
+  readonly shelf: Shelf;
   readonly counter: Counter | undefined;
   readonly anchors: Anchors | undefined;
   readonly run: () => Run | undefined;
@@ -93,7 +95,8 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   const clock = createMonotoneClock(input.wall);
   clock.atLeast(Math.max(chronicle.newest, store.lastSeal()?.timeMs ?? 0));
   const now = () => clock.now();
-  const selection = selectionOf(config.tpm.pcrs);
+  const machine = watchMachine(input);
+  const selection = selectionOf([...config.tpm.pcrs, ...machine.registers]);
   const pcrs = createPcrFiles(layout.pcrs);
   const onFailure = (e: Error): void => {
     if (store.failed !== undefined || !isAttestdError(e, 'STORAGE_UNAVAILABLE')) input.onFailure(e);
@@ -116,7 +119,8 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);
       const platform = await readPlatform(tpm, selection, config.tpm.firmware_log, input.observer);
-      createBootLogFiles(layout.bootLogs).keep(platform.firmwareLog);
+      machine.shelf.files.keep(platform.firmwareLog);
+      await machine.begin();
       return { platform, counter: value };
     },
   });
@@ -156,7 +160,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     throw e;
   }
   const { identity, keys: hostKeys } = inForce;
-  const quoter = createQuoter(tpm, identity.ak, selection);
+  const quoter = createQuoter(tpm, identity.ak, selection, machine.settle);
   const published = createPublished({
     ...(config.seal.ed25519_line ? { noteKey: await openNoteKey(tpm, layout.identity, random) } : {}),
     tpm,
@@ -194,6 +198,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     onFailure,
     onSeal(seal) {
       trouble = undefined;
+      machine.sealed();
       published.offer(seal);
     },
   });
@@ -228,6 +233,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     await stopHint();
     await sequencer.stop();
     await sealing.stop();
+    await machine.stop();
     throw e;
   }
   sealing.wake();
@@ -271,6 +277,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     sealer: sealing,
     published,
     pcrs,
+    shelf: machine.shelf,
     counter,
     anchors,
     run: () => runs.sealing,
@@ -284,6 +291,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
         journal.warn('the final anchor was not written', { error: e }),
       );
       await sealing.stop();
+      await machine.stop();
       await published.stop();
       await sequencer.stop();
     },

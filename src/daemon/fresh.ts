@@ -8,7 +8,6 @@ import { AttestdError } from '../core/errors.ts';
 import { freshCounterExtraData, freshExtraData } from '../evidence/binding.ts';
 import { printFresh } from '../evidence/fresh.ts';
 import { parseNote } from '../log/note.ts';
-import { type BootLogFiles, logsMember } from './bootlog.ts';
 import { bank, keyChangesMember, proved, provedAnchor } from './bundle.ts';
 import type { HostCertificate } from './certificate.ts';
 import type { Engine } from './engine.ts';
@@ -16,14 +15,18 @@ import type { LogReader } from './reader.ts';
 import { findAnchor } from './search.ts';
 import type { Stamps } from './stamps.ts';
 
-/** @param nonce 16 to 64 bytes @throws SEAL_PENDING before the first seal, and what the TPM throws */
+/**
+ * @param nonce 16 to 64 bytes
+ * @param ima the IMA list too
+ * @throws SEAL_PENDING before the first seal, IMA_UNAVAILABLE, and what the TPM throws
+ */
 export async function makeFresh(
-  engine: Pick<Engine, 'quoter' | 'counter' | 'identity' | 'hostKeys'>,
+  engine: Pick<Engine, 'quoter' | 'counter' | 'identity' | 'hostKeys' | 'shelf'>,
   log: LogReader,
   certificate: HostCertificate,
-  bootLogs: BootLogFiles,
   stamps: Stamps,
   nonce: Uint8Array,
+  ima = false,
 ): Promise<Uint8Array> {
   const seal = log.lastSeal();
   // Between a change of keys and its first seal there is none that the key in force made.
@@ -39,13 +42,14 @@ export async function makeFresh(
   const anchor = findAnchor(log, seal.anchorCtr);
   const stamped = await stamps.find(log, seal);
   const own = stamped?.seal.seq === seal.seq ? stamped.tokens : [];
+  const values = bank(quote.pcrs);
   return printFresh({
     nonce: toHex(nonce),
     note: fromUtf8(seal.note),
     fresh: {
       attest: toBase64(quote.attest),
       signature: toBase64(quote.signature),
-      ...bank(quote.pcrs),
+      ...values,
     },
     ...(counter === undefined
       ? {}
@@ -54,7 +58,7 @@ export async function makeFresh(
     boot: await proved(log, seal.bootIndex, seal),
     ...(await keyChangesMember(log, engine.hostKeys, seal)),
     ...(anchor === undefined ? {} : { anchor: await provedAnchor(log, anchor, seal) }),
-    ...logsMember(bootLogs, log, seal.bootIndex),
+    ...(await engine.shelf.member(log, seal.bootIndex, values.pcrs?.sha256, ima)),
     chain: certificate.chain.map(toBase64),
     crls: [toBase64(certificate.crl)],
     ...(own.length === 0 ? {} : { timestamps: own.map((token) => ({ token: toBase64(token) })) }),

@@ -25,6 +25,8 @@ export interface Layout {
   readonly timestamps: string;
   /** Logs of boots by their digest. */
   readonly bootLogs: string;
+  /** IMA lists, a directory for each boot. */
+  readonly ima: string;
   /** Directory of one epoch's log. */
   log(epoch: string): string;
 }
@@ -39,6 +41,7 @@ export function layoutOf(stateDir: string): Layout {
     late: join(stateDir, 'decisions.late'),
     timestamps: join(stateDir, 'timestamps'),
     bootLogs: join(stateDir, 'boot-logs'),
+    ima: join(stateDir, 'ima'),
     log: (epoch) => join(stateDir, 'log', epoch),
   };
 }

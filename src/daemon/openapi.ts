@@ -10,6 +10,7 @@ import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
 import { Count, Hex32, Origin, oneOf, Ref, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
 import {
+  AttachmentPath,
   BundleQuery,
   ForgetBody,
   KeyBody,
@@ -243,6 +244,14 @@ export const GET_CHECKPOINT = {
   headers: Headers,
   params: LogPath,
   response: { 200: { description: 'a signed note', ...Bytes('text/plain') }, ...REFUSALS },
+};
+
+export const GET_ATTACHMENT = {
+  operationId: 'getAttachment',
+  summary: 'What a bundle made lately names by its digest: a long IMA list, compressed. On the admin socket',
+  headers: Headers,
+  params: AttachmentPath,
+  response: { 200: { description: 'the bytes', ...Bytes('application/octet-stream') }, ...REFUSALS },
 };
 
 export const GET_TILE = {

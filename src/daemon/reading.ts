@@ -3,6 +3,7 @@
  * quote; and the log itself in the C2SP layout. Entry bundles hold other callers' records, so they are for the admin
  * socket alone; checkpoints and hashes are for all.
  */
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { fromBase64Url, fromUtf8, toBase64, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
@@ -11,7 +12,6 @@ import { parseEntry, recordDigest } from '../evidence/dsse.ts';
 import { printProof } from '../log/proof.ts';
 import { parseTilePath } from '../log/tile.ts';
 import type { Store } from '../store/store.ts';
-import type { BootLogFiles } from './bootlog.ts';
 import { disclosuresOf, makeBundle } from './bundle.ts';
 import type { Certificates } from './certificate.ts';
 import type { Cosigs } from './cosigs.ts';
@@ -20,6 +20,7 @@ import type { Gate } from './gate.ts';
 import { epochOf } from './layout.ts';
 import type { Limits } from './limits.ts';
 import {
+  GET_ATTACHMENT,
   GET_BUNDLE,
   GET_CHECKPOINT,
   GET_RECORD,
@@ -29,6 +30,7 @@ import {
   POST_QUOTES,
 } from './openapi.ts';
 import {
+  type AttachmentPath,
   type BundleQuery,
   compileSchema,
   ForgetBody,
@@ -42,7 +44,6 @@ export interface ReadingInput {
   readonly gate: Gate;
   readonly limits: Limits;
   readonly certificates: Certificates;
-  readonly bootLogs: BootLogFiles;
   readonly stamps: Stamps;
   readonly cosigs: Cosigs;
   /** The open log; the gate is passed before it is asked for. */
@@ -63,7 +64,7 @@ export function findRecord(request: FastifyRequest, log: Store): { index: number
 }
 
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
-  const { gate, certificates, bootLogs, limits, stamps, cosigs } = input;
+  const { gate, certificates, limits, stamps, cosigs } = input;
   const checkQuote = compileSchema(QuoteBody);
   const checkForget = compileSchema(ForgetBody);
 
@@ -100,22 +101,35 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const log = input.store();
     const { index } = findRecord(request, log);
     const { uid, admin } = request.caller;
-    const lineage = (request.query as BundleQuery).lineage === 'full';
-    const { pcrs, hostKeys: keys } = engine;
+    const query = request.query as BundleQuery;
+    const lineage = query.lineage === 'full';
+    const ima = query.ima === 'list';
+    if (ima) mayReadList(request);
+    const { pcrs, shelf, hostKeys: keys } = engine;
     const reader = { uid, admin };
     const bytes = await makeBundle({
       log,
       certificates,
       keys,
       pcrs,
-      bootLogs,
+      shelf,
       stamps,
       cosigs,
       index,
       reader,
       lineage,
+      ima,
     });
     return reply.header('content-type', BUNDLE_MEDIA_TYPE).send(Buffer.from(bytes));
+  });
+
+  app.get('/v1/attachments/:sha256', { schema: GET_ATTACHMENT }, async (request, reply) => {
+    const engine = await gate.enter();
+    mayReadList(request);
+    const found = engine.shelf.attachment((request.params as AttachmentPath).sha256);
+    if (found === undefined) throw new AttestdError('NOT_FOUND', 'no bundle was made lately that names this');
+    const head = { 'content-type': 'application/octet-stream', 'content-length': found.size };
+    return reply.headers(head).send(Readable.from(found.pieces()));
   });
 
   app.post('/v1/records/:id/forget', { schema: POST_FORGET }, async (request, reply) => {
@@ -131,10 +145,13 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const engine = await gate.enter();
     const fault = checkQuote(request.body);
     if (fault !== undefined) throw fault;
-    const nonce = nonceOf((request.body as QuoteBody).nonce);
+    const body = request.body as QuoteBody;
+    const nonce = nonceOf(body.nonce);
+    const ima = body.ima === 'list';
+    if (ima) mayReadList(request);
     const certificate = certificates.read();
     limits.takeQuote(request.caller.uid);
-    const bytes = await makeFresh(engine, input.store(), certificate, bootLogs, stamps, nonce);
+    const bytes = await makeFresh(engine, input.store(), certificate, stamps, nonce, ima);
     return reply.header('content-type', FRESH_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 
@@ -166,6 +183,11 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const page = pageOfSeals(input.store(), request.query as SealsQuery);
     return reply.header('content-type', 'application/json').send(JSON.stringify(page));
   });
+}
+
+/** The list names every file that ran here, whoever ran it. @throws FORBIDDEN */
+function mayReadList(request: FastifyRequest): void {
+  if (!request.caller.admin) throw new AttestdError('FORBIDDEN', 'the IMA list is for the admin socket');
 }
 
 /** A page of seals. Several may have one size, so a page ends at a size and a seq. */

@@ -7,7 +7,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AttestdError } from '../core/errors.ts';
 import { MAX_MESSAGE } from '../evidence/export/workload.ts';
-import { closed, Epoch, oneOf, Time, text, Ulid } from '../evidence/schema/field.ts';
+import { closed, Epoch, Hex32, oneOf, Time, text, Ulid } from '../evidence/schema/field.ts';
 import { type Kind, PREDICATES } from '../evidence/statement.ts';
 
 /** Decimal text, because a query is text and is not coerced. */
@@ -18,6 +18,8 @@ export const QuoteBody = closed({
     pattern: '^[A-Za-z0-9_-]{22,86}$',
     description: 'base64url of 16 to 64 bytes that the auditor chose',
   }),
+  /** With the kernel's IMA list; on the admin socket. */
+  ima: Type.Optional(oneOf('list', 'none')),
 });
 export type QuoteBody = Static<typeof QuoteBody>;
 
@@ -28,7 +30,11 @@ export const RecordPath = closed({ id: Ulid });
 export type RecordPath = Static<typeof RecordPath>;
 
 /** `full`: everything that the record rests on, and that in its turn; else what decided it and its own parents. */
-export const BundleQuery = closed({ lineage: Type.Optional(oneOf('decision', 'full')) });
+/** `ima`: with the kernel's IMA list; on the admin socket. */
+export const BundleQuery = closed({
+  lineage: Type.Optional(oneOf('decision', 'full')),
+  ima: Type.Optional(oneOf('list', 'none')),
+});
 export type BundleQuery = Static<typeof BundleQuery>;
 
 /** Which records; numbers are text, because a query is text and is not coerced. */
@@ -47,6 +53,9 @@ export const ListQuery = closed({
   text: Type.Optional(text(256)),
 });
 export type ListQuery = Static<typeof ListQuery>;
+
+export const AttachmentPath = closed({ sha256: Hex32 });
+export type AttachmentPath = Static<typeof AttachmentPath>;
 
 export const ForgetBody = closed({ reason: Type.Optional(text(1024)) });
 export type ForgetBody = Static<typeof ForgetBody>;

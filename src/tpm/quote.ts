@@ -9,7 +9,7 @@ import { ATTEST_MAGIC, ATTEST_QUOTE, type Attest, parseAttest } from '../evidenc
 import { type PcrSelection, type PcrValues, pcrDigest, printPcrSelections } from '../evidence/tpm/pcr.ts';
 import type { Key } from './key.ts';
 import { bytes } from './key.ts';
-import { readValues } from './pcr.ts';
+import { readLoosely, readValues } from './pcr.ts';
 import type { Tpm } from './tpm.ts';
 import type { RunOptions, Work } from './work.ts';
 
@@ -35,7 +35,21 @@ export interface Quoter {
   take(extraData: Uint8Array, o?: RunOptions): Promise<Quote>;
 }
 
-export function createQuoter(tpm: Tpm, ak: Key, selection: readonly PcrSelection[]): Quoter {
+/**
+ * Finds values that hash to a quoted digest where a register moves all the time, from the log of who extends it.
+ * @param values as they were read, perhaps of several moments
+ */
+export type SettleValues = (
+  values: PcrValues,
+  fits: (values: PcrValues) => boolean,
+) => Promise<PcrValues | undefined>;
+
+export function createQuoter(
+  tpm: Tpm,
+  ak: Key,
+  selection: readonly PcrSelection[],
+  settle?: SettleValues,
+): Quoter {
   let known: PcrValues | null = null;
   return {
     take: (extraData, o) =>
@@ -46,12 +60,14 @@ export function createQuoter(tpm: Tpm, ak: Key, selection: readonly PcrSelection
             const { clockInfo, attested } = quote.parsed;
             tpm.observe(clockInfo);
             if (attested.kind !== 'quote') throw new AttestdError('TPM_ERROR', 'the TPM made no quote');
+            const fits = (values: PcrValues) =>
+              equal(pcrDigest(selection, values, ALG_SHA256), attested.pcrDigest);
             for (const fresh of [false, true]) {
               if (fresh) known = await readValues(w, selection);
-              if (known !== null && equal(pcrDigest(selection, known, ALG_SHA256), attested.pcrDigest)) {
-                return { ...quote, pcrs: known };
-              }
+              if (known !== null && fits(known)) return { ...quote, pcrs: known };
             }
+            const settled = await settle?.(known ?? (await readLoosely(w, selection)), fits);
+            if (settled !== undefined && fits(settled)) return { ...quote, pcrs: settled };
             if (i + 1 >= TRIES) return quote;
           }
         },

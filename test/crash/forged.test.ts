@@ -152,9 +152,10 @@ async function expectSeenThrough(
   expect(await daemon.stop()).toEqual({ code: 0, signal: null });
   for (const bytes of online) await expectForged(bytes, reference);
   for (const bytes of kept) await expectGenuine(bytes, reference);
-  for (const id of forged) await expectForged(await bundleFromState(host.config.state_dir, id), reference);
+  for (const id of forged)
+    await expectForged((await bundleFromState(host.config.state_dir, id)).bytes, reference);
   for (const { id } of [...genuine, after])
-    await expectGenuine(await bundleFromState(host.config.state_dir, id), reference);
+    await expectGenuine((await bundleFromState(host.config.state_dir, id)).bytes, reference);
   expect((await host.audit()).map((r) => [r.verdict, r.findings])).toEqual([['verified', []]]);
 }
 
@@ -199,7 +200,7 @@ function sealOf(bytes: Uint8Array, log: string): Sealed {
 
 /** The bundle of a record with the boot entry that the forger likes in place of the one of the seal's run. */
 async function withBoot(id: string, bootIndex: number): Promise<Uint8Array> {
-  const bytes = await bundleFromState(host.config.state_dir, id);
+  const { bytes } = await bundleFromState(host.config.state_dir, id);
   const store = await openStore(host.logDir);
   try {
     return printBundle({

@@ -48,7 +48,7 @@ describe('a bundle', () => {
   it('after a clean stop has an anchor behind the record and reaches level 4', async () => {
     const { id } = await record();
     await host.stop();
-    const bytes = await bundleFromState(host.config.state_dir, id);
+    const { bytes } = await bundleFromState(host.config.state_dir, id);
     const report = await verifyBundle(bytes, trustFor(root, bytes, 4));
     expect(failed(report)).toEqual([]);
     expect(report).toMatchObject({ verdict: 'verified', level: 4 });

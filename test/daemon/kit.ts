@@ -45,6 +45,7 @@ export async function makeHost(overrides: Overrides = {}, options: SwtpmOptions 
     state_dir: join(dir, 'state'),
     socket: section('socket', { path: join(dir, 'client.sock') }),
     admin_socket: section('admin_socket', { path: join(dir, 'admin.sock') }),
+    ima: section('ima', {}),
     tpm: section('tpm', { tcti: tpm.tcti, assurance: 'software', deadline_ms: 5000, sessions: 'password' }),
     seal: section('seal', {}),
     anchor: section('anchor', {}),

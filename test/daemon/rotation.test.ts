@@ -195,7 +195,7 @@ test('the old keys go on until the new AK is certified, and are followed at the 
 });
 
 test('what was sealed before is taken out of the state of a stopped host too', async () => {
-  for (const id of ids) bundles.push(await bundleFromState(host.config.state_dir, id));
+  for (const id of ids) bundles.push((await bundleFromState(host.config.state_dir, id)).bytes);
   await expectAllVerify();
 });
 
