@@ -93,12 +93,11 @@ export const ERRORS = {
   SPOOL_FULL: row(503, 5, 'the spool holds as much as it may', 'start the daemon, which takes it in order'),
   SPOOL_UNAVAILABLE: row(503, 5, 'the spool cannot be used', "make it its user's alone: mode 0700"),
 
-  // Logs of the machine
   IMA_UNAVAILABLE: row(
     404,
     2,
     'the IMA list of that boot is not at hand',
-    'see [ima] in attestd.toml: the daemon must be able to read the list; or ask for the bundle without --ima',
+    'see [ima] in attestd.toml: the daemon must be able to read it; or leave out --ima',
   ),
 
   // TPM

@@ -10,7 +10,6 @@ import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
 import { Count, Hex32, Origin, oneOf, Ref, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
 import {
-  AttachmentPath,
   BundleQuery,
   ForgetBody,
   KeyBody,
@@ -160,7 +159,7 @@ export const POST_QUOTES = {
   },
 };
 
-const Bytes = (media: string) => ({ content: { [media]: { schema: Type.String({ format: 'binary' }) } } });
+export const Bytes = (m: string) => ({ content: { [m]: { schema: Type.String({ format: 'binary' }) } } });
 
 export const GET_ENVELOPE = {
   operationId: 'getEnvelope',
@@ -244,14 +243,6 @@ export const GET_CHECKPOINT = {
   headers: Headers,
   params: LogPath,
   response: { 200: { description: 'a signed note', ...Bytes('text/plain') }, ...REFUSALS },
-};
-
-export const GET_ATTACHMENT = {
-  operationId: 'getAttachment',
-  summary: 'What a bundle made lately names by its digest: a long IMA list, compressed. On the admin socket',
-  headers: Headers,
-  params: AttachmentPath,
-  response: { 200: { description: 'the bytes', ...Bytes('application/octet-stream') }, ...REFUSALS },
 };
 
 export const GET_TILE = {

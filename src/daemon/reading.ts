@@ -3,7 +3,6 @@
  * quote; and the log itself in the C2SP layout. Entry bundles hold other callers' records, so they are for the admin
  * socket alone; checkpoints and hashes are for all.
  */
-import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { fromBase64Url, fromUtf8, toBase64, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
@@ -19,8 +18,8 @@ import { makeFresh } from './fresh.ts';
 import type { Gate } from './gate.ts';
 import { epochOf } from './layout.ts';
 import type { Limits } from './limits.ts';
+import { addAttachments, mayReadList } from './machine/attachments.ts';
 import {
-  GET_ATTACHMENT,
   GET_BUNDLE,
   GET_CHECKPOINT,
   GET_RECORD,
@@ -30,7 +29,6 @@ import {
   POST_QUOTES,
 } from './openapi.ts';
 import {
-  type AttachmentPath,
   type BundleQuery,
   compileSchema,
   ForgetBody,
@@ -65,6 +63,7 @@ export function findRecord(request: FastifyRequest, log: Store): { index: number
 
 export function addReading(app: FastifyInstance, input: ReadingInput): void {
   const { gate, certificates, limits, stamps, cosigs } = input;
+  addAttachments(app, gate);
   const checkQuote = compileSchema(QuoteBody);
   const checkForget = compileSchema(ForgetBody);
 
@@ -123,15 +122,6 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     return reply.header('content-type', BUNDLE_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 
-  app.get('/v1/attachments/:sha256', { schema: GET_ATTACHMENT }, async (request, reply) => {
-    const engine = await gate.enter();
-    mayReadList(request);
-    const found = engine.shelf.attachment((request.params as AttachmentPath).sha256);
-    if (found === undefined) throw new AttestdError('NOT_FOUND', 'no bundle was made lately that names this');
-    const head = { 'content-type': 'application/octet-stream', 'content-length': found.size };
-    return reply.headers(head).send(Readable.from(found.pieces()));
-  });
-
   app.post('/v1/records/:id/forget', { schema: POST_FORGET }, async (request, reply) => {
     const engine = await gate.enter();
     const { index } = findRecord(request, input.store());
@@ -183,11 +173,6 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const page = pageOfSeals(input.store(), request.query as SealsQuery);
     return reply.header('content-type', 'application/json').send(JSON.stringify(page));
   });
-}
-
-/** The list names every file that ran here, whoever ran it. @throws FORBIDDEN */
-function mayReadList(request: FastifyRequest): void {
-  if (!request.caller.admin) throw new AttestdError('FORBIDDEN', 'the IMA list is for the admin socket');
 }
 
 /** A page of seals. Several may have one size, so a page ends at a size and a seq. */

@@ -84,8 +84,8 @@ async function attachment(sha256: string): Promise<AsyncIterable<Uint8Array>> {
   const client = connect({ client: 'test/1', socket: host.config.admin_socket.path });
   return client.attachment(sha256);
 }
-async function verified(bytes: Uint8Array): Promise<Report> {
-  return verifyBundle(bytes, trustFor(root, bytes), { attachments: await fetched(bytes) });
+async function verified(bytes: Uint8Array, reference = bytes): Promise<Report> {
+  return verifyBundle(bytes, trustFor(root, reference), { attachments: await fetched(bytes) });
 }
 const check = (r: Report, id: string) => r.checks.find((c) => c.id === id);
 
@@ -158,17 +158,18 @@ describe('two processes extend PCR 10 and 13 while quotes are taken', () => {
   };
 
   it('and no bundle has values that are not those of its quote', async () => {
+    const reference = bytesOf(await bundle(await record(), ''));
     const kernel = await spawned('10', list);
     const alone: string[] = [];
-    for (let i = 0; i < 12; i++) alone.push(await record());
+    for (let i = 0; i < 8; i++) alone.push(await record());
     const other = await spawned('13');
     const both: string[] = [];
-    for (let i = 0; i < 12; i++) both.push(await record());
+    for (let i = 0; i < 8; i++) both.push(await record());
     await Promise.all([end(kernel), end(other)]);
     let raced = 0;
     for (const id of [...alone, ...both]) {
       const bytes = bytesOf(await bundle(id, ''));
-      const digest = check(await verified(bytes), 'seal-pcr-digest');
+      const digest = check(await verified(bytes, reference), 'seal-pcr-digest');
       // Without values, and said so, or with those that were quoted.
       if (parseBundle(bytes).pcrs === undefined) {
         raced++;
