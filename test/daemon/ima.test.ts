@@ -35,7 +35,10 @@ beforeAll(async () => {
   list = join(dir, 'ima/binary_runtime_measurements');
   services = join(dir, 'systemd/tpm2-measure.log');
   writeFileSync(list, '');
-  host = await makeHost({ ima: { list }, tpm: { userspace_log: services, deadline_ms: 30_000 } }, { proxy: true });
+  host = await makeHost(
+    { ima: { list }, tpm: { userspace_log: services, deadline_ms: 30_000 } },
+    { proxy: true },
+  );
   await measure('/usr/bin/node', 'node');
   await phase(11, 'enter-initrd');
   await host.init();
