@@ -10,6 +10,8 @@ export const BUNDLE_MEMBERS: Readonly<Record<string, string>> = {
     'the entry (DSSE pre-authentication encoding of the statement, base64) and its c2sp.org/tlog-proof@v1, which carries checkpoint and seal',
   genesis: 'entry 0 of the epoch, with its inclusion proof: keys, storage primary, counter',
   boot: "the boot entry of the record's run, with its inclusion proof",
+  keyChanges:
+    'entries below the checkpoint that put another AK or record key in force, with inclusion proofs',
   measurements: "measurement entries of the record's run, by rising index",
   anchors:
     'the first anchor whose checkpoint covers the record, and the one before it, with consistency proofs',

@@ -4,6 +4,7 @@ import { CONFIG, OUT } from './option.ts';
 
 export const KEYS: Command = {
   name: 'keys',
+  host: true,
   summary: "show the host's own keys, and put others in their place",
   examples: [
     'attestctl keys rotate --ak --reason "yearly"',
