@@ -10,7 +10,7 @@ import { IMPORT } from './table/import.ts';
 import { KEY } from './table/key.ts';
 import { KEYS } from './table/keys.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
-import { MCP } from './table/mcp.ts';
+import { MCP, OTLP_BRIDGE } from './table/mcp.ts';
 import { OUT, SOCKET, TOKEN } from './table/option.ts';
 import { READ_COMMANDS } from './table/read.ts';
 import { TRUST } from './table/trust.ts';
@@ -44,6 +44,7 @@ const COMMANDS: readonly Command[] = [
     load: () => import('./commands/run.ts'),
   },
   MCP,
+  OTLP_BRIDGE,
   {
     name: 'record',
     summary: 'record an execution that a program describes in JSON',

@@ -34,8 +34,12 @@ export interface AppInput {
 
 /** `attestd-client: name/version`. A browser or URL fetcher that was tricked onto the socket cannot set it. */
 export const CLIENT = /^[A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
+/** Where spans come in, and the media type that only they have. */
+export const TRACES = '/v1/otlp/v1/traces';
+export const PROTOBUF = 'application/x-protobuf';
 /** Paths that exist, with the methods they take. */
 const PATHS: readonly (readonly [RegExp, string])[] = [
+  [/^\/v1\/otlp\/v1\/traces$/, 'POST'],
   [/^\/v1\/(?:grants|executions|approvals|imports)$/, 'POST'],
   [/^\/v1\/records$/, 'GET, POST'],
   [/^\/v1\/executions\/[^/]+\/complete$/, 'POST'],
@@ -133,7 +137,12 @@ export function createApp(input: AppInput): FastifyInstance {
   }
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', (request, _payload, done) => {
+  app.addContentTypeParser(['application/json', PROTOBUF], (request, _payload, done) => {
+    const packed = request.routeOptions.url === TRACES;
+    if (request.mediaType === PROTOBUF && !packed) {
+      done(new AttestdError('UNSUPPORTED_MEDIA_TYPE', 'protobuf is for spans alone'));
+      return;
+    }
     bodies.read(request.raw, (e, body) => {
       if (e !== null) {
         done(e);
@@ -141,6 +150,11 @@ export function createApp(input: AppInput): FastifyInstance {
       }
       try {
         request.rawBody = body;
+        // Spans may be gzip or protobuf: their handler reads them.
+        if (packed) {
+          done(null, undefined);
+          return;
+        }
         done(null, parseJson(body));
       } catch (cause) {
         done(cause as Error);

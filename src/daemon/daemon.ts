@@ -24,6 +24,7 @@ import { createLane } from './lane.ts';
 import { layoutOf } from './layout.ts';
 import { createLimits } from './limits.ts';
 import { addListing } from './listing.ts';
+import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
 import { type Listen, startServer } from './server.ts';
@@ -101,6 +102,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   };
   const app = createApp(http);
   addPosting(app, { gate, limits, settings: config.limits });
+  addOtlp(app, { gate, limits, bodies });
   addGoverned(app, { gate, late, now: wall });
   const store = () => {
     if (service.store === undefined) throw new AttestdError('STORAGE_UNAVAILABLE', 'the log is not open');

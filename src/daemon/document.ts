@@ -13,6 +13,7 @@ import { addImporting } from './importing.ts';
 import { addKeyRoutes } from './keyroutes.ts';
 import { createLimits } from './limits.ts';
 import { addListing } from './listing.ts';
+import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
 import { addStatus } from './status.ts';
@@ -47,16 +48,18 @@ export async function documentedApp(
     throw new AttestdError('INTERNAL', 'there is no daemon behind this document');
   };
   const certificates = { read: nobody, of: nobody };
+  const bodies = { maxBytes: config.limits.body_bytes, read: nobody, close: () => undefined };
   const app = createApp({
     callers: { accept: nobody, of: nobody, close: () => undefined },
     limits,
-    bodies: { maxBytes: config.limits.body_bytes, read: nobody, close: () => undefined },
+    bodies,
     onRefusal: () => undefined,
     onFault: () => undefined,
   });
   await register(app);
   app.after(() => {
     addPosting(app, { gate, limits, settings: config.limits });
+    addOtlp(app, { gate, limits, bodies });
     const late = { keep: nobody, waiting: nobody, clear: nobody };
     addGoverned(app, { gate, late, now: () => 0 });
     addListing(app, { gate, store: nobody });

@@ -1,4 +1,4 @@
-/** The row of `attestctl mcp`. */
+/** The rows of what stands between others and the daemon: MCP servers, OpenTelemetry SDKs. */
 import type { Command } from '../command.ts';
 import { SOCKET } from './option.ts';
 
@@ -28,4 +28,12 @@ export const MCP: Command = {
     },
   ],
   load: () => import('../commands/mcp.ts'),
+};
+
+export const OTLP_BRIDGE: Command = {
+  name: 'otlp-bridge',
+  summary: 'take spans of OpenTelemetry SDKs on loopback, and have them recorded',
+  examples: ['attestctl otlp-bridge', 'attestctl otlp-bridge --port 14318'],
+  options: [SOCKET, { flags: '--port <n>', help: 'where it listens on 127.0.0.1; 4318 when absent' }],
+  load: () => import('../commands/otlp-bridge.ts'),
 };

@@ -1,0 +1,274 @@
+/**
+ * Spans of the real OpenTelemetry SDK, by protobuf and by JSON, gzip or not, through the bridge and on the socket; what
+ * they are on record, and what a hostile exporter gets.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { gzipSync } from 'node:zlib';
+import { SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
+import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as ProtoExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  BasicTracerProvider,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-base';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isAttestdError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
+import { readJson } from '../../src/evidence/otlp/json.ts';
+import { readProtobuf } from '../../src/evidence/otlp/protobuf.ts';
+import { ask, type Host, makeHost, until } from '../daemon/kit.ts';
+import { CTL } from '../kit/ctl.ts';
+import { type Watch, watchLog } from '../kit/watch.ts';
+
+let host: Host;
+let watch: Watch;
+let bridge: ReturnType<typeof spawn>;
+const PORT = 20_000 + (process.pid % 20_000);
+beforeAll(async () => {
+  host = await makeHost();
+  await host.init();
+  await (await host.start()).started;
+  watch = await watchLog(host.config.admin_socket.path);
+  bridge = spawn(process.execPath, [CTL, 'otlp-bridge', '--port', String(PORT)], {
+    env: { ...process.env, ATTESTD_SOCKET: host.config.socket.path },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  bridge.stderr?.on('data', (b: Buffer) => {
+    said += b;
+  });
+  await until(() => said.includes('spans are taken at'));
+}, 120_000);
+afterAll(async () => {
+  watch?.close();
+  if (bridge?.exitCode === null) {
+    const ended = once(bridge, 'exit');
+    bridge.kill();
+    await ended;
+  }
+  await host?.remove();
+});
+
+const url = `http://127.0.0.1:${PORT}/v1/traces`;
+/** An agent's turn: an agent that calls a model and a tool, and a span that is nobody's business. */
+async function turn(exporter: SpanExporter): Promise<ReadableSpan[]> {
+  const kept: ReadableSpan[] = [];
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'refund-bot', 'host.name': 'secret' }),
+    spanProcessors: [
+      new SimpleSpanProcessor({
+        export: (spans, done) => {
+          kept.push(...spans);
+          done({ code: 0 });
+        },
+        shutdown: async () => undefined,
+      }),
+    ],
+  });
+  const tracer = provider.getTracer('test');
+  const { ROOT_CONTEXT } = await import('@opentelemetry/api');
+  const agent = tracer.startSpan(
+    'invoke_agent refunds',
+    {
+      attributes: {
+        'gen_ai.operation.name': 'invoke_agent',
+        'gen_ai.agent.name': 'refunds',
+        'gen_ai.provider.name': 'acme',
+      },
+    },
+    ROOT_CONTEXT,
+  );
+  const within = trace.setSpan(ROOT_CONTEXT, agent);
+  tracer
+    .startSpan(
+      'chat',
+      {
+        attributes: {
+          'gen_ai.operation.name': 'chat',
+          'gen_ai.request.model': 'm-1',
+          'gen_ai.usage.input_tokens': 1200,
+          'gen_ai.request.stop_sequences': ['a', 'ü'],
+        },
+      },
+      within,
+    )
+    .end();
+  const tool = tracer.startSpan(
+    'execute_tool refund',
+    {
+      attributes: {
+        'gen_ai.operation.name': 'execute_tool',
+        'gen_ai.tool.name': 'refund',
+        'error.type': 'timeout',
+      },
+    },
+    within,
+  );
+  tool.addEvent('retry', { n: 1 });
+  tool.setStatus({ code: SpanStatusCode.ERROR, message: 'too slow' });
+  tool.end();
+  tracer.startSpan('GET /health', {}, within).end();
+  tracer
+    .startSpan('deploy', { attributes: { 'attestd.record': true, 'attestd.target': 'prod' } }, within)
+    .end();
+  agent.end();
+  await provider.shutdown();
+  await new Promise<void>((resolve, reject) =>
+    exporter.export(kept, (r) => (r.code === 0 ? resolve() : reject(r.error ?? new Error('export failed')))),
+  );
+  return kept;
+}
+
+describe.each([
+  ['protobuf', (o: object) => new ProtoExporter({ url, ...o })],
+  ['JSON', (o: object) => new JsonExporter({ url, ...o })],
+])('the JavaScript SDK, %s through the bridge', (_, make) => {
+  test.each(['none', 'gzip'])('compression %s', async (compression) => {
+    await watch.look();
+    const exporter = make({ compression });
+    const spans = await turn(exporter as unknown as SpanExporter);
+    const found = await watch.look();
+    expect(
+      found.map((r) => [r.predicate.action.type, r.predicate.action.name, r.predicate.outcome.status]).sort(),
+    ).toEqual([
+      ['gen_ai.chat', 'm-1', 'succeeded'],
+      ['gen_ai.execute_tool', 'refund', 'failed'],
+      ['gen_ai.invoke_agent', 'refunds', 'succeeded'],
+      ['span', 'deploy', 'succeeded'],
+    ]);
+    const agent = found.find((r) => r.predicate.action.name === 'refunds');
+    const root = spans.find((s) => s.name === 'invoke_agent refunds')?.spanContext();
+    expect(agent?.predicate).toMatchObject({
+      phase: 'completed',
+      authorization: 'ungoverned',
+      action: { target: 'acme' },
+      caller: {
+        observed: { pid: bridge.pid },
+        claimed: { 'service.name': 'refund-bot', via: 'otlp-bridge' },
+      },
+      trace: { traceparent: `00-${root?.traceId}-${root?.spanId}-0${TraceFlags.SAMPLED}` },
+      parameters: { conventions: 'gen_ai/1.37.0' },
+      capture: { complete: false },
+    });
+    expect(agent?.predicate.caller.claimed['host.name']).toBeUndefined();
+    for (const r of found.filter((f) => f !== agent)) {
+      expect(r.predicate.parents).toEqual([{ rel: 'calledBy', digest: agent?.digest }]);
+      expect(r.predicate.parameters.parentSpanId).toBe(root?.spanId);
+    }
+    const tool = found.find((r) => r.predicate.action.name === 'refund');
+    expect(tool?.predicate.outcome.code).toBe('timeout');
+    expect(tool?.values.span).toMatchObject({
+      status: { code: 2, message: 'too slow' },
+      events: [{ name: 'retry', attributes: { n: 1 } }],
+    });
+    expect(Object.keys(tool?.values ?? {}).sort()).toEqual([
+      expect.stringMatching(/^otlp:[0-9a-f]{32}:[0-9a-f]{16}$/),
+      'span',
+    ]);
+    // The same spans once more are the same records.
+    await new Promise<void>((resolve) =>
+      (exporter as unknown as SpanExporter).export(spans, () => resolve()),
+    );
+    expect(await watch.look()).toEqual([]);
+    await exporter.shutdown();
+  });
+});
+
+describe('on the socket itself', () => {
+  const path = '/v1/otlp/v1/traces';
+  const socket = () => host.config.socket.path;
+  const span = (more: object = {}) => ({
+    traceId: '0af7651916cd43dd8448eb211c80319c',
+    spanId: 'b7ad6b7169203331',
+    name: 'x',
+    startTimeUnixNano: '1',
+    endTimeUnixNano: 2,
+    attributes: [{ key: 'attestd.record', value: { boolValue: true } }],
+    ...more,
+  });
+  const body = (...spans: object[]) => JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] });
+
+  test('what comes without the bridge does not claim it', async () => {
+    await watch.look();
+    expect(await ask(socket(), path, { body: body(span()) })).toMatchObject({ status: 200, text: '{}' });
+    const [found] = await watch.look();
+    expect(found?.predicate.caller).toMatchObject({
+      observed: { pid: process.pid },
+      claimed: { via: 'otlp' },
+    });
+  });
+
+  test('another span under the same ids is refused, and counted', async () => {
+    const { status, json } = await ask(socket(), path, { body: body(span({ name: 'y' })) });
+    expect([status, json.partialSuccess.rejectedSpans]).toEqual([200, '1']);
+    expect(await watch.look()).toEqual([]);
+  });
+
+  const gzip = { 'content-encoding': 'gzip' };
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+  const proto = { 'content-type': 'application/x-protobuf' };
+  test.each([
+    ['no ids', 400, {}, body(span({ traceId: 'x' }))],
+    ['JSON that is none', 400, {}, '{'],
+    ['a name twice', 400, {}, '{"resourceSpans":[],"resourceSpans":[]}'],
+    ['a list that is none', 400, {}, '{"resourceSpans":{}}'],
+    ['gzip that is none', 400, gzip, 'no gzip'],
+    ['gzip that grows too large', 413, gzip, bomb],
+    ['another encoding', 415, { 'content-encoding': 'br' }, '{}'],
+    ['another type', 415, { 'content-type': 'text/plain' }, '{}'],
+    ['protobuf that is cut off', 400, proto, Buffer.from([0x0a, 0x7f])],
+    ['too many spans', 413, gzip, gzipSync(body(...Array.from({ length: 4097 }, () => ({}))))],
+  ] as const)('%s', async (_name, status, headers, text) => {
+    const sent = Buffer.from(text as string);
+    const answer = await ask(socket(), path, {
+      body: sent,
+      headers: { 'content-length': String(sent.length), ...headers },
+    });
+    expect([answer.status, answer.headers['content-type']]).toEqual([status, 'application/problem+json']);
+    expect(await watch.look()).toEqual([]);
+  });
+
+  test('the bridge is not for pages in a browser', async () => {
+    const answer = await fetch(url, {
+      method: 'POST',
+      body: '{}',
+      headers: { origin: 'https://evil.example' },
+    });
+    expect(answer.status).toBe(403);
+  });
+});
+
+describe('readers', () => {
+  const orFault = (work: () => unknown) => {
+    try {
+      work();
+    } catch (e) {
+      expect(isAttestdError(e) && ['MALFORMED', 'TOO_LARGE'].includes(e.code), String(e)).toBe(true);
+    }
+  };
+  test('of protobuf take any bytes or refuse them', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => orFault(() => readProtobuf(bytes))));
+    const nested = (depth: number): Buffer => {
+      let value: Buffer = Buffer.from([0x0a, 0x00]);
+      for (let i = 0; i < depth; i++) value = wrap(5, wrap(1, value));
+      return wrap(1, wrap(1, wrap(1, Buffer.concat([Buffer.from([0x0a, 1, 0x61]), wrap(2, value)]))));
+    };
+    expect(readProtobuf(nested(4)).length).toBe(1);
+    expect(() => readProtobuf(nested(40))).toThrow(/nest deeper/);
+  });
+  test('of JSON take any JSON or refuse it', () => {
+    fc.assert(fc.property(fc.json(), (text) => orFault(() => readJson(parseJson(text)))));
+  });
+  /** A field that holds a message. */
+  const wrap = (number: number, inner: Buffer): Buffer => {
+    const length: number[] = [];
+    let n = inner.length;
+    for (; n > 0x7f; n >>= 7) length.push((n & 0x7f) | 0x80);
+    return Buffer.concat([Buffer.from([(number << 3) | 2, ...length, n]), inner]);
+  };
+});
