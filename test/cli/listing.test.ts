@@ -35,7 +35,6 @@ describe('list and search', () => {
     expect(lines[1]).toMatch(/^20\S+Z {2}\S{26} {2}execution +\d+ {2}failed +note\/.*crm:order\/17$/);
     expect(lines[2]).toMatch(/succeeded +command\.run\/true/);
     expect(lines[3]).toMatch(/attempted +command\.run\/true/);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
     expect(stdout).not.toMatch(/[\u009b\u202e]/);
   });
 

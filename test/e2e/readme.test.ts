@@ -128,6 +128,18 @@ const KNOWN: readonly (readonly [string, (text: string) => Promise<void>])[] = [
       expect(JSON.parse(said.at(-1) as string)).toMatchObject({ strength: 'sealed' });
     },
   ],
+  [
+    '$ attestctl list --since 12h',
+    async (text) => {
+      await type(text);
+      const [listed, found] = said.slice(-3);
+      expect(listed).toMatch(/command\.run\/make/);
+      expect(found).toMatch(/tool\.call\/refund\.approve crm:order\/17/);
+      expect(readFileSync(at('week.html'), 'utf8')).toMatch(
+        /<span class="good">verified<\/span>, level 3, simulated/,
+      );
+    },
+  ],
 ];
 
 test('every block of README.md does what it shows', async () => {
