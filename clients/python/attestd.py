@@ -79,7 +79,8 @@ def connect(
 
 
 class Client:
-    """Made by connect(); may be used from several threads."""
+    """Made by connect(); may be used from several threads. Its connections end with it, with the thread that made them
+    and with the interpreter; `with attestd.connect(…) as client:` and close() end them sooner."""
 
     def __init__(self, transport: "_Transport", spool: Optional["_Spool"], on_fault: Callable[[BaseException], None]):
         self._transport, self._spool, self._fault = transport, spool, on_fault
@@ -128,7 +129,14 @@ class Client:
         return json.loads(self._transport.call("GET", "/v1/status"))
 
     def close(self) -> None:
+        """Ends the connection of this thread at once, those of others at their next call. A later call opens one anew."""
         self._transport.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
 
     def flush(self) -> Json:
         """Empties the spool into the log: {"recorded": [{key, id, digest}], "refused": [{file, error}]}."""
@@ -390,13 +398,21 @@ class _UnixConnection(http.client.HTTPConnection):
         self._unix = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = _Socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.sock.connect(self._unix)
         except OSError:
             self.sock.close()
             self.sock = None
             raise
+
+
+class _Socket(socket.socket):
+    """Closes itself without a ResourceWarning, because a client need not be closed. Not by atexit: a handler of the
+    program's own that records something may run later."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _Spool:

@@ -22,6 +22,9 @@ const PRINTS: readonly (readonly [language: string, says: string, away?: true])[
   ['python', 'spooled', true],
 ];
 
+/** A warning, such as of a socket that nobody closed, fails like anything else on stderr. */
+const PYTHON = ['python3', '-X', 'dev', '-W', 'error'];
+
 let dir: string;
 let policies: PolicyFolder;
 let host: Host;
@@ -53,18 +56,43 @@ test.each(PRINTS.map(([language, says, away], i) => [i + 1, language, says, away
   'block %i, %s: %s',
   async (n, language, says, away) => {
     const file = fileOf(n - 1);
-    const command = language === 'ts' ? [process.execPath, file.replace(/ts$/, 'js')] : ['python3', file];
-    const { status, stdout, stderr } = await runProgram(command, {
-      cwd: dir,
-      env: {
-        ATTESTD_SOCKET: away ? join(dir, 'nobody.sock') : host.config.socket.path,
-        PYTHONPATH: join(ROOT, 'clients/python'),
-        PYTHONDONTWRITEBYTECODE: '1',
-      },
-    });
+    const command = language === 'ts' ? [process.execPath, file.replace(/ts$/, 'js')] : [...PYTHON, file];
+    const { status, stdout, stderr } = await run(command, away);
     expect([status, stdout, stderr]).toEqual([0, `${says}\n`, '']);
   },
 );
+
+const run = (command: string[], away = false) =>
+  runProgram(command, {
+    cwd: dir,
+    env: {
+      ATTESTD_SOCKET: away ? join(dir, 'nobody.sock') : host.config.socket.path,
+      PYTHONPATH: join(ROOT, 'clients/python'),
+      PYTHONDONTWRITEBYTECODE: '1',
+    },
+  });
+
+test('a Python client that nobody closes leaves nothing open, and serves until the very end', async () => {
+  writeFileSync(join(dir, 'unclosed.py'), UNCLOSED);
+  const { status, stdout, stderr } = await run([...PYTHON, join(dir, 'unclosed.py')]);
+  expect([status, stdout, stderr]).toEqual([0, 'thread True\nwith True\nagain True\nat exit True\n', '']);
+});
+
+const UNCLOSED = `
+import atexit, threading
+import attestd
+
+client = attestd.connect("unclosed/1")
+say = lambda when: print(when, client.record(note, wait="durable")["strength"] != "spooled")
+note = {"phase": "completed", "action": {"type": "note", "name": "hello"}}
+atexit.register(say, "at exit")
+worker = threading.Thread(target=say, args=("thread",))
+worker.start()
+worker.join()
+with client:
+    say("with")
+say("again")
+`;
 
 /** As a user's compiler does, strictly, against the declarations of the package. */
 function compile(files: string[]): void {
