@@ -11,6 +11,7 @@ import { KEY } from './table/key.ts';
 import { KEYS } from './table/keys.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { MCP, OTLP_BRIDGE } from './table/mcp.ts';
+import { MEASURE } from './table/measure.ts';
 import { OUT, SOCKET, TOKEN } from './table/option.ts';
 import { READ_COMMANDS } from './table/read.ts';
 import { TRUST } from './table/trust.ts';
@@ -93,6 +94,7 @@ const COMMANDS: readonly Command[] = [
   EXPLAIN,
   EXPORT,
   IMPORT,
+  MEASURE,
   KEY,
   KEYS,
   {

@@ -156,5 +156,6 @@ export function ruleMembers(input: Input): Record<string, Json> {
     ...(nodeKeys.length === 0 ? {} : { nodeKeys }),
     ...(keys.length === 0 ? {} : { keys: [...keys] }),
     ...(maxAge === undefined ? {} : { maxAge }),
+    ...(on(input, 'selfMeasured') ? { selfMeasured: true } : {}),
   };
 }

@@ -22,6 +22,7 @@ import {
 } from './execution.ts';
 import { createLate } from './late.ts';
 import type { ListQuery, Page } from './listing.ts';
+import type { Measured, MeasurementRequest } from './measurement.ts';
 import type { Replayed } from './replay.ts';
 import type {
   CompletionRequest,
@@ -36,6 +37,7 @@ import { openSpool, type SpoolOptions } from './spool.ts';
 import { chosenSocket, openTransport } from './transport.ts';
 
 export type { Executed, Execution, ExecutionSpec, Governance } from './execution.ts';
+export type { Measured, MeasurementRequest } from './measurement.ts';
 export type { Replayed } from './replay.ts';
 export type {
   CompletionRequest,
@@ -138,6 +140,8 @@ export interface Client<R = Receipt> {
   envelope(id: string): Promise<Uint8Array>;
   /** A sealed record as COSE_Sign1 with a receipt (RFC 9942). */
   cose(id: string): Promise<Uint8Array>;
+  /** Has a file, an image or a model measured: an entry, and an extend of the daemon's register. */
+  measure(request: MeasurementRequest, options?: { readonly wait?: Strength }): Promise<Measured>;
   /** A quote over an auditor's nonce (16 to 64 bytes): the bytes of a fresh-evidence file. */
   quote(nonce: Uint8Array, options?: { readonly ima?: boolean }): Promise<Uint8Array>;
   /** The record key and the caller's own keys; those of all callers on the admin socket. */
@@ -231,6 +235,7 @@ export function connect(options: ConnectOptions | SpoolingOptions): Client<Recei
     envelope: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/envelope`),
     cose: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/cose`),
     attachment: (sha256) => transport.stream(`/v1/attachments/${encodeURIComponent(sha256)}`),
+    measure: (request, { wait = 'sealed' } = {}) => post(`/v1/measurements?wait=${wait}`, request),
     quote: async (nonce, { ima = false } = {}) =>
       (
         await transport.call({

@@ -45,7 +45,7 @@ const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/executions\/[^/]+\/complete$/, 'POST'],
   [/^\/v1\/grants\/[^/]+$/, 'GET, DELETE'],
   [/^\/v1\/records\/[^/]+\/forget$/, 'POST'],
-  [/^\/v1\/quotes$/, 'POST'],
+  [/^\/v1\/(?:quotes|measurements)$/, 'POST'],
   [/^\/v1\/keys$/, 'GET, POST'],
   [/^\/v1\/keys\/[^/]+\/(?:sign|withdraw)$/, 'POST'],
   [/^\/v1\/keys\/[^/]+\/request$/, 'GET'],

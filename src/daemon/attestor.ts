@@ -2,7 +2,7 @@
 import { teeReportData } from '../evidence/binding.ts';
 import { publicName } from '../evidence/tpm/public.ts';
 import { readTeeEvidence } from '../measure/tee/report.ts';
-import type { EngineInput } from './engine.ts';
+import type { EngineInput } from './engineinput.ts';
 import type { RunsInput } from './runs.ts';
 
 /** Milliseconds after which a run begins without the report. */

@@ -21,6 +21,8 @@ import { akAt, type Keys } from '../verify/keys.ts';
 import type { Certificates } from './certificate.ts';
 import type { Cosigs, FoundCosigs } from './cosigs.ts';
 import type { Shelf } from './machine/shelf.ts';
+import { chainOf } from './measured/chainof.ts';
+import type { MeasuredPlaces } from './measured/places.ts';
 import type { PcrFiles } from './pcrfile.ts';
 import type { LogReader } from './reader.ts';
 import { coveringAnchor, type FoundAnchor, findAnchor, findParents } from './search.ts';
@@ -35,6 +37,7 @@ export interface BundleInput {
   readonly stamps: Stamps;
   readonly cosigs: Cosigs;
   readonly shelf: Shelf;
+  readonly places: MeasuredPlaces;
   readonly index: number;
   /** Whose records may be in it: this uid's, or everybody's. */
   readonly reader: { readonly uid: number; readonly admin: boolean };
@@ -72,7 +75,7 @@ export async function makeBundle(input: BundleInput): Promise<Uint8Array> {
     genesis: await proved(log, 0, seal),
     boot: await proved(log, bootIndex, seal),
     ...(await keyChangesMember(log, keys, seal)),
-    measurements: [],
+    measurements: await measurementsOf(log, input.places, seal),
     ...(anchors === undefined ? {} : { anchors: await anchorPair(log, anchors, seal) }),
     related: await Promise.all(related.filter((i) => i < seal.size).map((i) => proved(log, i, seal))),
     ...values,
@@ -97,6 +100,15 @@ async function witnessedOf(log: LogReader, found: FoundCosigs | undefined, seal:
   const consistency = await log.consistencyProof(seal.size, found.size);
   const note = printNote({ text: found.text, signatures: found.lines });
   return { witnessed: { note, consistency: consistency.map(toBase64) } };
+}
+
+/** The measurements behind what the seal quotes of our own register, each with its proof. */
+export async function measurementsOf(
+  log: LogReader,
+  places: MeasuredPlaces,
+  seal: Sealed,
+): Promise<ProvedEntry[]> {
+  return Promise.all(chainOf(log, places, seal).map((i) => proved(log, i, seal)));
 }
 
 /** Timestamps of the seal, or of a later one with what chains it to this one. */

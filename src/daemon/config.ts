@@ -3,11 +3,13 @@
  * is an error that names it; a missing one has the default written here, and systemd/attestd.toml shows every key
  * with its default (a test holds the two together).
  */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parse as parseToml } from 'smol-toml';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AttestdError } from '../core/errors.ts';
+import { OWN_PCR } from '../evidence/measured.ts';
 import { MAX_REQUEST } from '../evidence/schema/request.ts';
 
 const closed = <T extends Record<string, TSchema>>(properties: T) =>
@@ -67,6 +69,7 @@ export const ConfigFile = closed({
       burst: integer(1, 10_000_000),
       quotes_per_minute: integer(1, 6000),
       signatures_per_minute: integer(1, 60_000),
+      measurements_per_minute: integer(1, 60_000),
       request_ms: integer(100, 600_000),
       stalled_ms: integer(100, 3_600_000),
     }),
@@ -90,6 +93,14 @@ export const ConfigFile = closed({
   ),
   observer: Type.Optional(
     closed({ socket: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,106})?$' })) }),
+  ),
+  measure: Type.Optional(
+    closed({
+      register: Type.Optional(Type.Union([Type.Literal(13), Type.Literal(23)])),
+      uids: Type.Optional(
+        Type.Array(Type.Integer({ minimum: 0, maximum: 0xffff_fffe }), { maxItems: 256, uniqueItems: true }),
+      ),
+    }),
   ),
   timestamps: Type.Optional(closed({ drop_dir: Type.Optional(path) })),
   log: Type.Optional(closed({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])) })),
@@ -126,6 +137,7 @@ export const DEFAULTS = {
     burst: 200_000,
     quotes_per_minute: 12,
     signatures_per_minute: 240,
+    measurements_per_minute: 60,
     request_ms: 10_000,
     stalled_ms: 30_000,
   },
@@ -139,6 +151,7 @@ export const DEFAULTS = {
   },
   tee: { report: 'auto', path: '/sys/kernel/config/tsm/report', nsm: '/dev/nsm' },
   observer: { socket: '/run/attestd/observe.sock' },
+  measure: { register: OWN_PCR, uids: [] },
   timestamps: { drop_dir: '/var/lib/attestd-forward/timestamps' },
   log: { level: 'info' },
 } as const;
@@ -156,6 +169,7 @@ type Section =
   | 'policy'
   | 'tee'
   | 'observer'
+  | 'measure'
   | 'timestamps'
   | 'log';
 
@@ -194,6 +208,7 @@ export function completeConfig(file: unknown): Config {
     policy: { ...DEFAULTS.policy, keys: [...DEFAULTS.policy.keys], ...file.policy },
     tee: { ...DEFAULTS.tee, ...file.tee },
     observer: { ...DEFAULTS.observer, ...file.observer },
+    measure: { ...DEFAULTS.measure, uids: [...DEFAULTS.measure.uids], ...file.measure },
     timestamps: { ...DEFAULTS.timestamps, ...file.timestamps },
     log: { ...DEFAULTS.log, ...file.log },
   };
@@ -206,11 +221,18 @@ function missing(e: { instancePath: string; params: unknown }): string {
 
 /** Reads and checks the file at `file`. @throws CONFIG_INVALID */
 export function loadConfig(file: string): Config {
+  return readConfig(file).config;
+}
+
+/** The same, with SHA-256 in hex of the bytes that were read. @throws CONFIG_INVALID */
+export function readConfig(file: string): { readonly config: Config; readonly sha256: string } {
   let parsed: unknown;
+  let bytes: Buffer;
   try {
-    parsed = parseToml(readFileSync(file, 'utf8'));
+    bytes = readFileSync(file);
+    parsed = parseToml(bytes.toString('utf8'));
   } catch (e) {
     throw new AttestdError('CONFIG_INVALID', `${file}: ${(e as Error).message}`, { cause: e });
   }
-  return completeConfig(parsed);
+  return { config: completeConfig(parsed), sha256: createHash('sha256').update(bytes).digest('hex') };
 }

@@ -24,6 +24,8 @@ import { createLane } from './lane.ts';
 import { layoutOf } from './layout.ts';
 import { createLimits } from './limits.ts';
 import { addListing } from './listing.ts';
+import { addMeasuring } from './measured/routes.ts';
+import type { Software } from './measured/software.ts';
 import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
@@ -34,6 +36,8 @@ import { addStatus, type Health, healthOf, type StatusInput, sentenceOf } from '
 
 export interface DaemonInput {
   readonly config: Config;
+  /** What the daemon runs from, which it measures at each start; absent: it does not, and evidence says so. */
+  readonly software?: Software;
   readonly native: Addon;
   readonly journal: Journal;
   /** Descriptors from systemd; the configured paths where there are none. */
@@ -114,6 +118,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   addReading(app, { gate, limits, certificates, stamps, cosigs, store });
   addExporting(app, { gate, limits, store });
   addImporting(app, { gate, store, random: input.random });
+  addMeasuring(app, { gate, limits, settings: config.measure });
   addKeyRoutes(app, {
     gate,
     limits,

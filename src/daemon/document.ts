@@ -13,6 +13,7 @@ import { addImporting } from './importing.ts';
 import { addKeyRoutes } from './keyroutes.ts';
 import { createLimits } from './limits.ts';
 import { addListing } from './listing.ts';
+import { addMeasuring } from './measured/routes.ts';
 import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
@@ -73,6 +74,7 @@ export async function documentedApp(
     });
     addExporting(app, { gate, limits, store: nobody });
     addImporting(app, { gate, store: nobody, random: nobody });
+    addMeasuring(app, { gate, limits, settings: config.measure });
     addKeyRoutes(app, { gate, limits, tpm: nobody });
     addStatus(
       app,

@@ -6,36 +6,33 @@ import { join } from 'node:path';
 import { isAttestdError } from '../core/errors.ts';
 import { type Body, type BuiltRecord, buildEntry, newFrame } from '../evidence/record.ts';
 import type { Kind, Predicate, Subject } from '../evidence/statement.ts';
-import type { Observer } from '../measure/observer/observer.ts';
-import type { Store } from '../store/store.ts';
 import { type Counter, loadCounter } from '../tpm/counter.ts';
 import type { Identity } from '../tpm/keys.ts';
 import { openNoteKey } from '../tpm/notekey.ts';
 import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
 import { createSigner, type MessageSigner } from '../tpm/signer.ts';
-import type { Tpm } from '../tpm/tpm.ts';
 import type { Keys } from '../verify/keys.ts';
 import { type Anchors, createAnchors } from './anchors.ts';
 import { attestor } from './attestor.ts';
 import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
-import type { Config } from './config.ts';
 import { type Continuity, checkContinuity, interruption } from './continuity.ts';
+import type { EngineInput } from './engineinput.ts';
 import { createForget, type Forget } from './forgetting.ts';
 import { createHouse, keepHint } from './govern/foundation.ts';
 import { type Governor, startGovernor } from './govern/governor.ts';
-import type { LateJournal } from './govern/late.ts';
 import { openInForce } from './inforce.ts';
-import type { Journal } from './journal.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
-import { epochOf, type Gap, type Layout, readCurrent } from './layout.ts';
+import { epochOf, type Gap, readCurrent } from './layout.ts';
 import type { Shelf } from './machine/shelf.ts';
 import { watchMachine } from './machine/watch.ts';
+import { createMeasuring, type Measuring } from './measured/measuring.ts';
+import { type MeasuredPlaces, openMeasuredPlaces } from './measured/places.ts';
 import { createPcrFiles, type PcrFiles } from './pcrfile.ts';
 import { createPublished, type Published } from './published.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import { OWN_UID, type Run, readPlatform } from './run.ts';
-import { createRuns } from './runs.ts';
+import { beginAgain, createRuns } from './runs.ts';
 import { createSealer, type Sealer } from './sealer.ts';
 import { selectionOf } from './selection.ts';
 import { createSequencer } from './sequencer.ts';
@@ -59,6 +56,9 @@ export interface Engine {
   readonly shelf: Shelf;
   readonly counter: Counter | undefined;
   readonly anchors: Anchors | undefined;
+  /** Where measurements are in the log. */
+  readonly places: MeasuredPlaces;
+  readonly measuring: Measuring | undefined;
   readonly run: () => Run | undefined;
   /** A record of this moment and this run, for the recorder. */
   build<K extends Kind>(kind: K, body: Body<K>, artefacts?: readonly Subject[]): BuiltRecord;
@@ -67,22 +67,6 @@ export interface Engine {
   readonly trouble: () => Error | undefined;
   /** Final anchor, final seal; leaves store and TPM open. */
   stop(): Promise<void>;
-}
-
-export interface EngineInput {
-  readonly config: Config;
-  readonly layout: Layout;
-  readonly store: Store;
-  readonly tpm: Tpm;
-  readonly wall: () => number;
-  readonly random: (n: number) => Uint8Array;
-  readonly journal: Journal;
-  /** Decisions made while there was no engine. */
-  readonly late: LateJournal;
-  /** The root helper, where one is configured. */
-  readonly observer: Observer | undefined;
-  /** Nothing can be recorded or sealed any more. */
-  readonly onFailure: (e: Error) => void;
 }
 
 /** Passes the counter rule, begins a run and anchors it. @throws what stands in the way */
@@ -96,17 +80,27 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   clock.atLeast(Math.max(chronicle.newest, store.lastSeal()?.timeMs ?? 0));
   const now = () => clock.now();
   const machine = watchMachine(input);
-  const selection = selectionOf([...config.tpm.pcrs, ...machine.registers]);
+  const own = input.software === undefined ? [] : [config.measure.register];
+  const selection = selectionOf([...config.tpm.pcrs, ...machine.registers, ...own]);
   const pcrs = createPcrFiles(layout.pcrs);
   const onFailure = (e: Error): void => {
     if (store.failed !== undefined || !isAttestdError(e, 'STORAGE_UNAVAILABLE')) input.onFailure(e);
     else journal.warn('the disk is full', { error: e });
   };
-
   const sequencer = createSequencer({ store, size: store.size, onDurable: () => sealer?.wake(), onFailure });
   // There is none before the first run has begun and keys that waited are in force: one key seals all of a run.
   let sealer: Sealer | undefined;
   const found: { continuity: Continuity } = { continuity: { kind: 'continues' } };
+  const places = openMeasuredPlaces(layout.measured(epochOf(origin)), store);
+  const measuring = await createMeasuring({
+    ...input,
+    pcr: config.measure.register,
+    sequencer,
+    places,
+    clock,
+    run: () => runs.writing,
+    renew: () => newRun(),
+  });
   const runs = createRuns({
     origin,
     random,
@@ -115,9 +109,11 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     journal,
     sealedSize: () => store.lastSeal()?.size ?? 0,
     ...attestor(input, () => inForce.identity.ak.public),
+    ...(measuring === undefined ? {} : { measuring }),
     async examine() {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);
+      await measuring?.settle(await tpm.readClock());
       const platform = await readPlatform(tpm, selection, config.tpm.firmware_log, input.observer);
       machine.shelf.files.keep(platform.firmwareLog);
       await machine.begin();
@@ -142,9 +138,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
         });
   const announced = () => ({ last: anchors?.last.counter ?? 0n, intents: anchors?.announced ?? [] });
 
-  async function anchor(reason: 'boot' | 'interval' | 'stop'): Promise<void> {
-    await anchors?.write(reason);
-  }
+  const anchor = async (reason: 'boot' | 'interval' | 'stop') => anchors?.write(reason);
   function afterTrouble(e: Error): void {
     if (isAttestdError(e, 'AUDIT_CONTINUITY_LOST') || isAttestdError(e, 'TPM_KEY_LOST')) onFailure(e);
     else journal.warn('an anchor was not written', { error: e });
@@ -170,6 +164,12 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     intervalMs: config.seal.published_ms,
     onTrouble: (e) => journal.warn('a checkpoint was not published', { error: e }),
   });
+  async function newRun(): Promise<void> {
+    journal.warn('the TPM lives another life: a new run begins');
+    await beginAgain(runs, () => stopping, journal);
+    anchor('boot').catch(afterTrouble);
+  }
+  let stopping = false;
   let trouble: Error | undefined;
   sealer = createSealer({
     origin,
@@ -186,11 +186,9 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
       if (attested.kind === 'quote' && quote.pcrs !== undefined) pcrs.keep(attested.pcrDigest, quote.pcrs);
       return store.appendSeal(note);
     },
-    async newRun() {
-      journal.warn('the TPM lives another life: a new run begins');
-      await runs.begin();
-      anchor('boot').catch(afterTrouble);
-    },
+    exclusive: measuring?.exclusive ?? ((work) => work()),
+    agrees: async (quote) => (await measuring?.agrees(quote)) ?? true,
+    newRun,
     onTrouble(e) {
       trouble = e;
       journal.warn('a seal was not made', { error: e });
@@ -199,6 +197,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     onSeal(seal) {
       trouble = undefined;
       machine.sealed();
+      places.settle();
       published.offer(seal);
     },
   });
@@ -247,12 +246,10 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     await sequencer.appendOne({ entry: built.entry, id: built.id, uid: OWN_UID });
     journal.warn('a gap was recorded', { reason: gap.reason });
   }
-
   const interval = setInterval(() => {
     if (anchors !== undefined && store.size > anchors.last.index + 1) anchor('interval').catch(afterTrouble);
   }, config.anchor.interval_s * 1000);
   interval.unref();
-
   return {
     origin,
     genesis: chronicle.genesis,
@@ -280,11 +277,14 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     shelf: machine.shelf,
     counter,
     anchors,
+    places,
+    measuring,
     run: () => runs.sealing,
     build,
     trouble: () => trouble,
     forget: createForget(store, sequencer, build),
     async stop() {
+      stopping = true;
       clearInterval(interval);
       await stopHint();
       await anchor('stop').catch((e: Error) =>

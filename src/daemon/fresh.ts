@@ -8,7 +8,7 @@ import { AttestdError } from '../core/errors.ts';
 import { freshCounterExtraData, freshExtraData } from '../evidence/binding.ts';
 import { printFresh } from '../evidence/fresh.ts';
 import { parseNote } from '../log/note.ts';
-import { bank, keyChangesMember, proved, provedAnchor } from './bundle.ts';
+import { bank, keyChangesMember, measurementsOf, proved, provedAnchor } from './bundle.ts';
 import type { HostCertificate } from './certificate.ts';
 import type { Engine } from './engine.ts';
 import type { LogReader } from './reader.ts';
@@ -21,19 +21,30 @@ import type { Stamps } from './stamps.ts';
  * @throws SEAL_PENDING before the first seal, IMA_UNAVAILABLE, and what the TPM throws
  */
 export async function makeFresh(
-  engine: Pick<Engine, 'quoter' | 'counter' | 'identity' | 'hostKeys' | 'shelf'>,
+  engine: Pick<
+    Engine,
+    'quoter' | 'counter' | 'identity' | 'hostKeys' | 'places' | 'measuring' | 'sealer' | 'shelf'
+  >,
   log: LogReader,
   certificate: HostCertificate,
   stamps: Stamps,
   nonce: Uint8Array,
   ima = false,
 ): Promise<Uint8Array> {
-  const seal = log.lastSeal();
-  // Between a change of keys and its first seal there is none that the key in force made.
-  if (seal === undefined || engine.hostKeys.changes.some((c) => c.index >= seal.size))
-    throw new AttestdError('SEAL_PENDING', 'nothing is sealed yet');
-  const { text } = parseNote(seal.note);
-  const quote = await engine.quoter.take(freshExtraData(nonce, seal.digest, text), { urgency: 'sign' });
+  const { measuring, sealer } = engine;
+  // The quote shows what was measured until now, so the newest seal must cover it.
+  if (measuring !== undefined && measuring.newest >= 0)
+    await new Promise<void>((resolve) => sealer.wait(measuring.newest, () => resolve()));
+  const quoted = async () => {
+    const seal = log.lastSeal();
+    // Between a change of keys and its first seal there is none that the key in force made.
+    if (seal === undefined || engine.hostKeys.changes.some((c) => c.index >= seal.size))
+      throw new AttestdError('SEAL_PENDING', 'nothing is sealed yet');
+    const { text } = parseNote(seal.note);
+    const quote = await engine.quoter.take(freshExtraData(nonce, seal.digest, text), { urgency: 'sign' });
+    return { seal, text, quote };
+  };
+  const { seal, text, quote } = await (measuring?.exclusive(quoted) ?? quoted());
   const counter = await engine.counter?.certify(
     engine.identity.ak,
     freshCounterExtraData(nonce, seal.digest, text),
@@ -43,6 +54,7 @@ export async function makeFresh(
   const stamped = await stamps.find(log, seal);
   const own = stamped?.seal.seq === seal.seq ? stamped.tokens : [];
   const values = bank(quote.pcrs);
+  const measurements = await measurementsOf(log, engine.places, seal);
   return printFresh({
     nonce: toHex(nonce),
     note: fromUtf8(seal.note),
@@ -57,6 +69,7 @@ export async function makeFresh(
     genesis: await proved(log, 0, seal),
     boot: await proved(log, seal.bootIndex, seal),
     ...(await keyChangesMember(log, engine.hostKeys, seal)),
+    ...(measurements.length === 0 ? {} : { measurements }),
     ...(anchor === undefined ? {} : { anchor: await provedAnchor(log, anchor, seal) }),
     ...(await engine.shelf.member(log, seal.bootIndex, values.pcrs?.sha256, ima)),
     chain: certificate.chain.map(toBase64),

@@ -27,6 +27,8 @@ export interface Layout {
   readonly bootLogs: string;
   /** IMA lists, a directory for each boot. */
   readonly ima: string;
+  /** Places of measurements in one epoch's log. */
+  measured(epoch: string): string;
   /** Directory of one epoch's log. */
   log(epoch: string): string;
 }
@@ -42,6 +44,7 @@ export function layoutOf(stateDir: string): Layout {
     timestamps: join(stateDir, 'timestamps'),
     bootLogs: join(stateDir, 'boot-logs'),
     ima: join(stateDir, 'ima'),
+    measured: (epoch) => join(stateDir, 'log', epoch, 'measured'),
     log: (epoch) => join(stateDir, 'log', epoch),
   };
 }

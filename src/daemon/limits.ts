@@ -17,7 +17,8 @@ interface Share {
   filledAt: number;
   quotes: number;
   signatures: number;
-  /** When the minute began over which both are counted. */
+  measurements: number;
+  /** When the minute began over which all three are counted. */
   countedAt: number;
 }
 
@@ -35,6 +36,8 @@ export interface Limits {
   takeQuote(uid: number): void;
   /** Takes one signature of a key in the TPM. @throws RATE_LIMITED */
   takeSignature(uid: number): void;
+  /** Takes one measurement. @throws RATE_LIMITED */
+  takeMeasurement(uid: number): void;
   readonly inFlight: number;
   readonly bytes: number;
   /** Requests refused so far, by code. */
@@ -61,6 +64,7 @@ export function createLimits(s: Settings, now: Clock): Limits {
         filledAt: t,
         quotes: 0,
         signatures: 0,
+        measurements: 0,
         countedAt: t,
       };
       shares.set(uid, x);
@@ -77,12 +81,13 @@ export function createLimits(s: Settings, now: Clock): Limits {
     x.filledAt = t;
   }
 
-  function count(uid: number, what: 'quotes' | 'signatures', most: number): void {
+  function count(uid: number, what: 'quotes' | 'signatures' | 'measurements', most: number): void {
     const x = share(uid);
     const t = now();
     if (t - x.countedAt >= 60_000) {
       x.quotes = 0;
       x.signatures = 0;
+      x.measurements = 0;
       x.countedAt = t;
     }
     if (x[what] >= most) {
@@ -106,7 +111,7 @@ export function createLimits(s: Settings, now: Clock): Limits {
       x.connections--;
       // Nothing is kept of a caller that is gone, except a bucket that is not full again yet.
       fill(x);
-      const counted = x.quotes + x.signatures;
+      const counted = x.quotes + x.signatures + x.measurements;
       if (x.connections === 0 && x.inFlight === 0 && x.tokens >= s.burst && counted === 0) shares.delete(uid);
     },
     take(uid, n) {
@@ -153,6 +158,7 @@ export function createLimits(s: Settings, now: Clock): Limits {
     },
     takeQuote: (uid) => count(uid, 'quotes', s.quotes_per_minute),
     takeSignature: (uid) => count(uid, 'signatures', s.signatures_per_minute),
+    takeMeasurement: (uid) => count(uid, 'measurements', s.measurements_per_minute),
     get inFlight() {
       return inFlight;
     },

@@ -6,6 +6,7 @@
  *   attestd --config FILE [--check-config]
  */
 import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { useBase64Url } from '../core/bytes.ts';
 import { isAttestdError } from '../core/errors.ts';
@@ -13,9 +14,11 @@ import { useSha256 } from '../core/hash.ts';
 import { loadAddon } from '../native/addon.ts';
 import { useCrc32c } from '../store/crc32c.ts';
 import { sha256Of, useNativeHash } from '../store/hash.ts';
-import { type Config, loadConfig } from './config.ts';
+import { type Config, readConfig } from './config.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
+import { preloadCedar } from './govern/cedar.ts';
 import { createJournal, type Journal } from './journal.ts';
+import { createSoftware } from './measured/software.ts';
 import { createPulse } from './pulse.ts';
 import { reloadConfig } from './reload.ts';
 import { openSystemd, type Systemd } from './systemd.ts';
@@ -33,14 +36,21 @@ function fail(status: number, e: unknown): never {
   process.exit(status);
 }
 
-function configOf(argv: readonly string[]): { file: string; config: Config; check: boolean } {
+interface Configured {
+  readonly config: Config;
+  readonly file: { readonly path: string; readonly sha256: string };
+  readonly check: boolean;
+}
+
+function configOf(argv: readonly string[]): Configured {
   try {
     const { values } = parseArgs({
       args: [...argv],
       options: { config: { type: 'string', default: DEFAULT_CONFIG }, 'check-config': { type: 'boolean' } },
     });
-    const file = values.config;
-    return { file, config: loadConfig(file), check: values['check-config'] === true };
+    const { config, sha256 } = readConfig(values.config);
+    const file = { path: resolve(values.config), sha256 };
+    return { config, file, check: values['check-config'] === true };
   } catch (e) {
     return fail(USAGE, e);
   }
@@ -76,7 +86,9 @@ function reloadOnSignal(
       const { changed, waiting } = reloadConfig(config, file);
       journal.info('the configuration was read again', { changed });
       if (waiting.length > 0) journal.warn('changed keys wait for a restart', { keys: waiting });
-      await daemon.gate.engine?.governor.reload();
+      const { engine } = daemon.gate;
+      await engine?.governor.reload();
+      await engine?.measuring?.settings();
     } catch (error) {
       journal.error('the configuration is not taken; the one in force stays', { error });
       sentence = `the configuration is not taken: ${(error as Error).message}`.slice(0, 200);
@@ -132,9 +144,18 @@ async function main(): Promise<void> {
   useBase64Url((b) => Buffer.from(b.buffer, b.byteOffset, b.byteLength).toString('base64url'));
   useNativeHash(native);
   if (native.hasCrc32c()) useCrc32c(native.crc32c);
+  const { policy } = config;
+  const software = createSoftware({
+    config: file,
+    policy,
+    preload: async () => {
+      if (policy.directory !== '') await preloadCedar();
+    },
+  });
   const systemd = openSystemd(process.env, native, process.pid);
   const daemon = await startDaemon({
     config,
+    software,
     native,
     journal,
     sockets: systemd.sockets,
@@ -147,7 +168,7 @@ async function main(): Promise<void> {
   });
   systemd.notify(`READY=1\nSTATUS=${daemon.sentence()}`);
   keepTelling(daemon, config, systemd, journal);
-  reloadOnSignal(daemon, config, file, systemd, journal);
+  reloadOnSignal(daemon, config, file.path, systemd, journal);
   stopOnSignals(daemon, systemd, journal);
   void daemon.started.then(() => systemd.notify(`STATUS=${daemon.sentence()}`));
 }

@@ -8,6 +8,7 @@ import { readHostKeys } from './hostkeys.ts';
 import { epochOf, layoutOf, readCurrent } from './layout.ts';
 import type { Snapshot } from './machine/chunks.ts';
 import { createShelf } from './machine/shelf.ts';
+import { openMeasuredPlaces } from './measured/places.ts';
 import { createPcrFiles } from './pcrfile.ts';
 import { createStamps } from './stamps.ts';
 
@@ -39,6 +40,7 @@ export async function bundleFromState(
       cosigs: createCosigs({ kept: layout.timestamps }),
       stamps: createStamps({ kept: layout.timestamps }),
       shelf,
+      places: openMeasuredPlaces(layout.measured(epochOf(log.origin)), log),
       index: found.index,
       reader,
       ima,

@@ -104,7 +104,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const lineage = query.lineage === 'full';
     const ima = query.ima === 'list';
     if (ima) mayReadList(request);
-    const { pcrs, shelf, hostKeys: keys } = engine;
+    const { pcrs, places, shelf, hostKeys: keys } = engine;
     const reader = { uid, admin };
     const bytes = await makeBundle({
       log,
@@ -112,6 +112,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
       keys,
       pcrs,
       shelf,
+      places,
       stamps,
       cosigs,
       index,

@@ -58,6 +58,8 @@ export interface Recorder {
     durable: (e: Error | null, index: number) => void,
     done: Recorded,
   ): void;
+  /** Answers for an entry that is durable already. */
+  receipt(place: Place, wait: Wait, done: Recorded): void;
 }
 
 export interface RecorderInput {
@@ -183,6 +185,7 @@ export function createRecorder(input: RecorderInput): Recorder {
   }
 
   return {
+    receipt: (place, wait, done) => answer(place, wait, false, done),
     submit(item, digest, wait, durable, done) {
       sequencer.append(item, (e, index) => {
         durable(e, index);

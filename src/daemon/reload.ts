@@ -16,6 +16,7 @@ export const RELOADED: readonly string[] = [
   'limits.burst',
   'limits.quotes_per_minute',
   'limits.signatures_per_minute',
+  'limits.measurements_per_minute',
   'policy.keys',
   'policy.max_window_s',
   'policy.grants_per_second',

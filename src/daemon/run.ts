@@ -60,6 +60,8 @@ export interface BootInput {
   readonly counter: bigint | undefined;
   /** Entries that were durable and unsealed when the previous run ended: from, to (exclusive). */
   readonly recovered: { readonly from: number; readonly size: number } | undefined;
+  /** The register into which the daemon measures itself. */
+  readonly register: number | undefined;
 }
 
 /** What the platform is at one moment of one life of the TPM. */
@@ -92,7 +94,7 @@ export async function readPlatform(
 
 /** Drafts the first entry of a run: everything but the report of a confidential machine, which is over the rest. */
 export function draftBoot(input: BootInput): BootDraft {
-  const { origin, random, counter, recovered, platform } = input;
+  const { origin, random, counter, recovered, platform, register } = input;
   const { clock, pcrs, selection, firmwareVersion, firmwareLog } = platform;
   const environment = readEnvironment();
   const body = {
@@ -110,6 +112,7 @@ export function draftBoot(input: BootInput): BootDraft {
     firmwareLog: firmwareLog.named,
     ...(recovered === undefined ? {} : { recovered }),
     daemon: { version: VERSION, node: environment.node },
+    ...(register === undefined ? {} : { register }),
   };
   const frame = newFrame({ log: origin }, input.timeMs, random);
   return { input, body, frame, predicate: jcsBytes(framed<'boot'>(body, frame)) };

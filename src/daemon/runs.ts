@@ -4,6 +4,8 @@
  * speak for it once it is durable.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAttestdError } from '../core/errors.ts';
 import type { Body } from '../evidence/record.ts';
 import type { Journal } from './journal.ts';
 import { type BootInput, buildBoot, draftBoot, OWN_UID, type Platform, type Run } from './run.ts';
@@ -30,6 +32,26 @@ export interface RunsInput {
   /** The report of a confidential machine over a boot predicate; absent where none is asked for. */
   readonly attest?: (predicate: Uint8Array) => Promise<Body<'boot'>['tee']>;
   readonly examine: () => Promise<{ readonly platform: Platform; readonly counter: BootInput['counter'] }>;
+  /** The register into which the daemon measures itself, and that being done; absent where it does not. */
+  readonly measuring?: { readonly pcr: number; start(): Promise<void> };
+}
+
+/** Milliseconds after which a run that could not begin is begun again. */
+const AGAIN_MS = 250;
+
+/** Begins a run, again and again while the TPM is away. @throws what no further try mends */
+export async function beginAgain(runs: Runs, stopping: () => boolean, journal: Journal): Promise<void> {
+  for (;;) {
+    try {
+      await runs.begin();
+      return;
+    } catch (error) {
+      const passing = ['TPM_UNAVAILABLE', 'TPM_TIMEOUT', 'TPM_ERROR', 'OVERLOADED'];
+      if (stopping() || !isAttestdError(error) || !passing.includes(error.code)) throw error;
+      journal.warn('a run did not begin', { error });
+      await sleep(AGAIN_MS);
+    }
+  }
 }
 
 /** How often a report is asked for while entries keep coming. */
@@ -52,7 +74,15 @@ export function createRuns(input: RunsInput): Runs {
       return {
         size,
         recovered,
-        ...draftBoot({ origin, timeMs: input.now(), random, platform, counter, recovered }),
+        ...draftBoot({
+          origin,
+          timeMs: input.now(),
+          random,
+          platform,
+          counter,
+          recovered,
+          register: input.measuring?.pcr,
+        }),
       };
     };
     let drafted = draft();
@@ -75,7 +105,10 @@ export function createRuns(input: RunsInput): Runs {
     const run: Run = { ...built, bootIndex: size };
     writing = run;
     const bootIndex = await queued;
-    sealing = writing = { ...run, bootIndex };
+    writing = { ...run, bootIndex };
+    // No seal speaks for this run before what it runs from is in the register.
+    await input.measuring?.start();
+    sealing = writing;
     input.journal.info('a run begins', {
       index: bootIndex,
       resetCount: run.resetCount,

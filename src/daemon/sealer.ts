@@ -17,6 +17,7 @@ import { printNote } from '../log/note.ts';
 import type { Sealed } from '../store/seal.ts';
 import type { Quote, Quoter } from '../tpm/quote.ts';
 import type { Config } from './config.ts';
+import type { Exclusive } from './measured/exclusive.ts';
 import type { Run } from './run.ts';
 import { createWaiters, type OnSealed } from './waiters.ts';
 
@@ -43,6 +44,10 @@ export interface SealerInput {
   readonly run: () => Run | undefined;
   /** Makes PCR values, then the note, durable. */
   readonly keep: (note: Uint8Array, quote: Quote) => Promise<Sealed>;
+  /** A quote and an extend of our own register exclude each other. */
+  readonly exclusive: Exclusive;
+  /** Whether the quote shows our own register as the tree has it; where not, it is thrown away, and that was recorded. */
+  readonly agrees: (quote: Quote) => Promise<boolean>;
   /** The TPM lives another life than the run's boot entry says: makes a new run, then resolves. */
   readonly newRun: () => Promise<void>;
   /** A seal failed; the sealer tries again. */
@@ -170,6 +175,14 @@ export function createSealer(input: SealerInput): Sealer {
   }
 
   async function take(): Promise<Taken | undefined> {
+    const taken = await input.exclusive(quote);
+    if (taken !== 'another life') return taken;
+    await keeping;
+    await input.newRun();
+    return undefined;
+  }
+
+  async function quote(): Promise<Taken | undefined | 'another life'> {
     const run = input.run();
     if (run === undefined) return undefined;
     const { size, root } = input.head();
@@ -185,10 +198,9 @@ export function createSealer(input: SealerInput): Sealer {
     const quote = await input.quoter.take(sealExtraData(header, text));
     const { clockInfo } = quote.parsed;
     if (clockInfo.resetCount !== run.resetCount || clockInfo.restartCount !== run.restartCount) {
-      await keeping;
-      await input.newRun();
-      return undefined;
+      return 'another life';
     }
+    if (!(await input.agrees(quote))) return undefined;
     const p1363 = ecdsaP1363(parseSignature(quote.signature), 32);
     if (!verifySignature('sha256', quote.attest, akKey, p1363)) {
       throw new AttestdError('TPM_ERROR', 'the TPM gave a quote whose signature does not verify');

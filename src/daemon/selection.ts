@@ -4,7 +4,7 @@ import type { PcrSelection } from '../evidence/tpm/pcr.ts';
 
 export type Selection = readonly [PcrSelection];
 
-/** @param pcrs indices in any order, each as often as it comes */
+/** @param pcrs indices in any order; one that comes twice counts once */
 export function selectionOf(pcrs: readonly number[]): Selection {
   return [{ hash: ALG_SHA256, pcrs: [...new Set(pcrs)].sort((a, b) => a - b) }];
 }

@@ -15,6 +15,7 @@ import type { Gate } from './gate.ts';
 import type { LateJournal } from './govern/late.ts';
 import type { Journal } from './journal.ts';
 import { epochOf, type Layout, readCurrent } from './layout.ts';
+import type { Software } from './measured/software.ts';
 import { asAttestdError } from './problem.ts';
 
 export interface Service {
@@ -27,6 +28,7 @@ export interface Service {
 
 export interface ServiceInput {
   readonly config: Config;
+  readonly software?: Software;
   readonly layout: Layout;
   readonly gate: Gate;
   readonly late: LateJournal;

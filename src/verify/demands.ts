@@ -52,6 +52,7 @@ export function demandsOf(trust: Trust): string[] {
   }
   if (trust.closure === true)
     out.push('Everything that a record rests on is given, in its own log and in others.');
+  if (trust.selfMeasured) out.push('The daemon measured itself, and nobody else extended its register.');
   out.push(...timeDemands(trust), ...witnessDemands(trust));
   out.push(
     trust.revocation === 'required'

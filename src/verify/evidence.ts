@@ -83,9 +83,16 @@ export interface BootFacts {
   readonly resetCount: number;
   readonly restartCount: number;
   readonly clock: bigint;
+  readonly safe: boolean;
+  readonly firmwareVersion: bigint;
   readonly selection: readonly number[];
   /** SHA-256 in hex, and size in bytes; undefined where the daemon could not read it. */
   readonly firmwareLog?: { readonly sha256: string; readonly size: number };
+  /** The register into which the run measures itself. */
+  readonly register?: number;
+  /** Its value in the boot entry, in hex: where the run's own measurements begin. */
+  readonly registerValue?: string;
+  readonly daemon: { readonly version: string; readonly node: string };
 }
 
 /** The logs of the boot. */
@@ -148,6 +155,7 @@ export interface Evidence {
   readonly genesisFacts: Part<GenesisFacts>;
   readonly boot: Part<EntryFacts>;
   readonly bootFacts: Part<BootFacts>;
+  /** Of the record's run, and of runs before it in the same life of the TPM; and the gaps between them. */
   readonly measurements: readonly EntryFacts[];
   readonly related: readonly EntryFacts[];
   /** Bundles of other logs, each judged as if it stood alone. */

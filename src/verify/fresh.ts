@@ -54,7 +54,7 @@ export function readFresh(bytes: Uint8Array): RawFresh {
       genesis: readProved(file.genesis),
       boot,
       ...(file.keyChanges === undefined ? {} : { keyChanges: file.keyChanges.map(readProved) }),
-      measurements: [],
+      measurements: (file.measurements ?? []).map(readProved),
       related: [],
       ...(anchor === undefined ? {} : { anchor }),
       ...(file.logs === undefined ? {} : { logs: readLogs(file.logs) }),

@@ -250,14 +250,17 @@ export function readGenesis(p: Predicate<'genesis'>): facts.GenesisFacts {
 }
 
 export function readBoot(p: Predicate<'boot'>): facts.BootFacts {
-  const { resetCount, restartCount, clock } = p.reset;
-  const { selection, firmwareLog } = p;
+  const { selection, firmwareLog, register, daemon } = p;
+  const registerValue = register === undefined ? undefined : p.pcrs.sha256[String(register)];
   return {
-    resetCount,
-    restartCount,
-    clock: BigInt(clock),
+    ...p.reset,
+    clock: BigInt(p.reset.clock),
+    firmwareVersion: BigInt(p.firmwareVersion),
     selection,
     ...(typeof firmwareLog === 'string' ? {} : { firmwareLog }),
+    ...(register === undefined ? {} : { register }),
+    ...(registerValue === undefined ? {} : { registerValue }),
+    daemon,
   };
 }
 

@@ -10,6 +10,7 @@ import { importOf } from './checks/imported.ts';
 import { matchingLaunch } from './checks/tee.ts';
 import type { Evidence } from './evidence.ts';
 import type { CheckFrame } from './outcome.ts';
+import { type SoftwareFacts, softwareOf } from './software.ts';
 import { isRequired, requiredIds } from './table.ts';
 import type { Trust } from './trust.ts';
 import { type Check, type Level, levelOf, type Verdict, verdictOf } from './verdict.ts';
@@ -52,6 +53,8 @@ export interface Report {
   readonly record?: RecordFacts;
   /** There only where every check of the machine passed: the TPM key lives inside this confidential machine. */
   readonly confidential?: { readonly platform: string; readonly measurement: string };
+  /** The software that the record was made under; absent where the evidence does not show it. */
+  readonly software?: SoftwareFacts;
   readonly checks: readonly ReportedCheck[];
   /** What not even a verified bundle shows. */
   readonly notClaimed: readonly string[];
@@ -87,12 +90,19 @@ export function makeReport(
     minimumLevel: trust.minimumLevel,
     ...(record === undefined ? {} : { record }),
     ...confidential(e, trust, checks),
+    ...software(e, checks),
     checks: checks.map((c) => {
       const definition = table.find((d) => d.id === c.id);
       return { ...c, level: definition?.level ?? 1, required: required.includes(c.id) };
     }),
     notClaimed: NOT_CLAIMED,
   };
+}
+
+/** Named only where nothing speaks against the seal, the machine or the measurements themselves. */
+function software(e: Evidence, checks: readonly Check[]): Pick<Report, 'software'> {
+  const found = checks.some((c) => c.status === 'fail') ? undefined : softwareOf(e);
+  return found === undefined ? {} : { software: found };
 }
 
 function confidential(e: Evidence, trust: Trust, checks: readonly Check[]): Pick<Report, 'confidential'> {

@@ -28,6 +28,7 @@ import { keyOrder } from './checks/keyorder.ts';
 import { keySuccession } from './checks/keysuccession.ts';
 import { lineage, measurements } from './checks/lineage.ts';
 import { firmwareLog, logReplay } from './checks/logs.ts';
+import { selfMeasured } from './checks/measured.ts';
 import { noteShape, noteSignature } from './checks/note.ts';
 import { origin } from './checks/origin.ts';
 import { firmwarePcrs, pcrAllowList, sealPcrDigest } from './checks/pcr.ts';
@@ -111,6 +112,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   sealPcrDigest,
   firmwarePcrs,
   pcrAllowList,
+  selfMeasured,
   firmwareLog,
   logReplay,
   imaList,
@@ -176,6 +178,7 @@ export const FRESH_NOW: readonly CheckDefinition[] = [
   sealPcrDigest,
   firmwarePcrs,
   pcrAllowList,
+  selfMeasured,
   firmwareLog,
   logReplay,
   imaList,

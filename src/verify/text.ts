@@ -39,11 +39,33 @@ export function printText(report: Report, options: TextOptions = {}): string {
       `The TPM key lives inside a confidential machine (${platform}), launched as "${tame(measurement)}".`,
     );
   }
+  lines.push(...softwareLines(report, options.details === true));
   const simulated = report.simulated ? ', simulated (software TPM)' : '';
   const verdict = report.malformed ? 'REJECTED (malformed)' : report.verdict.toUpperCase();
   const level = `level ${report.level} reached, ${report.minimumLevel} required${simulated}`;
   lines.push('', `${paint(verdict, STATUS[report.verdict])}: ${level}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Which software the record was made under; file by file with `details`. */
+function softwareLines({ software }: Report, details: boolean): string[] {
+  if (software === undefined) return [];
+  const { daemon, register, items, gaps, resettable } = software;
+  const weak = resettable ? ', a register that any process can reset' : '';
+  const corroborated = items.filter((i) => i.credence === 'IMA-corroborated').length;
+  const how =
+    corroborated === 0
+      ? 'self-reported'
+      : `${corroborated} of them IMA-corroborated, the others self-reported`;
+  const broken = gaps === 0 ? '' : `; ${gaps} times somebody else extended it`;
+  const lines = [
+    '',
+    `Made under attestd ${tame(daemon.version)} on node ${tame(daemon.node)}: ${items.length} files and settings in PCR ${register}${weak}, ${how}${broken}.`,
+  ];
+  if (details)
+    for (const { type, name, sha256, credence } of items)
+      lines.push(`  ${type.padEnd(6)} ${sha256 ?? 'unreadable'.padEnd(64)}  ${tame(name)}  (${credence})`);
+  return lines;
 }
 
 const aside = (c: ReportedCheck): string => (c.status !== 'pass' && !c.required ? ' (not required)' : '');

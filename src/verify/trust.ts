@@ -81,6 +81,8 @@ export interface Trust {
   readonly closure?: boolean;
   /** Witnesses; absent: cosignatures prove nothing to this auditor. */
   readonly witnesses?: WitnessTrust;
+  /** Whether the daemon must have measured itself without a gap; else that is said and not demanded. */
+  readonly selfMeasured: boolean;
   /** Algorithms of the keys that may stand on a path, `EC P-256` or `RSA 3072` (at least so long); absent: any that counts. */
   readonly keys?: readonly KeyRule[];
 }
@@ -98,6 +100,7 @@ export const NO_TRUST: Trust = {
   acceptHostTime: false,
   crls: [],
   revocation: 'if-present',
+  selfMeasured: false,
 };
 
 /** Reads a trust file. @throws MALFORMED naming the field by JSON pointer, TOO_LARGE */
@@ -116,6 +119,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
     'nodeKeys',
     'closure',
     'witnesses',
+    'selfMeasured',
   ];
   const o = objectOf(parseJson(bytes), '', required, optional);
   oneOf(o.schema, '/schema', [TRUST_SCHEMA]);
@@ -131,6 +135,7 @@ export function parseTrust(bytes: Uint8Array): Trust {
     acceptHostTime: oneOf(o.acceptHostTime, '/acceptHostTime', [true, false]),
     crls: arrayOf(o.crls, '/crls', 256, readCrl),
     revocation: oneOf(o.revocation, '/revocation', ['required', 'if-present'] as const),
+    selfMeasured: o.selfMeasured !== undefined && oneOf(o.selfMeasured, '/selfMeasured', [true]),
     ...(o.hosts === undefined ? {} : { hosts: arrayOf(o.hosts, '/hosts', 65_536, readHost) }),
     ...(o.maxAge === undefined ? {} : { maxAge: readAge(o.maxAge) }),
     ...(o.policyKeys === undefined
@@ -145,6 +150,9 @@ export function parseTrust(bytes: Uint8Array): Trust {
   };
   if (trust.minimumLevel >= 3 && trust.pcrs.length === 0 && policies.length === 0) {
     throw invalid('/pcrs', `level ${trust.minimumLevel} needs at least one accepted state`);
+  }
+  if (trust.minimumLevel < 3 && trust.selfMeasured) {
+    throw invalid('/selfMeasured', 'what a machine runs is its state, so it needs level 3');
   }
   if (trust.minimumLevel < 3 && trust.tee?.required) {
     throw invalid('/tee/required', 'a report speaks of the state of a machine, so it needs level 3');

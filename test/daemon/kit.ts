@@ -11,6 +11,7 @@ import { type Config, completeConfig } from '../../src/daemon/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon/daemon.ts';
 import { type Initialised, initHost } from '../../src/daemon/init.ts';
 import { createJournal } from '../../src/daemon/journal.ts';
+import type { Software } from '../../src/daemon/measured/software.ts';
 import { type Addon, loadAddon } from '../../src/native/addon.ts';
 import { type Swtpm, type SwtpmOptions, startSwtpm } from '../kit/swtpm.ts';
 
@@ -27,8 +28,11 @@ export interface Host {
   /** Faults after which a real process would have ended. */
   readonly fatal: Error[];
   init(): Promise<Initialised>;
-  /** @param native another addon than the one that was built */
-  start(native?: Addon): Promise<Daemon>;
+  /**
+   * @param native another addon than the one that was built
+   * @param software what the daemon measures of itself; nothing when absent
+   */
+  start(native?: Addon, software?: Software): Promise<Daemon>;
   /** Stops the daemon that was started last. */
   stop(): Promise<void>;
   remove(): Promise<void>;
@@ -51,6 +55,7 @@ export async function makeHost(overrides: Overrides = {}, options: SwtpmOptions 
     anchor: section('anchor', {}),
     policy: section('policy', {}),
     limits: section('limits', {}),
+    measure: section('measure', {}),
   });
   const lines: Record<string, unknown>[] = [];
   const fatal: Error[] = [];
@@ -62,9 +67,10 @@ export async function makeHost(overrides: Overrides = {}, options: SwtpmOptions 
     lines,
     fatal,
     init: () => initHost({ config, now: Date.now, random }),
-    async start(native = loadAddon()) {
+    async start(native = loadAddon(), software) {
       daemon = await startDaemon({
         config,
+        ...(software === undefined ? {} : { software }),
         native,
         journal: createJournal('debug', (l) => lines.push(JSON.parse(l.slice(3)))),
         sockets: {},

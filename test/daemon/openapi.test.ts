@@ -40,6 +40,7 @@ describe('openapi.json', () => {
       'post /v1/keys createKey',
       'post /v1/keys/{name}/sign sign',
       'post /v1/keys/{name}/withdraw withdrawKey',
+      'post /v1/measurements measure',
       'post /v1/otlp/v1/traces exportTraces',
       'post /v1/quotes quote',
       'post /v1/records record',

@@ -68,7 +68,9 @@ export function freshOf(fresh: RawFresh): Uint8Array {
     attest: toBase64(v.attest),
     signature: toBase64(v.signature),
   });
+  const measurements = state.measurements.map(printProved);
   return printFresh({
+    ...(measurements.length === 0 ? {} : { measurements }),
     nonce: toHex(fresh.nonce),
     note: new TextDecoder().decode(state.note),
     fresh: {

@@ -53,6 +53,7 @@ import {
   T0,
   world,
 } from './hooks.ts';
+import { MEASURED, measuredBodies } from './measured.ts';
 
 /** A bundle in parts and the trust file that accepts it, with the changes asked for. */
 export async function forge(hooks: Hooks = {}): Promise<Forged> {
@@ -93,17 +94,23 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
       ...(hooks.counterless ? {} : counter),
     }),
   );
-  const quotes = hooks.quotes ?? PCRS;
-  const values = alter(hooks.values, Object.fromEntries(quotes.map((i) => [String(i), pcrValue(i)])));
+  const quotedPcrs = [...(hooks.quotes ?? PCRS)];
+  const plain = Object.fromEntries(quotedPcrs.map((i) => [String(i), pcrValue(i)]));
+  // Our own register holds what the measurement below leads to; the boot entry saw it before.
+  const measured = alter(hooks.measured, { events: MEASURED, register: 13, begins: ZERO32 });
+  const ownChain = measuredBodies(measured);
+  const own = { [String(measured.register)]: toHex(ownChain.ends) };
+  const values = { ...alter(hooks.values, plain), ...own };
   const bare = alter(hooks.boot, {
     bootId: '6e3a1c1e-6a0b-4b7e-9a54-1d2f3c4b5a69',
     reset: { resetCount: 3, restartCount: 1, clock: '1000', safe: true },
     firmwareVersion: '538513443',
-    pcrs: { sha256: values },
-    selection: [...quotes],
+    pcrs: { sha256: { ...values, [String(measured.register)]: toHex(measured.begins) } },
+    selection: quotedPcrs,
     counter: EPOCH.toString(),
     firmwareLog: 'absent',
     daemon: { version: '0.1.0', node: 'v20.20.2' },
+    register: measured.register,
   });
   const tee = await hooks.tee?.(publicName(akPublic), bootPredicate(bare));
   const bootBody = tee === undefined ? bare : { ...bare, tee };
@@ -129,17 +136,12 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
 
   if (hooks.counterless) add('gap', { reason: 'counter', detail: 'this TPM has none' }, boot);
   else await anchor('previous', EPOCH + 1n, digests[0] as Uint8Array);
-  add(
-    'measurement',
-    {
-      register: 13,
-      event: { type: 'start', name: 'attestd' },
-      prev: '0'.repeat(64),
-      expected: '1'.repeat(64),
-    },
-    boot,
-  );
+  const measuredAt = alter(hooks.measurements, ownChain.bodies).map(([kind, body]) => {
+    add(kind, body, boot);
+    return entries.length - 1;
+  });
   add('gap', { reason: 'test', detail: 'a neighbour of the record' }, boot);
+  const neighbour = entries.length - 1;
   const disclosures = [
     makeDisclosure(new Uint8Array(16).fill(0xa1), 'argv', ['make', 'test']),
     makeDisclosure(new Uint8Array(16).fill(0xa2), 'directory', '/srv/build'),
@@ -164,7 +166,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     },
     inputs: { _sd },
     authorization: 'ungoverned',
-    parents: [{ rel: 'after', digest: toHex(digests[4] as Uint8Array) }],
+    parents: [{ rel: 'after', digest: toHex(digests[neighbour] as Uint8Array) }],
     outcome: { status: 'succeeded', code: 0, effect: 'confirmed', observedBy: 'caller' },
   };
   const staged = await hooks.governed?.({
@@ -177,7 +179,9 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
   });
   if (staged === undefined) add('execution', alter(hooks.execution, execution), boot);
   const recordAt = staged?.record ?? entries.length - 1;
-  if (hooks.rebooted) add('boot', bootBody);
+  // That run says nothing of measurements, and its bundle has none.
+  const { register: _, ...unmeasured } = bootBody;
+  if (hooks.rebooted) add('boot', unmeasured);
   else add('gap', { reason: 'test', detail: 'another neighbour' }, boot);
   const bootAt = hooks.rebooted ? entries.length - 1 : 1;
   const rotated = await forgeRotation(hooks.rotation, { origin, boot, log, tpm, w });
@@ -194,7 +198,7 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     anchorCtr: hooks.counterless ? 0n : EPOCH + 2n,
     prevSeal: new Uint8Array(32).fill(9),
   });
-  const selections = [{ hash: ALG_SHA256, pcrs: hooks.quotes ?? PCRS }];
+  const selections = [{ hash: ALG_SHA256, pcrs: quotedPcrs }];
   const quoted: Attested = {
     kind: 'quote',
     selections,
@@ -232,8 +236,8 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     genesis: await raw(0),
     boot: await raw(bootAt),
     ...(rotated.changes.length === 0 ? {} : { keyChanges: await Promise.all(rotated.changes.map(raw)) }),
-    measurements: hooks.rebooted ? [] : [await raw(3)],
-    related: await Promise.all((staged?.related ?? [4]).map(raw)),
+    measurements: hooks.rebooted ? [] : await Promise.all(measuredAt.map(raw)),
+    related: await Promise.all((staged?.related ?? [neighbour]).map(raw)),
     ...(covering === undefined ? {} : { anchor: covering }),
     ...(previousAnchor === undefined ? {} : { previousAnchor }),
     pcrs: { sha256: alter(hooks.pcrs, values) },
@@ -288,10 +292,10 @@ export async function forge(hooks: Hooks = {}): Promise<Forged> {
     nv(newest),
     6001n,
   );
-  const { previousAnchor: _, pcrs, ...rest } = evidence;
+  const { previousAnchor: _before, pcrs, ...rest } = evidence;
   const fresh: RawFresh = {
     nonce,
-    state: { ...rest, record: rest.boot, measurements: [], related: [], disclosures: [] },
+    state: { ...rest, record: rest.boot, related: [], disclosures: [] },
     quote: await answer(alter(hooks.freshQuote, nowQuote)),
     ...(pcrs === undefined ? {} : { pcrs }),
     ...(hooks.counterless ? {} : { counter: await answer(alter(hooks.freshCounter, nowCounter)) }),

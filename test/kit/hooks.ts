@@ -12,6 +12,7 @@ import type { RawFresh } from '../../src/verify/fresh.ts';
 import type { RawEvidence, RawTimestamp } from '../../src/verify/gather.ts';
 import { type Issued, issue, type Keys, keyPair, type Wish } from './authority.ts';
 import type { ForgedTpm } from './forgedtpm.ts';
+import type { MeasuredBody, MeasuredRun } from './measured.ts';
 import { makeTsa, type Tsa } from './timestamp.ts';
 
 export const T0 = Date.UTC(2026, 5, 1);
@@ -92,6 +93,9 @@ export interface Hooks {
   readonly boot?: Alter<Body<'boot'>>;
   /** Report of a confidential machine over this AK Name and canonical boot predicate. */
   readonly tee?: (akName: Uint8Array, boot: Uint8Array) => Promise<Body<'boot'>['tee']>;
+  /** What the daemon measured of itself, and the entries that say so. */
+  readonly measured?: Alter<MeasuredRun>;
+  readonly measurements?: Alter<readonly MeasuredBody[]>;
   readonly execution?: Alter<JsonObject>;
   /** Writes governed entries in place of the execution, and says which is the record and which stand beside it. */
   readonly governed?: (stage: Stage) => Promise<{ record: number; related: number[] }>;

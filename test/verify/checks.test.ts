@@ -28,6 +28,7 @@ import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
 import { KEYS_VECTORS } from './vectors/keys.ts';
 import { GOOD_LOGS, LOG_VECTORS } from './vectors/logs.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
+import { MEASURED_VECTORS } from './vectors/measured.ts';
 import { keyMade, ROTATION_VECTORS, ROTATIONS } from './vectors/rotation.ts';
 import { SEAL_VECTORS } from './vectors/seal.ts';
 import { demand, TEE_VALID, TEE_VECTORS } from './vectors/tee.ts';
@@ -53,6 +54,7 @@ const VECTORS = [
   ...ROTATION_VECTORS,
   ...MACHINE_VECTORS,
   ...LOG_VECTORS,
+  ...MEASURED_VECTORS,
   ...APPRAISAL_VECTORS,
   ...IMA_VECTORS,
   ...ANCHORS_VECTORS,

@@ -32,6 +32,7 @@ export async function run({ args, io }: Input): Promise<number> {
         }),
     keys: trust.keys?.map((k) => ('curve' in k ? `EC ${k.curve}` : `RSA ${k.bits}`)) ?? 'any',
     maxAge: trust.maxAge ?? null,
+    selfMeasured: trust.selfMeasured,
     timestamps: {
       authorities: (trust.timestamps?.authorities ?? []).map((a) => a.name ?? toHex(sha256(a.root.der))),
       required: trust.timestamps?.required ?? 0,
@@ -53,6 +54,7 @@ export async function run({ args, io }: Input): Promise<number> {
     io.out(`stamps    ${authorities.join(', ')}; ${required} needed\n`);
   }
   if (trust.keys !== undefined) io.out(`keys      ${[facts.keys].flat().join(', ')}\n`);
+  if (facts.selfMeasured) io.out('software  self-measured by the daemon, without a gap\n');
   if (trust.maxAge !== undefined) io.out(`age       ${trust.maxAge} seconds at most\n`);
   io.out(`revoked?  ${facts.revocation}, ${facts.crls} list(s) here\n`);
   if (facts.tee !== undefined) {

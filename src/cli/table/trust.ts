@@ -57,6 +57,7 @@ export const TRUST: Command = {
           flags: '--key <rule...>',
           help: 'keys to accept on the path: "EC P-256", "RSA 3072"; any when absent',
         },
+        { flags: '--self-measured', help: 'the daemon must have measured itself, without a gap' },
         { flags: '--max-age <seconds>', help: 'how old a seal may be; any age when absent' },
         { flags: '--accept-host-time', help: "believe the host's clock for certificate validity" },
         { ...OUT, required: true },

@@ -21,6 +21,8 @@ const MAX_CONSISTENCY = MAX_PATH + 1;
 const MAX_RELATED = 2048;
 /** Most changes of AK and record key in one epoch. */
 export const MAX_KEY_CHANGES = 256;
+/** Most measurements of a run. */
+export const MAX_MEASUREMENTS = 4096;
 const MAX_CERTIFICATE = 8192;
 /** Most bundles of other logs, and most bytes of one. */
 const MAX_FOREIGN = 64;
@@ -110,8 +112,8 @@ export const BundleSchema = closed({
   genesis: ProvedEntry,
   boot: ProvedEntry,
   keyChanges: KeyChanges,
-  /** Measurements of the record's run, by rising index. */
-  measurements: list(ProvedEntry, 4096),
+  /** Measurements of the record's run and of runs before it in one life of the TPM, and their gaps, by rising index. */
+  measurements: list(ProvedEntry, MAX_MEASUREMENTS),
   /** The first anchor whose checkpoint covers the record; the one before it, unless that is the genesis. */
   anchors: Type.Optional(closed({ covering: ProvedAnchor, previous: Type.Optional(ProvedAnchor) })),
   /** What the record rests on in this log, by rising index: parents, grants, policies, the uses before this one. */
@@ -148,6 +150,8 @@ export const FreshSchema = closed({
   /** Boot entry of the run that the seal speaks for. */
   boot: ProvedEntry,
   keyChanges: KeyChanges,
+  /** As in a bundle; absent where the daemon did not measure itself. */
+  measurements: Type.Optional(Type.Array(ProvedEntry, { minItems: 1, maxItems: MAX_MEASUREMENTS })),
   /** The newest anchor below the note's size: what the counter is held against; absent when it is the genesis. */
   anchor: Type.Optional(ProvedAnchor),
   logs: Type.Optional(Logs),

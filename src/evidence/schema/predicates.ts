@@ -75,6 +75,8 @@ export const Boot = closed({
   ]),
   recovered: Type.Optional(closed({ from: Count, size: Count })),
   daemon: closed({ version: text(64), node: text(64) }),
+  /** The register into which this run measures its software; absent where the daemon does not measure itself. */
+  register: Type.Optional(Pcr),
   tee: Type.Optional(Tee),
 });
 
@@ -93,14 +95,25 @@ export const Gap = ofRun({
   from: Type.Optional(Count),
   to: Type.Optional(Count),
   detail: text(1024),
+  /** Our own register held something else than the entries before this one lead to: somebody else extended it. */
+  measured: Type.Optional(closed({ register: Pcr, expected: Hex32, found: Hex32 })),
 });
+
+/**
+ * What is extended into our own register: `start` and `ready` frame what the daemon found out about itself, `code`,
+ * `config`, `policy` and `unit`; `file`, `image` and `model` were asked for by a caller. `sha256` is absent where there
+ * is no content, or none that could be read.
+ */
+export const MeasuredEvent = closed({ type: text(64), name: text(1024), sha256: Type.Optional(Hex32) });
 
 /** One event extended into our own register. */
 export const Measurement = ofRun({
   register: Pcr,
-  event: closed({ type: text(64), name: text(1024), sha256: Type.Optional(Hex32) }),
+  event: MeasuredEvent,
   prev: Hex32,
   expected: Hex32,
+  /** Who asked for it; absent where the daemon measured of itself. */
+  caller: Type.Optional(closed({ uid: Uint32, pid: Uint32, unit: Type.Optional(text(256)) })),
 });
 
 /** The openings of a record were erased. */
@@ -110,5 +123,6 @@ export type GenesisPredicate = Static<typeof Genesis>;
 export type BootPredicate = Static<typeof Boot>;
 export type AnchorPredicate = Static<typeof Anchor>;
 export type GapPredicate = Static<typeof Gap>;
+export type MeasuredEvent = Static<typeof MeasuredEvent>;
 export type MeasurementPredicate = Static<typeof Measurement>;
 export type TombstonePredicate = Static<typeof Tombstone>;

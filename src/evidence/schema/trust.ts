@@ -129,6 +129,8 @@ export const TrustSchema = closed({
   revocation: oneOf('required', 'if-present'),
   maxAge: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
   nodeKeys: Type.Optional(list(PinnedNodeKey, 64)),
+  /** The daemon must have measured itself, without a gap. */
+  selfMeasured: Type.Optional(Type.Literal(true)),
   policyKeys: Type.Optional(list(base64(128), 64)),
   tee: Type.Optional(Tee),
   closure: Type.Optional(Type.Boolean()),

@@ -89,7 +89,7 @@ function judgeRegister(policy: AppraisalPolicy, machine: Machine, r: QuotedRegis
   if (pcr === IMA_PCR && machine.ima.list.state === 'led') {
     return say('refused', `PCR ${pcr} holds what IMA measured, of which the policy says nothing`);
   }
-  if (r.explained) return undefined;
+  if (r.explained && !(machine.own.has(pcr) && r.replay.events.length === 0)) return undefined;
   if (machine.own.has(pcr)) return say('ignored', `PCR ${pcr} is the daemon's own and judged by its entries`);
   return machine.logged
     ? say('refused', `PCR ${pcr} is not in the policy, and the logs do not explain its value`)

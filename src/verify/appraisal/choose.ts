@@ -5,6 +5,7 @@
 import { envelopeSigned } from '../../evidence/appraisal.ts';
 import type { AppraisalPolicy } from '../../evidence/schema/appraisal.ts';
 import type { Evidence } from '../evidence.ts';
+import { chainHolds, measuredChain } from '../measured.ts';
 import { got, type Part } from '../outcome.ts';
 import type { Trust, TrustedPolicy } from '../trust.ts';
 import { appraise, type Finding, type Machine } from './appraise.ts';
@@ -23,14 +24,10 @@ export function machineOf(e: Evidence): Part<Machine> {
   return got({ registers: registers.value, logged: e.logs.firmware.ok, own: ownRegisters(e), ima: e.ima });
 }
 
-/** Registers that the daemon extends itself: their events are measurement entries. */
+/** The register that the daemon extends itself, where its measurements lead to the quoted value. */
 function ownRegisters(e: Evidence): ReadonlySet<number> {
-  const out = new Set<number>();
-  for (const { statement } of e.measurements) {
-    const register = statement.ok ? statement.value.predicate.register : undefined;
-    if (typeof register === 'number') out.add(register);
-  }
-  return out;
+  const chain = measuredChain(e);
+  return new Set(chain.ok && chainHolds(e, chain.value) ? [chain.value.register] : []);
 }
 
 /** Policies whose owner did not sign them. */

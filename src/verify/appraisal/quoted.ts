@@ -3,9 +3,11 @@
  * at all, whatever a log or the bundle says of them.
  */
 
+import { toHex } from '../../core/bytes.ts';
 import { IMA_PCR } from '../../evidence/eventlog/ima/replay.ts';
 import { proven } from '../checks/pcr.ts';
 import type { Evidence, Unlisted } from '../evidence.ts';
+import { measuredChain } from '../measured.ts';
 import { got, type Part } from '../outcome.ts';
 import { type RegisterReplay, replayLogs } from './replay.ts';
 
@@ -31,10 +33,16 @@ export function quotedReplay(
     ...(userspace.ok ? { userspace: userspace.value } : {}),
   });
   const out = new Map<number, QuotedRegister>();
+  const chain = measuredChain(e);
   for (const [pcr, value] of values.value) {
     const replay = replays.get(pcr);
     if (replay === undefined) continue;
-    const explained = replay.value === value || (pcr === IMA_PCR && e.ima?.list.state === 'led');
+    // In our own register the daemon goes on where the logs end.
+    const measured = chain.ok && chain.value.register === pcr ? chain.value : undefined;
+    const explained =
+      measured === undefined || measured.gaps.length > 0
+        ? replay.value === value || (pcr === IMA_PCR && e.ima?.list.state === 'led')
+        : replay.value === toHex(measured.begins) && toHex(measured.ends) === value;
     out.set(pcr, { pcr, value, replay, explained });
   }
   return got(out);

@@ -19,9 +19,11 @@ import { attestor } from '../signed.ts';
 import { type AnchorState, firstAnchor, nextAnchor } from './anchors.ts';
 import { type AuditCursor, CURSOR_SCHEMA, restoreSeal, saveSeal } from './cursor.ts';
 import { readEntry } from './entry.ts';
-import { type AuditReport, type Finding, MAX_FINDINGS } from './finding.ts';
+import type { AuditReport } from './finding.ts';
+import { Findings } from './findings.ts';
 import { RecentHeads } from './heads.ts';
 import { attributesFault, keptChange, placeFault, workloadFault } from './keys.ts';
+import { MeasuredRegister, measuredStep } from './measured.ts';
 import { beginRun, goesBack, type Run } from './runs.ts';
 import { NO_SEAL, type SealState, sealFaults } from './seals.ts';
 import { shapeFault } from './shape.ts';
@@ -29,9 +31,8 @@ import type { Stretch } from './stretch.ts';
 
 export class Audit {
   readonly #heads: RecentHeads;
-  readonly #findings: Finding[] = [];
+  readonly #findings = new Findings();
   readonly #kinds: Record<string, number> = {};
-  readonly #pending: Promise<void>[] = [];
   /** Boot entries and anchors, oldest first: few, for a run has one boot and an anchor every quarter of an hour. */
   readonly #runs: Run[] = [];
   readonly #anchors: AnchorState[] = [];
@@ -43,6 +44,7 @@ export class Audit {
   #seal: SealState = NO_SEAL;
   #sealCount = 0;
   #recovered = 0;
+  readonly #register = new MeasuredRegister();
 
   /** An audit from entry 0; `restore` makes one that goes on. */
   constructor(heads: RecentHeads = new RecentHeads(new CompactRange())) {
@@ -109,7 +111,10 @@ export class Audit {
     if ((predicate as { boot?: string }).boot !== run.digest) {
       this.#found('entry-run', index, 'it names another boot entry than that of its run');
     }
-    if (kind === 'gap') for (const a of this.#anchors.slice(-1)) a.gapSince = true;
+    const step = measuredStep(kind, predicate);
+    if (kind === 'gap' && step === undefined) for (const a of this.#anchors.slice(-1)) a.gapSince = true;
+    const fault = step === undefined ? undefined : this.#register.take(index, run, step);
+    if (fault !== undefined) this.#found('measurement-chain', index, fault);
     if (kind === 'keychange') this.#keychange(index, bytes, predicate as Predicate<'keychange'>, run);
     if (kind === 'anchor') this.#anchor(index, bytes, predicate as Predicate<'anchor'>);
   }
@@ -125,7 +130,7 @@ export class Audit {
     if (genesis.counter === undefined) return;
     const { state, claim } = firstAnchor(recordDigest(bytes), this.#origin, genesis.counter);
     this.#anchors.push(state);
-    this.#later(0, 'genesis-anchor', this.#claimFault(this.#keys, 0, claim));
+    this.#findings.later(0, 'genesis-anchor', this.#claimFault(this.#keys, 0, claim));
   }
 
   #boot(index: number, bytes: Uint8Array, predicate: Predicate<'boot'>): void {
@@ -159,7 +164,7 @@ export class Audit {
     if (actual === undefined) this.#found('anchor-head', index, `a head of ${size} entries is out of reach`);
     else if (toBase64(actual) !== root) this.#found('anchor-head', index, 'it anchors another root');
     this.#anchors.push(state);
-    this.#later(index, 'anchor-signature', this.#claimFault(keys, index, claim));
+    this.#findings.later(index, 'anchor-signature', this.#claimFault(keys, index, claim));
   }
 
   /** Why an anchor at `index` does not hold under the AK in force there. */
@@ -173,7 +178,7 @@ export class Audit {
     const entry = this.#genesisEntry;
     if (keys === undefined || entry === undefined) return;
     if (!isHostKeychange(predicate)) {
-      this.#later(
+      this.#findings.later(
         index,
         'workload-key',
         workloadFault(verifySignature, keys, this.#origin, index, predicate),
@@ -185,7 +190,7 @@ export class Audit {
     if (place !== undefined) this.#found('key-order', index, place);
     const attributes = attributesFault(change);
     if (attributes !== undefined) this.#found('key-attributes', index, attributes);
-    this.#later(index, 'key-succession', changeFault(verifySignature, keys, this.#origin, change));
+    this.#findings.later(index, 'key-succession', changeFault(verifySignature, keys, this.#origin, change));
     this.#keys = { ...keys, changes: [...keys.changes, change].slice(-MAX_KEY_CHANGES) };
     this.#changes.push({ index, entry: bytes });
     if (this.#changes.length > MAX_KEY_CHANGES) this.#changes.shift();
@@ -193,7 +198,7 @@ export class Audit {
 
   /** Takes the next seal: a checkpoint note whose entries came before. */
   async seal(note: Uint8Array): Promise<void> {
-    await this.#settle();
+    await this.#findings.settle();
     this.#sealCount++;
     const keys = this.#keys;
     if (keys === undefined) {
@@ -216,7 +221,7 @@ export class Audit {
 
   /** Everything needed to go on later, as JSON; about 350 kB at most. Settles what is pending first. */
   async save(): Promise<AuditCursor> {
-    await this.#settle();
+    await this.#findings.settle();
     return {
       schema: CURSOR_SCHEMA,
       genesis: this.#genesisEntry === undefined ? '' : toBase64(this.#genesisEntry),
@@ -229,7 +234,8 @@ export class Audit {
       time: this.#time,
       recovered: this.#recovered,
       kinds: { ...this.#kinds },
-      findings: [...this.#findings],
+      ...this.#register.save(),
+      findings: [...this.#findings.all],
     };
   }
 
@@ -255,18 +261,20 @@ export class Audit {
     audit.#time = cursor.time;
     audit.#recovered = cursor.recovered;
     Object.assign(audit.#kinds, cursor.kinds);
-    audit.#findings.push(...cursor.findings);
+    audit.#register.restore(cursor);
+    audit.#findings.restore(cursor.findings);
     return audit;
   }
 
   /** Ends the audit. */
   async finish(): Promise<AuditReport> {
-    await this.#settle();
+    await this.#findings.settle();
     const size = this.#heads.size;
     if (size === 0) this.#found('genesis-place', 0, 'the log is empty');
     return {
       schema: 'attestd.dev/audit/v1',
-      verdict: this.#findings.length > 0 ? 'rejected' : this.#sealCount === 0 ? 'indeterminate' : 'verified',
+      verdict:
+        this.#findings.all.length > 0 ? 'rejected' : this.#sealCount === 0 ? 'indeterminate' : 'verified',
       origin: this.#origin,
       entries: size,
       root: toBase64(this.#heads.range.root()),
@@ -276,24 +284,12 @@ export class Audit {
       kinds: this.#kinds,
       sealed: this.#seal.size,
       recovered: this.#recovered,
-      findings: this.#findings,
+      foreign: this.#register.foreign,
+      findings: this.#findings.all,
     };
   }
 
-  #later(at: number, id: string, fault: Promise<string | undefined>): void {
-    this.#pending.push(
-      fault.then(
-        (why) => (why === undefined ? undefined : this.#found(id, at, why)),
-        (e: Error) => this.#found(id, at, e.message),
-      ),
-    );
-  }
-
-  async #settle(): Promise<void> {
-    if (this.#pending.length > 0) await Promise.all(this.#pending.splice(0));
-  }
-
   #found(id: string, at: number, sentence: string): void {
-    if (this.#findings.length < MAX_FINDINGS) this.#findings.push({ id, at, sentence });
+    this.#findings.found(id, at, sentence);
   }
 }

@@ -5,6 +5,7 @@
 import { fromHex, toHex } from '../../core/bytes.ts';
 import type { Finding } from './finding.ts';
 import type { SavedHeads } from './heads.ts';
+import type { MeasuredState } from './measured.ts';
 import type { SealState } from './seals.ts';
 
 export const CURSOR_SCHEMA = 'attestd.dev/audit-cursor/v2';
@@ -34,6 +35,9 @@ export interface AuditCursor {
   readonly sealCount: number;
   readonly time: string;
   readonly recovered: number;
+  /** Absent in cursors of logs without measurements. */
+  readonly register?: MeasuredState;
+  readonly foreign?: readonly number[];
   readonly kinds: Readonly<Record<string, number>>;
   readonly findings: readonly Finding[];
 }

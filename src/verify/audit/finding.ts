@@ -25,6 +25,8 @@ export interface AuditReport {
   readonly sealed: number;
   /** Entries that were durable but unsealed when their run ended: their environment is unknown. */
   readonly recovered: number;
+  /** Gaps between measurements, by index: somebody else extended or reset the daemon's own register there. */
+  readonly foreign: readonly number[];
   readonly findings: readonly Finding[];
 }
 

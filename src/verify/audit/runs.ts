@@ -2,6 +2,7 @@
 import type { Predicate } from '../../evidence/statement.ts';
 import type { Attest } from '../../evidence/tpm/attest.ts';
 import { readBoot } from '../gather.ts';
+import { between } from '../life.ts';
 
 export interface Run {
   readonly index: number;
@@ -25,17 +26,13 @@ interface Instant {
 }
 
 /**
- * Why `next` cannot come after `previous` on one TPM; undefined when it can. After a reset the clock may stand a little
- * before where it was, for it is saved only now and then (TPM 2.0 Part 1 §36.2); restarts count from zero again.
+ * Why `next` cannot come after `previous` on one TPM; undefined when it can. The table is life.ts; a cursor of an
+ * audit keeps neither `safe` nor the firmware version, so here the clock counts within one life only.
  */
 export function goesBack(previous: Instant, next: Instant): string | undefined {
-  if (next.resetCount < previous.resetCount) return 'the TPM was reset fewer times than before';
-  if (next.resetCount > previous.resetCount) return undefined;
-  if (next.restartCount < previous.restartCount) return 'the TPM was restarted fewer times than before';
-  if (next.restartCount === previous.restartCount && next.clock < previous.clock) {
-    return "the TPM's clock stood later before";
-  }
-  return undefined;
+  const seen = (i: Instant) => ({ ...i, safe: false, firmwareVersion: 0n });
+  const { verdict, why } = between(seen(previous), seen(next));
+  return verdict === 'fail' ? why : undefined;
 }
 
 /** Whether a seal was made in the run, and not after a reset or suspend that no boot entry names. */

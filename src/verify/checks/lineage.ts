@@ -1,10 +1,12 @@
 /**
- * `measurements`: what is given as measurement of the run is one, of that run. `lineage`: every other entry beside the
- * record is named by it as a parent, or by such a parent; nothing else has a place in a bundle.
+ * `measurements`: what is given as measurement is one, of the record's run or of an earlier one; what they lead to is
+ * for `self-measured`. `lineage`: every other entry beside the record is named by it as a parent, or by such a parent;
+ * nothing else has a place in a bundle.
  */
 import { toHex } from '../../core/bytes.ts';
 import { edgesOf } from '../../evidence/edges.ts';
 import type { EntryFacts } from '../evidence.ts';
+import { strangerIn } from '../measured.ts';
 import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
 
 export const measurements: CheckDefinition = {
@@ -12,17 +14,13 @@ export const measurements: CheckDefinition = {
   level: 1,
   run: (e) => {
     if (!e.boot.ok) return blocked(e.boot);
-    const boot = toHex(e.boot.value.digest);
-    let judged = 0;
-    for (const { role, statement } of e.measurements) {
-      // One that cannot be read is the fault of another check.
-      if (!statement.ok) continue;
-      if (statement.value.kind !== 'measurement') return fail(`What is given as ${role} is none.`);
-      if (statement.value.predicate.boot !== boot)
-        return fail(`The run of ${role} is another than that of the record.`);
-      judged++;
-    }
-    return pass(`${judged} measurements of the run are given.`);
+    const why = strangerIn(e, e.boot.value);
+    if (why !== undefined) return fail(why);
+    const bootIndex = e.boot.value.index;
+    const earlier = e.measurements.filter((m) => m.index < bootIndex).length;
+    const own = e.measurements.length - earlier;
+    const before = earlier === 0 ? '' : ` and ${earlier} of earlier runs`;
+    return pass(`${own} measurements of the run${before} are given.`);
   },
 };
 

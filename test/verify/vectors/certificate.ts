@@ -22,6 +22,8 @@ export const CERTIFICATE_VECTORS: readonly Vector[] = [
     name: 'what stands as certificate is none',
     hooks: { chain: (c) => [utf8('no certificate'), ...c.slice(1)] },
     blocked: [
+      'key-succession',
+      'workload-key',
       'note-shape',
       'seal-signature',
       'ak-certificate-path',

@@ -10,6 +10,10 @@ import type { Hooks } from '../../kit/hooks.ts';
 import type { Vector } from './vector.ts';
 
 const OF_GENESIS = [
+  'key-order',
+  'key-succession',
+  'key-attributes',
+  'workload-key',
   'note-shape',
   'note-signature',
   'ak-key',
@@ -55,12 +59,12 @@ export const ENTRIES_VECTORS: readonly Vector[] = [
         predicate: { ...(s.predicate as JsonObject), prev: '3'.repeat(64) },
       })),
     },
-    blocked: ['record-time'],
+    blocked: ['record-time', 'self-measured'],
   },
   {
     id: 'statement',
     name: 'the record has a member that its schema does not know',
-    hooks: { entry: restate(5, (s) => ({ ...s, note: 'trust me' })) },
+    hooks: { entry: restate(7, (s) => ({ ...s, note: 'trust me' })) },
     blocked: [
       'boot-link',
       'lineage',
@@ -122,17 +126,19 @@ export const ENTRIES_VECTORS: readonly Vector[] = [
   {
     id: 'boot-link',
     name: 'the record names another boot entry',
-    hooks: { frame: (_, at) => (at === 5 ? { boot: '4'.repeat(64) } : {}) },
+    hooks: { frame: (_, at) => (at === 7 ? { boot: '4'.repeat(64) } : {}) },
   },
   {
     id: 'measurements',
     name: 'a measurement is of another run',
     hooks: { frame: (_, at) => (at === 3 ? { boot: '4'.repeat(64) } : {}) },
+    blocked: ['self-measured'],
   },
   {
     id: 'measurements',
     name: 'what stands among the measurements is none',
     hooks: { raw: (r) => ({ ...r, measurements: [...r.measurements, ...r.related] }) },
+    blocked: ['self-measured'],
   },
   {
     id: 'lineage',
@@ -142,7 +148,7 @@ export const ENTRIES_VECTORS: readonly Vector[] = [
   {
     id: 'record-time',
     name: 'the record says that it is older than its boot entry',
-    hooks: { frame: (_, at) => (at === 5 ? { timeMs: Date.UTC(2026, 4, 1) } : {}) },
+    hooks: { frame: (_, at) => (at === 7 ? { timeMs: Date.UTC(2026, 4, 1) } : {}) },
   },
   {
     id: 'record-time',

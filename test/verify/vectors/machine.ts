@@ -20,7 +20,7 @@ export const MACHINE_VECTORS: readonly Vector[] = [
     id: 'boot-run',
     name: 'the record was sealed by a later run',
     status: 'unknown',
-    hooks: { header: (h) => ({ ...h, bootIndex: 6 }) },
+    hooks: { header: (h) => ({ ...h, bootIndex: 8 }) },
   },
   {
     id: 'boot-run',
@@ -51,6 +51,12 @@ export const MACHINE_VECTORS: readonly Vector[] = [
     hooks: { quote: (q) => ({ ...q, clockInfo: { ...q.clockInfo, restartCount: 2 } }) },
   },
   {
+    id: 'seal-clock',
+    name: 'the firmware of the TPM was replaced since',
+    status: 'unknown',
+    hooks: { quote: (q) => ({ ...q, firmwareVersion: q.firmwareVersion + 1n }) },
+  },
+  {
     id: 'seal-selection',
     name: 'the run announced more registers than it quotes',
     hooks: { boot: (b) => ({ ...b, selection: [...PCRS, 15] }) },
@@ -59,26 +65,26 @@ export const MACHINE_VECTORS: readonly Vector[] = [
     id: 'seal-pcr-digest',
     name: 'a value is another than the quoted one',
     hooks: { pcrs: (v) => ({ ...v, 14: 'ab'.repeat(32) }) },
-    blocked: ['firmware-pcrs', 'pcr-allow-list'],
+    blocked: ['firmware-pcrs', 'pcr-allow-list', 'self-measured'],
   },
   {
     id: 'seal-pcr-digest',
     name: 'a value is given that was not quoted',
     hooks: { pcrs: (v) => ({ ...v, 15: pcrValue(15) }) },
-    blocked: ['firmware-pcrs', 'pcr-allow-list'],
+    blocked: ['firmware-pcrs', 'pcr-allow-list', 'self-measured'],
   },
   {
     id: 'seal-pcr-digest',
     name: 'a quoted value is not given',
     hooks: { pcrs: ({ 14: _, ...v }) => v },
-    blocked: ['firmware-pcrs', 'pcr-allow-list'],
+    blocked: ['firmware-pcrs', 'pcr-allow-list', 'self-measured'],
   },
   {
     id: 'seal-pcr-digest',
     name: 'the seal comes without values',
     status: 'unknown',
     hooks: { raw: ({ pcrs: _, ...r }) => r },
-    blocked: ['firmware-pcrs', 'pcr-allow-list'],
+    blocked: ['firmware-pcrs', 'pcr-allow-list', 'self-measured'],
   },
   {
     id: 'firmware-pcrs',

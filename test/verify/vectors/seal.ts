@@ -8,7 +8,7 @@ import { flip } from '../../kit/forge.ts';
 
 import type { Vector } from './vector.ts';
 
-const ENVIRONMENT = ['seal-selection', 'seal-pcr-digest', 'firmware-pcrs', 'pcr-allow-list'];
+const ENVIRONMENT = ['seal-selection', 'seal-pcr-digest', 'firmware-pcrs', 'pcr-allow-list', 'self-measured'];
 
 export const SEAL_VECTORS: readonly Vector[] = [
   {
