@@ -107,6 +107,7 @@ const COMMANDS: readonly Command[] = [
       { flags: '--min-level <n>', help: 'demand a higher level than the trust file does' },
       { flags: '--closure', help: 'demand that everything the record rests on is in the bundle' },
       { flags: '--nonce <hex>', help: 'the file is a fresh quote: the nonce that you chose' },
+      { flags: '--details', help: 'list each file that the daemon measured, and how far it can be believed' },
       { flags: '--ear', help: 'print an EAT attestation result (draft-fv-rats-ear-05), unsigned JSON' },
     ],
     load: () => import('./commands/verify.ts'),

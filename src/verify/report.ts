@@ -90,7 +90,7 @@ export function makeReport(
     minimumLevel: trust.minimumLevel,
     ...(record === undefined ? {} : { record }),
     ...confidential(e, trust, checks),
-    ...software(e, checks),
+    ...software(e, trust, checks),
     checks: checks.map((c) => {
       const definition = table.find((d) => d.id === c.id);
       return { ...c, level: definition?.level ?? 1, required: required.includes(c.id) };
@@ -100,8 +100,8 @@ export function makeReport(
 }
 
 /** Named only where nothing speaks against the seal, the machine or the measurements themselves. */
-function software(e: Evidence, checks: readonly Check[]): Pick<Report, 'software'> {
-  const found = checks.some((c) => c.status === 'fail') ? undefined : softwareOf(e);
+function software(e: Evidence, trust: Trust, checks: readonly Check[]): Pick<Report, 'software'> {
+  const found = checks.some((c) => c.status === 'fail') ? undefined : softwareOf(e, trust);
   return found === undefined ? {} : { software: found };
 }
 

@@ -3,7 +3,9 @@
  * measurements lead to the quoted register; how far each can be believed stands beside it.
  */
 import type { Evidence } from './evidence.ts';
+import { doubtsOf } from './ima/corroborate.ts';
 import { chainHolds, measuredChain } from './measured.ts';
+import type { Trust } from './trust.ts';
 
 /**
  * How far a measurement can be believed: `self-reported` is the daemon's own word; `IMA-corroborated` means that the
@@ -20,6 +22,8 @@ export interface SoftwareItem {
   /** Absent where the content could not be read. */
   readonly sha256?: string;
   readonly credence: Credence;
+  /** Why the kernel's list does not bear it out; for files only. */
+  readonly doubt?: string;
 }
 
 export interface SoftwareFacts {
@@ -35,12 +39,24 @@ export interface SoftwareFacts {
 
 /** Events that frame the others and name no content. */
 const FRAMES = new Set(['start', 'ready']);
+/** Events that name a file by its path, as the kernel's list does. */
+const FILES = new Set(['code', 'config', 'policy', 'unit', 'file']);
 
 /** The software of the record's run; undefined where the evidence does not show it. */
-export function softwareOf(e: Evidence): SoftwareFacts | undefined {
+export function softwareOf(e: Evidence, trust: Trust): SoftwareFacts | undefined {
   const chain = measuredChain(e);
   if (!chain.ok || !e.bootFacts.ok || !chainHolds(e, chain.value)) return undefined;
   const { register, resettable, gaps, items } = chain.value;
+  const doubts = doubtsOf(e, trust);
+  const believed = (
+    type: string,
+    name: string,
+    sha256?: string,
+  ): Pick<SoftwareItem, 'credence' | 'doubt'> => {
+    if (!FILES.has(type) || sha256 === undefined) return { credence: 'self-reported' };
+    const doubt = doubts(name, sha256);
+    return doubt === undefined ? { credence: 'IMA-corroborated' } : { credence: 'self-reported', doubt };
+  };
   return {
     daemon: e.bootFacts.value.daemon,
     register,
@@ -52,7 +68,7 @@ export function softwareOf(e: Evidence): SoftwareFacts | undefined {
         type,
         name,
         ...(sha256 === undefined ? {} : { sha256 }),
-        credence: 'self-reported' as const,
+        ...believed(type, name, sha256),
       })),
   };
 }

@@ -7,6 +7,8 @@ export interface TextOptions {
   readonly paint?: (text: string, status: Status) => string;
   /** Also the expected and actual values of checks that did not pass. */
   readonly details?: boolean;
+  /** Also each measured file, with how far it can be believed. */
+  readonly files?: boolean;
 }
 
 const MARK: Readonly<Record<Status, string>> = { pass: '✓ pass   ', fail: '✗ fail   ', unknown: '? unknown' };
@@ -39,7 +41,7 @@ export function printText(report: Report, options: TextOptions = {}): string {
       `The TPM key lives inside a confidential machine (${platform}), launched as "${tame(measurement)}".`,
     );
   }
-  lines.push(...softwareLines(report, options.details === true));
+  lines.push(...softwareLines(report, options.files === true));
   const simulated = report.simulated ? ', simulated (software TPM)' : '';
   const verdict = report.malformed ? 'REJECTED (malformed)' : report.verdict.toUpperCase();
   const level = `level ${report.level} reached, ${report.minimumLevel} required${simulated}`;
@@ -47,8 +49,8 @@ export function printText(report: Report, options: TextOptions = {}): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Which software the record was made under; file by file with `details`. */
-function softwareLines({ software }: Report, details: boolean): string[] {
+/** Which software the record was made under; file by file where that is wanted. */
+function softwareLines({ software }: Report, files: boolean): string[] {
   if (software === undefined) return [];
   const { daemon, register, items, gaps, resettable } = software;
   const weak = resettable ? ', a register that any process can reset' : '';
@@ -62,9 +64,11 @@ function softwareLines({ software }: Report, details: boolean): string[] {
     '',
     `Made under attestd ${tame(daemon.version)} on node ${tame(daemon.node)}: ${items.length} files and settings in PCR ${register}${weak}, ${how}${broken}.`,
   ];
-  if (details)
-    for (const { type, name, sha256, credence } of items)
-      lines.push(`  ${type.padEnd(6)} ${sha256 ?? 'unreadable'.padEnd(64)}  ${tame(name)}  (${credence})`);
+  if (files)
+    for (const { type, name, sha256, credence, doubt } of items) {
+      const why = doubt === undefined ? credence : `${credence}: ${doubt}`;
+      lines.push(`  ${type.padEnd(6)} ${sha256 ?? 'unreadable'.padEnd(64)}  ${tame(name)}  (${why})`);
+    }
   return lines;
 }
 

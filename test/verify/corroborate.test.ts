@@ -6,9 +6,11 @@ import { readStatement } from '../../src/evidence/statement.ts';
 import { verifySignature } from '../../src/evidence/x509/signature.ts';
 import { gather } from '../../src/verify/gather.ts';
 import { doubtsOf } from '../../src/verify/ima/corroborate.ts';
+import { judge } from '../../src/verify/judge.ts';
 import { got } from '../../src/verify/outcome.ts';
+import { printText } from '../../src/verify/text.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
-import type { Made } from '../evidence/kit/imalist.ts';
+import { type Made, made } from '../evidence/kit/imalist.ts';
 import { forge } from '../kit/forge.ts';
 import type { Hooks } from '../kit/hooks.ts';
 import { GOOD_IMA, GOOD_LIST, listBytes, listedWith, measured, packed, violated } from '../kit/imaboot.ts';
@@ -37,6 +39,27 @@ const listed = (entries: readonly Made[], policy = withIma()) => judgedBy(listed
 test('a file of the list with this content and no other is borne out', async () => {
   expect(await doubt(listed(GOOD_LIST))).toBeUndefined();
   expect(await doubt(listed([...GOOD_LIST, GOOD_LIST[1] as Made]))).toBeUndefined();
+});
+
+test('a verdict says so of each file that the daemon measured', async () => {
+  const main = '/usr/lib/attestd/dist/daemon/main.js';
+  const own = made('ima-ng', main, new Uint8Array(32).fill(0x1d));
+  const policy = withIma({
+    ...GOOD_IMA,
+    files: [...GOOD_IMA.files, { path: main, digests: [`sha256:${'1d'.repeat(32)}`] }],
+  });
+  const said = async (hooks: Hooks) => {
+    const { raw, trust } = await forge(hooks);
+    return judge(got(raw), parseTrust(utf8(JSON.stringify(trust))));
+  };
+  const borne = await said(listed([...GOOD_LIST, own], policy));
+  expect(borne.software?.items).toMatchObject([{ name: main, credence: 'IMA-corroborated' }]);
+  expect(borne.software?.items[0]?.doubt).toBeUndefined();
+  expect(printText(borne)).toContain('1 of them IMA-corroborated');
+  const other = await said(listed(GOOD_LIST, policy));
+  expect(other.software?.items).toMatchObject([
+    { credence: 'self-reported', doubt: 'the IMA list does not name it' },
+  ]);
 });
 
 const two = withIma({

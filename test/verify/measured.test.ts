@@ -51,12 +51,14 @@ test('a verdict names the software, file by file, and says whose word that is', 
         name: '/usr/lib/attestd/dist/daemon/main.js',
         sha256: '1d'.repeat(32),
         credence: 'self-reported',
+        doubt: 'no IMA list is given',
       },
     ],
   });
   expect(check(report, 'self-measured')?.sentence).toContain('self-reported');
   expect(printText(report)).toContain('Made under attestd 0.1.0 on node v20.20.2');
-  expect(printText(report, { details: true })).toContain('1d'.repeat(32));
+  expect(printText(report, { details: true })).not.toContain('1d'.repeat(32));
+  expect(printText(report, { files: true })).toContain('1d'.repeat(32));
 });
 
 test('the same from the file as from its parts', async () => {

@@ -49,7 +49,13 @@ export async function run(input: Input): Promise<number> {
         `${io.style('bold', record.id ?? record.digest)}  entry ${record.index} of ${record.log ?? '?'}, ${record.time ?? '?'}\n\n`,
       );
     }
-    io.out(printText(report, { details: true, paint: (t, status) => io.style(colour[status], t) }));
+    io.out(
+      printText(report, {
+        details: true,
+        files: on(input, 'details'),
+        paint: (t, status) => io.style(colour[status], t),
+      }),
+    );
   }
   return exitStatus(report);
 }
