@@ -12,8 +12,9 @@ import { KEYS } from './table/keys.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
 import { MCP, OTLP_BRIDGE } from './table/mcp.ts';
 import { MEASURE } from './table/measure.ts';
-import { OUT, SOCKET, TOKEN } from './table/option.ts';
+import { OUT, SOCKET } from './table/option.ts';
 import { READ_COMMANDS } from './table/read.ts';
+import { CI, RUN } from './table/run.ts';
 import { TRUST } from './table/trust.ts';
 
 const COMMANDS: readonly Command[] = [
@@ -21,29 +22,8 @@ const COMMANDS: readonly Command[] = [
   CA,
   TRUST,
   APPRAISE,
-  {
-    name: 'run',
-    summary: 'run a command and record it, before and after',
-    examples: [
-      'attestctl run -- make test',
-      'attestctl run --id-file id -- ./job.sh --fast',
-      'attestctl run --bundle run.attest.json -- make test',
-      'attestctl run --grant 01KAE3X5V0N9S8QX1Z7M2R4B6C -- ./refund.sh',
-    ],
-    arguments: [{ name: '<command...>', help: 'the command and its arguments, after --' }],
-    options: [
-      SOCKET,
-      { flags: '--tty', help: 'leave the terminal to the command; its streams are then not digested' },
-      { flags: '--grant <id>', help: 'use this grant; refused, nothing is started and the status is 6' },
-      ...TOKEN,
-      { flags: '--status-fd <n>', help: 'write one line of JSON here that says whether it was started' },
-      { flags: '--id-file <file>', help: 'write the id of the completed record here' },
-      { flags: '--bundle <file>', help: 'write the evidence of the completed record here, for an auditor' },
-      { flags: '--wait <strength>', help: 'durable or sealed; sealed when absent' },
-      { flags: '--idempotency-key <key>', help: 'the same key gives the same records' },
-    ],
-    load: () => import('./commands/run.ts'),
-  },
+  RUN,
+  CI,
   MCP,
   OTLP_BRIDGE,
   {
