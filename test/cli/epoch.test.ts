@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Epoch } from '../../src/cli/epochs.ts';
 import { runProgram } from '../kit/ctl.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
+import { startSwtpm } from '../kit/swtpm.ts';
 
 let host: EnrolledHost;
 let trust: string;
@@ -30,6 +31,18 @@ async function expectAllVerify(): Promise<void> {
     const { status, stdout } = await host.ctl(['verify', bundle, '--trust', trust]);
     expect([bundle, status], stdout).toEqual([bundle, 0]);
   }
+}
+
+/** The four files, once more. @param how what the operator says of it */
+async function enrol(...how: string[]): Promise<void> {
+  const ca = ['--dir', host.at('ca')];
+  const out = (name: string) => ['-o', host.at(name)];
+  await host.must(['enroll', 'request', ...config(), ...out('request.json')]);
+  const vendor = ['--ek-roots', host.at('vendor.pem')];
+  await host.must(['ca', 'challenge', host.at('request.json'), ...ca, ...vendor, ...out('challenge.json')]);
+  await host.must(['enroll', 'respond', host.at('challenge.json'), ...config(), ...out('response.json')]);
+  await host.must(['ca', 'issue', host.at('response.json'), ...ca, ...how, ...out('new.pem')]);
+  await host.must(['enroll', 'install', host.at('new.pem'), ...config()]);
 }
 
 beforeAll(async () => {
@@ -66,42 +79,67 @@ test('a new epoch by recover, the same keys', async () => {
   expect(second?.akName).toBe(first?.akName);
 });
 
+test('an attestation key and a record key that are rotated, by the commands of the documentation', async () => {
+  const before = JSON.parse(await host.must(['keys', 'list', ...config(), '--json'])).keys;
+  expect(before.map((k: { role: string; state: string }) => [k.role, k.state])).toEqual([
+    ['ak', 'in-force'],
+    ['record', 'in-force'],
+  ]);
+  await host.must(['keys', 'rotate', '--reason', 'yearly', ...config()]);
+  // The old one goes on until the authority has certified the new one.
+  await record('waiting.attest.json');
+  await enrol('--approve');
+  await record('rotated.attest.json');
+  const after = JSON.parse(await host.must(['keys', 'list', ...config(), '--json'])).keys;
+  const states = (role: string) =>
+    after.filter((k: { role: string }) => k.role === role).map((k: { state: string }) => k.state);
+  expect([states('ak'), states('record')]).toEqual([
+    ['retired', 'in-force'],
+    ['retired', 'in-force'],
+  ]);
+  await expectAllVerify();
+});
+
 test('a TPM that was cleared: new keys, enrolled anew, the old records stay', async () => {
   const cleared = await runProgram(['tpm2_clear', '-c', 'p'], { env: { TPM2TOOLS_TCTI: host.tpm.tcti } });
   expect([cleared.status, cleared.stderr]).toEqual([0, '']);
   await host.must(['recover', '--new-epoch', '--yes', '--reason', 'the TPM was cleared', ...config()]);
   // The endorsement seed is as it was: the same EK asks for a certificate of another AK, which the operator replaces.
-  const ca = ['--dir', host.at('ca')];
-  await host.must(['enroll', 'request', ...config(), '-o', host.at('request.json')]);
-  await host.must(['ca', 'challenge', host.at('request.json'), ...ca, '-o', host.at('challenge.json')]);
-  await host.must([
-    'enroll',
-    'respond',
-    host.at('challenge.json'),
-    ...config(),
-    '-o',
-    host.at('response.json'),
-  ]);
-  const issue = ['ca', 'issue', host.at('response.json'), ...ca, '--approve', '-o', host.at('new.pem')];
-  const refused = await host.ctl(issue);
-  expect([refused.status, refused.stderr]).toEqual([6, expect.stringContaining('ek-has-live-ak')]);
-  await host.must(['enroll', 'request', ...config(), '-o', host.at('request.json')]);
-  await host.must(['ca', 'challenge', host.at('request.json'), ...ca, '-o', host.at('challenge.json')]);
-  await host.must([
-    'enroll',
-    'respond',
-    host.at('challenge.json'),
-    ...config(),
-    '-o',
-    host.at('response.json'),
-  ]);
-  await host.must([...issue, '--replace']);
-  await host.must(['enroll', 'install', host.at('new.pem'), ...config()]);
+  const refused = await enrol('--approve').catch((e: Error) => e.message);
+  expect(refused).toMatch(/ended with 6:[\s\S]*ek-has-live-ak/);
+  await enrol('--approve', '--replace');
   await record('third.attest.json');
   await expectAllVerify();
   const found = await epochs();
   expect(found.map((e) => e.link)).toEqual(['first', 'chained', 'chained']);
   expect(new Set(found.map((e) => e.akName)).size).toBe(2);
+});
+
+test('a TPM that was replaced: another EK, enrolled once the old certificates are revoked', async () => {
+  const other = await startSwtpm({ fresh: true });
+  try {
+    const file = host.at('attestd.toml');
+    const old = readFileSync(file, 'utf8');
+    writeFileSync(file, old.replace(/tcti = ".*"/, `tcti = "${other.tcti}"`));
+    const daemon = host.start();
+    const left = await daemon.refusal();
+    await daemon.stop();
+    expect(left).toMatch(/^(?:TPM_KEY_LOST|AUDIT_CONTINUITY_LOST)$/);
+    await host.must(['recover', '--new-epoch', '--yes', '--reason', 'another board', ...config()]);
+    writeFileSync(host.at('vendor.pem'), other.issuerPem + other.rootPem);
+    const ca = ['--dir', host.at('ca')];
+    const taken = await enrol('--approve').catch((e: Error) => e.message);
+    expect(taken).toMatch(/ended with 6:/);
+    await host.must(['ca', 'revoke', 'test/host-1', ...ca, '--yes', '-o', host.at('crl.pem')]);
+    await enrol('--approve');
+    await record('replaced.attest.json');
+    await expectAllVerify();
+    const found = await epochs();
+    expect(found.map((e) => e.link)).toEqual(['first', 'chained', 'chained', 'chained']);
+    expect(found.at(-1)?.previous?.origin).toBe(found.at(-2)?.origin);
+  } finally {
+    await other.stop();
+  }
 });
 
 test('a log that is missing, and one that is not what the next genesis names', async () => {
@@ -113,7 +151,7 @@ test('a log that is missing, and one that is not what the next genesis names', a
   cpSync(host.config.state_dir, state, { recursive: true });
   const [first, second] = await epochs();
   const dir = (e: Epoch | undefined) => join(state, 'log', e?.origin.split('/')[2] as string);
-  expect(await show()).toEqual([0, 'first', 'chained', 'chained']);
+  expect(await show()).toEqual([0, 'first', 'chained', 'chained', 'chained']);
   // The last segment loses its end, and with it the final seal.
   const wal = execFileSync('find', [dir(second), '-path', '*/wal/*', '!', '-name', 'spare'], {
     encoding: 'utf8',
@@ -125,10 +163,10 @@ test('a log that is missing, and one that is not what the next genesis names', a
   const bytes = readFileSync(segment);
   const used = bytes.length - [...bytes].reverse().findIndex((b) => b !== 0);
   writeFileSync(segment, bytes.fill(0, used - 200));
-  expect(await show()).toEqual([1, 'first', 'chained', 'broken']);
+  expect(await show()).toEqual([1, 'first', 'chained', 'broken', 'chained']);
   rmSync(dir(first), { recursive: true });
-  expect(await show()).toEqual([1, 'missing', 'broken']);
+  expect(await show()).toEqual([1, 'missing', 'broken', 'chained']);
   const shown = await host.ctl(['epoch', state]);
-  expect(shown.stdout).toMatch(/names another seal than the last one before it, in use$/m);
+  expect(shown.stdout).toMatch(/names another seal than the last one before it$/m);
   expect((await host.ctl(['epoch', host.at('ca')])).status).toBe(2);
 });
