@@ -49,7 +49,7 @@ const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/keys$/, 'GET, POST'],
   [/^\/v1\/keys\/[^/]+\/(?:sign|withdraw)$/, 'POST'],
   [/^\/v1\/keys\/[^/]+\/request$/, 'GET'],
-  [/^\/v1\/records\/[^/]+(?:\/(?:bundle|envelope|cose))?$/, 'GET'],
+  [/^\/v1\/records\/[^/]+(?:\/(?:bundle|envelope|provenance|cose))?$/, 'GET'],
   [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+)$/, 'GET'],
   [/^\/v1\/(?:status|health)$/, 'GET'],
 ];

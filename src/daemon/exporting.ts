@@ -1,13 +1,15 @@
 /**
- * A record under the record key's own signature, for tools that know nothing of TPMs: as a DSSE envelope and as
- * COSE_Sign1 with a receipt. What is signed is always an entry, or a root, of this log; a request names a record
- * and nothing else.
+ * A record under the record key's own signature, for tools that know nothing of TPMs: as a DSSE envelope, as SLSA
+ * provenance, and as COSE_Sign1 with a receipt. What is signed is always an entry, or a root, of this log, or a statement
+ * derived from sealed entries alone; a request names a record and nothing else.
  */
 import type { FastifyInstance } from 'fastify';
+import { AttestdError } from '../core/errors.ts';
 import { hostUri } from '../evidence/akprofile.ts';
 import { parseEntry } from '../evidence/dsse.ts';
 import * as cose from '../evidence/export/cose.ts';
 import { ENVELOPE_MEDIA_TYPE, exportKeyId, printEnvelope } from '../evidence/export/envelope.ts';
+import { attemptOf, slsaStatement } from '../evidence/export/slsa.ts';
 import { readStatement } from '../evidence/statement.ts';
 import { ecdsaDer } from '../evidence/x509/signature.ts';
 import { parseOrigin } from '../log/origin.ts';
@@ -15,8 +17,9 @@ import type { Store } from '../store/store.ts';
 import type { Engine } from './engine.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
-import { GET_COSE, GET_ENVELOPE } from './openapi.ts';
+import { GET_COSE, GET_ENVELOPE, GET_PROVENANCE } from './openapi.ts';
 import { findRecord } from './reading.ts';
+import { findParents } from './search.ts';
 import { type Vouched, vouchFor } from './vouch.ts';
 
 export interface ExportingInput {
@@ -32,9 +35,27 @@ export function addExporting(app: FastifyInstance, { gate, limits, store }: Expo
   app.get('/v1/records/:id/envelope', { schema: GET_ENVELOPE }, async (request, reply) => {
     const engine = await gate.enter();
     const { index } = findRecord(request, store());
-    const vouched = await vouchFor(store(), index, engine.hostKeys);
+    const { entry } = await vouchFor(store(), index, engine.hostKeys);
     limits.takeSignature(request.caller.uid);
-    const bytes = await makeEnvelope(engine, vouched);
+    const bytes = await makeEnvelope(engine, entry);
+    return reply.header('content-type', ENVELOPE_MEDIA_TYPE).send(Buffer.from(bytes));
+  });
+
+  app.get('/v1/records/:id/provenance', { schema: GET_PROVENANCE }, async (request, reply) => {
+    const engine = await gate.enter();
+    const log = store();
+    const { index, uid } = findRecord(request, log);
+    const { entry } = await vouchFor(log, index, engine.hostKeys);
+    // The attempt must be of the same owner: nobody learns of another's by naming its digest.
+    const [begun] = await findParents(log, index, [attemptOf(entry)]);
+    if (begun === undefined || log.owner(begun).uid !== uid) {
+      throw new AttestdError('NOT_FOUND', 'the attempt that the record completes is not in this log');
+    }
+    const attempted = await vouchFor(log, begun, engine.hostKeys);
+    const { fleet, host } = parseOrigin(engine.origin);
+    const statement = slsaStatement(entry, attempted.entry, hostUri(fleet, host));
+    limits.takeSignature(request.caller.uid);
+    const bytes = await makeEnvelope(engine, statement);
     return reply.header('content-type', ENVELOPE_MEDIA_TYPE).send(Buffer.from(bytes));
   });
 
@@ -48,7 +69,7 @@ export function addExporting(app: FastifyInstance, { gate, limits, store }: Expo
   });
 }
 
-async function makeEnvelope({ signer }: Vouching, { entry }: Vouched): Promise<Uint8Array> {
+async function makeEnvelope({ signer }: Vouching, entry: Uint8Array): Promise<Uint8Array> {
   const signature = ecdsaDer(await signer.sign(entry));
   return printEnvelope({ entry, signature, keyId: exportKeyId(signer.spki) });
 }

@@ -26,7 +26,7 @@ function read(status: number | null, stdout: string, stderr: string): PeerAnswer
   return { ok: false, facts: {}, reason: stderr.trim() };
 }
 
-/** Runs the peer: cose or request, see test/peers/exports/main.go. */
+/** Runs the peer: cose, request or slsa, see test/peers/exports/main.go. */
 export function runExports(args: readonly string[]): PeerAnswer {
   const { status, stdout, stderr } = spawnSync(program(), args, { encoding: 'utf8' });
   return read(status, stdout, stderr);

@@ -32,6 +32,14 @@ export const EXPORT: Command = {
       load: () => import('../commands/export-sigstore.ts'),
     },
     {
+      name: 'slsa',
+      summary: 'write SLSA provenance of what a CI step made, for cosign and in-toto verifiers',
+      examples: ['attestctl export slsa 01KAE3X5V0N9S8QX1Z7M2R4B6C -o provenance.json'],
+      arguments: [{ name: '<id>', help: 'id of the completed record of attestctl ci' }],
+      options: [SOCKET, { ...OUT, required: true }],
+      load: () => import('../commands/export-slsa.ts'),
+    },
+    {
       name: 'trusted-root',
       summary: 'write the trusted_root.json that says whose certificates and time cosign shall believe',
       examples: ['attestctl export trusted-root --issuer ca.pem --tsa tsa.pem -o trusted_root.json'],
