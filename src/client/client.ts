@@ -136,10 +136,8 @@ export interface Client<R = Receipt> {
   attachment(sha256: string): AsyncIterable<Uint8Array>;
   /** Erases the openings of a record for good; the tombstone's receipt. */
   forget(id: string, reason?: string): Promise<Receipt>;
-  /** A sealed record as a DSSE envelope under the record key. */
-  envelope(id: string): Promise<Uint8Array>;
-  /** SLSA provenance of a sealed CI step, as a DSSE envelope under the record key. */
-  provenance(id: string): Promise<Uint8Array>;
+  /** A sealed record, or the SLSA provenance of the CI step that it ends, as a DSSE envelope under the record key. */
+  envelope(id: string, of?: 'envelope' | 'provenance'): Promise<Uint8Array>;
   /** A sealed record as COSE_Sign1 with a receipt (RFC 9942). */
   cose(id: string): Promise<Uint8Array>;
   /** Has a file, an image or a model measured: an entry, and an extend of the daemon's register. */
@@ -234,8 +232,7 @@ export function connect(options: ConnectOptions | SpoolingOptions): Client<Recei
     },
     forget: (id, reason) =>
       post(`/v1/records/${encodeURIComponent(id)}/forget`, reason === undefined ? {} : { reason }),
-    envelope: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/envelope`),
-    provenance: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/provenance`),
+    envelope: (id, of = 'envelope') => bytes(`/v1/records/${encodeURIComponent(id)}/${of}`),
     cose: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/cose`),
     attachment: (sha256) => transport.stream(`/v1/attachments/${encodeURIComponent(sha256)}`),
     measure: (request, { wait = 'sealed' } = {}) => post(`/v1/measurements?wait=${wait}`, request),

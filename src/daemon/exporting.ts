@@ -17,7 +17,7 @@ import type { Store } from '../store/store.ts';
 import type { Engine } from './engine.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
-import { GET_COSE, GET_ENVELOPE, GET_PROVENANCE } from './openapi.ts';
+import { GET_COSE, GET_ENVELOPE } from './openapi.ts';
 import { findRecord } from './reading.ts';
 import { findParents } from './search.ts';
 import { type Vouched, vouchFor } from './vouch.ts';
@@ -28,6 +28,12 @@ export interface ExportingInput {
   /** The open log; the gate is passed before it is asked for. */
   readonly store: () => Store;
 }
+
+const GET_PROVENANCE = {
+  ...GET_ENVELOPE,
+  operationId: 'getProvenance',
+  summary: 'SLSA provenance v1 of what a CI step made, as a DSSE envelope signed by the record key',
+};
 
 type Vouching = Pick<Engine, 'signer' | 'origin'>;
 

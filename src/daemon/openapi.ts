@@ -172,12 +172,6 @@ export const GET_ENVELOPE = {
   },
 };
 
-export const GET_PROVENANCE = {
-  ...GET_ENVELOPE,
-  operationId: 'getProvenance',
-  summary: 'SLSA provenance v1 of what a CI step made, as a DSSE envelope signed by the record key',
-};
-
 export const GET_COSE = {
   operationId: 'getCose',
   summary: 'A sealed record as COSE_Sign1 with a receipt (RFC 9942), both signed by the record key',

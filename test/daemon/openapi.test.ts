@@ -31,6 +31,7 @@ describe('openapi.json', () => {
       'get /v1/records/{id}/bundle getBundle',
       'get /v1/records/{id}/cose getCose',
       'get /v1/records/{id}/envelope getEnvelope',
+      'get /v1/records/{id}/provenance getProvenance',
       'get /v1/status getStatus',
       'post /v1/approvals approve',
       'post /v1/executions begin',

@@ -7,7 +7,7 @@ import { withClient } from '../session.ts';
 export async function run(input: Input): Promise<number> {
   const { io } = input;
   const id = input.args[0] as string;
-  const envelope = await withClient(input, (client) => client.provenance(id));
+  const envelope = await withClient(input, (client) => client.envelope(id, 'provenance'));
   const { keyId } = parseEnvelope(envelope);
   const out = text(input, 'out') as string;
   await writeOutput(out, envelope, io);
