@@ -25,7 +25,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   forward: ['core', 'evidence', 'log', 'verify', 'client'],
   observe: ['core', 'native', 'measure'],
   daemon: ['core', 'evidence', 'log', 'verify', 'native', 'tpm', 'measure', 'store'],
-  cli: ['core', 'evidence', 'log', 'verify', 'native', 'tpm', 'measure', 'store', 'ca', 'client', 'daemon'],
+  cli: [
+    'core',
+    'evidence',
+    'log',
+    'verify',
+    'native',
+    'tpm',
+    'measure',
+    'store',
+    'ca',
+    'client',
+    'daemon',
+    'forward',
+  ],
 };
 const PURE = new Set(['core', 'evidence', 'log', 'verify']);
 /** Packages that run in a browser as they are. */

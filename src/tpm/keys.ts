@@ -141,12 +141,11 @@ async function finishRotation(places: IdentityPlaces): Promise<void> {
 }
 
 /**
- * Reads the identity, compares the storage primary's Name with the stored one, and loads both keys.
- * @throws NOT_INITIALISED when there is none, TPM_KEY_LOST when this TPM does not hold its keys, MALFORMED
+ * Reads the identity from its files, and asks no TPM. A rotation that was cut short is not finished here.
+ * @throws NOT_INITIALISED when there is none, TPM_KEY_LOST when the files do not belong together, MALFORMED
  */
-export async function loadIdentity(tpm: Tpm, places: IdentityPlaces, o?: RunOptions): Promise<Identity> {
+export async function readIdentity(places: IdentityPlaces): Promise<Identity> {
   const at = paths(places);
-  await finishRotation(places);
   const stored = await readFile(IdentityFile, at.identity);
   if (stored === null) throw new AttestdError('NOT_INITIALISED', `there is no ${at.identity}`);
   const auth = await readFile(AuthFile, at.auth);
@@ -165,13 +164,28 @@ export async function loadIdentity(tpm: Tpm, places: IdentityPlaces, o?: RunOpti
   if (toHex(ak.name) !== auth.akName) {
     throw new AttestdError('TPM_KEY_LOST', `${at.auth} belongs to another AK than ${at.identity}`);
   }
-  tpm.pinStorage(storage.name);
-  await tpm.run(async (w) => {
-    await w.key(ak);
-    await w.key(recordKey);
-    await w.authorised();
-  }, o);
   const { data, hash, ticket } = stored.ak.creation;
   const akCreation = { data: fromBase64(data), hash: fromBase64(hash), ticket: fromBase64(ticket) };
   return { storage, ak, akCreation, recordKey };
+}
+
+/** Compares the storage primary's Name with the stored one, and loads both keys. @throws TPM_KEY_LOST */
+export async function loadKeys(tpm: Tpm, identity: Identity, o?: RunOptions): Promise<void> {
+  tpm.pinStorage(identity.storage.name);
+  await tpm.run(async (w) => {
+    await w.key(identity.ak);
+    await w.key(identity.recordKey);
+    await w.authorised();
+  }, o);
+}
+
+/**
+ * Reads the identity, compares the storage primary's Name with the stored one, and loads both keys.
+ * @throws NOT_INITIALISED when there is none, TPM_KEY_LOST when this TPM does not hold its keys, MALFORMED
+ */
+export async function loadIdentity(tpm: Tpm, places: IdentityPlaces, o?: RunOptions): Promise<Identity> {
+  await finishRotation(places);
+  const identity = await readIdentity(places);
+  await loadKeys(tpm, identity, o);
+  return identity;
 }

@@ -1,10 +1,14 @@
 /** What the TPM says about itself (TPM2_GetCapability), for enrolment, status and leak checks. */
-import { fromUtf8 } from '../core/bytes.ts';
+import { concat, fromUtf8 } from '../core/bytes.ts';
 import { Reader } from '../core/reader.ts';
+import { type PcrSelection, readPcrSelections } from '../evidence/tpm/pcr.ts';
+import { isRefusal } from './fault.ts';
+import { akTemplate, storageTemplate } from './template.ts';
 import type { Tpm } from './tpm.ts';
 import type { RunOptions, Work } from './work.ts';
 
 const CAP_HANDLES = 1;
+const CAP_PCRS = 5;
 const CAP_TPM_PROPERTIES = 6;
 const PT_REVISION = 0x102;
 const PT_MANUFACTURER = 0x105;
@@ -12,6 +16,10 @@ const PT_VENDOR_1 = 0x106;
 const PT_FIRMWARE_1 = 0x10b;
 const PT_FIRMWARE_2 = 0x10c;
 const PT_NV_BUFFER_MAX = 0x12c;
+const PT_PERMANENT = 0x200;
+const PT_SESSIONS_FREE = 0x204;
+const PT_OBJECTS_FREE = 0x207;
+const PT_COUNTERS_FREE = 0x20b;
 const PT_LOCKOUT_COUNTER = 0x20e;
 const PT_MAX_AUTH_FAIL = 0x20f;
 
@@ -95,6 +103,58 @@ export function readProperties(tpm: Tpm, o?: RunOptions): Promise<TpmProperties>
       lockoutCounter: of(PT_LOCKOUT_COUNTER) || (await property(w, PT_LOCKOUT_COUNTER)),
       maxAuthFail: await property(w, PT_MAX_AUTH_FAIL),
     };
+  }, o);
+}
+
+/** What is left in the TPM, and whether it refuses authorisations (TPM 2.0 Part 2 §6.13, TPM_PT_VAR). */
+export interface TpmRoom {
+  readonly inLockout: boolean;
+  /** Objects and sessions that can still be loaded; behind a resource manager, of the device itself. */
+  readonly objectsFree: number;
+  readonly sessionsFree: number;
+  /** NV counters that can still be defined. */
+  readonly countersFree: number;
+}
+
+export function readRoom(tpm: Tpm, o?: RunOptions): Promise<TpmRoom> {
+  return tpm.run(
+    async (w) => ({
+      inLockout: ((await property(w, PT_PERMANENT)) & 0x200) !== 0,
+      objectsFree: await property(w, PT_OBJECTS_FREE),
+      sessionsFree: await property(w, PT_SESSIONS_FREE),
+      countersFree: await property(w, PT_COUNTERS_FREE),
+    }),
+    o,
+  );
+}
+
+/** The PCR banks that are allocated. */
+export function readBanks(tpm: Tpm, o?: RunOptions): Promise<PcrSelection[]> {
+  return tpm.run(async (w) => {
+    const { data } = await w.ctx.getCapability(CAP_PCRS, 0, 1, w.plain());
+    const r = new Reader(data, 'TPMS_CAPABILITY_DATA');
+    if (r.u32() !== CAP_PCRS) throw r.fail('another capability than asked for');
+    return readPcrSelections(r);
+  }, o);
+}
+
+/** Whether the TPM has the algorithms of our keys (TPM2_TestParms): the names of those that it refuses. */
+export function missingAlgorithms(tpm: Tpm, o?: RunOptions): Promise<string[]> {
+  const wanted = [
+    ['ECDSA over P-256 with SHA-256', akTemplate(), 4],
+    ['P-256 storage keys with AES-128-CFB', storageTemplate(), 68],
+  ] as const;
+  return tpm.run(async (w) => {
+    const missing: string[] = [];
+    for (const [name, template, unique] of wanted) {
+      // TPMT_PUBLIC_PARMS is type and parameters: what stands between policy and unique field of a template.
+      const parms = concat(template.subarray(0, 2), template.subarray(10, template.length - unique));
+      await w.ctx.testParms(parms, w.plain()).catch((e: unknown) => {
+        if (!isRefusal(e)) throw e;
+        missing.push(name);
+      });
+    }
+    return missing;
   }, o);
 }
 

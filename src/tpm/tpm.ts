@@ -64,7 +64,7 @@ export interface Tpm {
  * Whether nothing between us and the TPM keeps the slots of its users apart, so that what a killed process or a lost
  * response left there stays until somebody flushes it. Behind the kernel's /dev/tpmrm0 and tabrmd it does not.
  */
-function isExclusive(tcti: string): boolean {
+export function isExclusive(tcti: string): boolean {
   return /^(?:swtpm|mssim|libtpms)(?::|$)/.test(tcti) || /^device:\/dev\/tpm\d+$/.test(tcti);
 }
 

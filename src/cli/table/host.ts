@@ -76,6 +76,24 @@ export const HOST_COMMANDS: readonly Command[] = [
     load: () => import('../commands/epoch.ts'),
   },
   {
+    name: 'doctor',
+    host: true,
+    summary: 'find what is wrong with this host, and say what to do; it changes nothing',
+    examples: ['attestctl doctor', 'attestctl doctor --json', 'sudo attestctl doctor --ek-roots vendor.pem'],
+    options: [
+      CONFIG,
+      {
+        flags: '--forward-config <file>',
+        help: 'configuration of attestd-forward, else /etc/attestd/attestd-forward.toml',
+      },
+      {
+        flags: '--ek-roots <file>',
+        help: "PEM of TPM vendors' roots, to say which one the EK certificate leads to",
+      },
+    ],
+    load: () => import('../commands/doctor.ts'),
+  },
+  {
     name: 'recover',
     host: true,
     summary: 'go on after the log and the counter disagreed',

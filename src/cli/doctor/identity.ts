@@ -1,0 +1,92 @@
+/** The host's identity: was it made, and do its keys load in this TPM? */
+import { isAttestdError } from '../../core/errors.ts';
+import { readCurrent } from '../../daemon/layout.ts';
+import { type Identity, loadKeys, readIdentity } from '../../tpm/keys.ts';
+import { readRoom } from '../../tpm/property.ts';
+import { isExclusive } from '../../tpm/tpm.ts';
+import { CannotTell, type Check, ok, said, wrong } from './check.ts';
+import type { Patient } from './patient.ts';
+
+const isClosed = (e: unknown): boolean =>
+  [e, (e as { facts?: { cause?: unknown } }).facts?.cause].some(
+    (x) => (x as NodeJS.ErrnoException | undefined)?.code === 'EACCES',
+  );
+
+/** Reads what only the daemon's user and root may. @throws CannotTell where this is neither */
+export async function reading<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (e) {
+    if (isClosed(e)) throw new CannotTell('The state directory is closed to you.', 'sudo attestctl doctor');
+    throw e;
+  }
+}
+
+const initialised: Check = {
+  id: 'initialised',
+  title: 'identity and log',
+  async run(p) {
+    try {
+      const { origin } = await reading(() => readCurrent(p.layout()));
+      return ok(`The log in use is ${origin}.`);
+    } catch (e) {
+      if (isAttestdError(e, 'NOT_INITIALISED'))
+        return wrong('This host has no keys and no log yet.', 'attestctl init');
+      if (isAttestdError(e))
+        return wrong(
+          `${said(e)}.`,
+          'put the state directory back from a copy, or attestctl recover --new-epoch',
+        );
+      throw e;
+    }
+  },
+};
+
+/** The stored keys. @throws CannotTell where there are none */
+export async function identityOf(p: Patient): Promise<Identity> {
+  const { origin } = await reading(() => readCurrent(p.layout())).catch((e: unknown) => {
+    if (e instanceof CannotTell) throw e;
+    throw new CannotTell('There is no identity: see initialised.');
+  });
+  return reading(() => readIdentity({ dir: p.layout().identity })).catch((e: unknown) => {
+    if (isAttestdError(e, 'NOT_INITIALISED')) throw new Error(`the keys of ${origin} are gone: ${said(e)}`);
+    throw e;
+  });
+}
+
+/** Has the keys loaded, as reading the counter in salted sessions needs them. @throws CannotTell without a free slot */
+export async function loaded(p: Patient): Promise<Identity> {
+  const identity = await identityOf(p);
+  const tpm = await p.tpm();
+  const { objects } = tpm.state();
+  if (isExclusive(p.config().tpm.tcti) && objects === 0 && (await readRoom(tpm)).objectsFree < 3)
+    throw new CannotTell('The TPM has no room to load the keys: see handles.');
+  await loadKeys(tpm, identity);
+  return identity;
+}
+
+const keys: Check = {
+  id: 'keys',
+  title: 'keys load in this TPM',
+  vital: true,
+  async run(p) {
+    const lost =
+      'put the identity directory back if it was moved; otherwise attestctl recover --new-epoch, then enrol again';
+    try {
+      await identityOf(p);
+    } catch (e) {
+      if (e instanceof CannotTell) throw e;
+      return wrong(`The stored keys are of no use: ${said(e)}.`, lost);
+    }
+    await p.tpm();
+    try {
+      await loaded(p);
+      return ok('Attestation key and record key load.');
+    } catch (e) {
+      if (isAttestdError(e, 'TPM_KEY_LOST')) return wrong(`They are not keys of this TPM: ${said(e)}.`, lost);
+      throw e;
+    }
+  },
+};
+
+export const IDENTITY_CHECKS: readonly Check[] = [initialised, keys];
