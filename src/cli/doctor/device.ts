@@ -1,24 +1,14 @@
 /** The way to the TPM: its device, who may open it, what stands between its users. tpm.md's commonest first question. */
 import { groupName, mayUse } from './account.ts';
 import { type Check, ok, said, unknown, warn, wrong } from './check.ts';
-import type { Patient } from './patient.ts';
-
-/** Path of the device or socket that the TCTI names. */
-function placeOf(p: Patient): { readonly kind: 'device' | 'socket' | 'other'; readonly path: string } {
-  const { tcti } = p.config().tpm;
-  const device = /^device:(.*)$/.exec(tcti);
-  if (device !== null) return { kind: 'device', path: device[1] as string };
-  const socket = /^swtpm:(?:.*,)?path=([^,]+)/.exec(tcti);
-  if (socket !== null) return { kind: 'socket', path: socket[1] as string };
-  return { kind: 'other', path: tcti };
-}
+import { isUsable, placeOf } from './place.ts';
 
 const device: Check = {
   id: 'device',
   title: 'TPM device',
   vital: true,
   run(p) {
-    const { kind, path } = placeOf(p);
+    const { kind, path } = placeOf(p.config().tpm.tcti);
     if (kind === 'other') return ok(`The TPM is reached by ${path}, without a device of its own.`);
     const s = p.around.stat(path);
     if (s === undefined) {
@@ -41,19 +31,12 @@ const device: Check = {
   },
 };
 
-function isUsable(p: Patient, kind: 'device' | 'socket', path: string): boolean {
-  const s = p.around.stat(path);
-  return (
-    s !== undefined && (kind === 'device' ? s.isCharacterDevice() : s.isSocket()) && mayUse(p.account(), s)
-  );
-}
-
 const deviceAccess: Check = {
   id: 'device-access',
   title: 'permission to use it',
   vital: true,
   run(p) {
-    const { kind, path } = placeOf(p);
+    const { kind, path } = placeOf(p.config().tpm.tcti);
     if (kind === 'other') return unknown(`Nobody says who may use ${path}.`);
     const s = p.around.stat(path);
     if (s === undefined) return unknown(`${path} is not there: see device.`);
@@ -100,8 +83,7 @@ const tpm: Check = {
   title: 'TPM answers',
   vital: true,
   async run(p) {
-    const { kind, path } = placeOf(p);
-    if (kind !== 'other' && !isUsable(p, kind, path))
+    if (!isUsable(p.around, p.account(), placeOf(p.config().tpm.tcti)))
       return unknown('It was not asked: see device and device-access.');
     try {
       p.around.addon();

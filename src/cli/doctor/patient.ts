@@ -13,6 +13,7 @@ import { asOwner } from '../owner.ts';
 import { type Account, accountOf } from './account.ts';
 import { CannotTell, said } from './check.ts';
 import { askDaemon, type DaemonAnswer, holdsLock } from './daemonfacts.ts';
+import { isUsable, placeOf } from './place.ts';
 import { type Surroundings, type Unit, unitsOf } from './surroundings.ts';
 
 /** The TPM of an examination is given up after so long, whatever the daemon's own patience is. */
@@ -69,9 +70,8 @@ export function createPatient(around: Surroundings): Patient {
   let opened: Tpm | undefined;
   const tpm = once(async () => {
     const { tpm: settings, state_dir } = config();
-    const device = /^device:(.*)$/.exec(settings.tcti)?.[1];
-    if (device !== undefined && around.stat(device) === undefined)
-      throw new CannotTell('There is no TPM device: see device.');
+    if (!isUsable(around, accountOf(around, state_dir), placeOf(settings.tcti)))
+      throw new CannotTell('It was not asked: see device and device-access.');
     if (isExclusive(settings.tcti) && (await isHeld()))
       throw new CannotTell(
         'The daemon has the TPM open, and it takes one user at a time.',
