@@ -125,6 +125,20 @@ const COMMANDS: readonly Command[] = [
     load: () => import('./commands/status.ts'),
   },
   {
+    name: 'top',
+    summary: 'watch the daemon: rates, seals, queue, errors; through the admin socket',
+    examples: ['attestctl top', 'attestctl top --json --count 2 --socket /run/attestd/admin.sock'],
+    options: [
+      {
+        flags: '--socket <path>',
+        help: 'the admin socket, else ATTESTD_SOCKET, else /run/attestd/admin.sock',
+      },
+      { flags: '--interval <seconds>', help: 'how often; 1 in a terminal and with --json, else 5' },
+      { flags: '--count <n>', help: 'end after so many looks; q or Ctrl-C ends it too' },
+    ],
+    load: () => import('./commands/top.ts'),
+  },
+  {
     name: 'completion',
     summary: 'print a completion script for bash, zsh or fish; packages install them',
     examples: ['attestctl completion bash > ~/.local/share/bash-completion/completions/attestctl'],

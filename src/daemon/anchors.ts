@@ -40,6 +40,7 @@ export interface AnchorsInput {
   readonly head: () => Head;
   readonly run: () => Run;
   readonly sequencer: Sequencer;
+  readonly onIncrement?: () => void;
   readonly intend: (intent: Intent) => Promise<void>;
   /** Newest anchor in the log, or genesis. */
   readonly last: AnchorPoint;
@@ -83,6 +84,7 @@ export function createAnchors(input: AnchorsInput): Anchors {
       announced.add(next);
     }
     const made = await counter.increment();
+    input.onIncrement?.();
     if (made !== next) {
       throw new AttestdError(
         'AUDIT_CONTINUITY_LOST',

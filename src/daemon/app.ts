@@ -51,7 +51,7 @@ const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/keys\/[^/]+\/request$/, 'GET'],
   [/^\/v1\/records\/[^/]+(?:\/(?:bundle|envelope|provenance|cose))?$/, 'GET'],
   [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+)$/, 'GET'],
-  [/^\/v1\/(?:status|health)$/, 'GET'],
+  [/^\/(?:v1\/status|v1\/health|metrics)$/, 'GET'],
 ];
 
 /** Makes the application; routes are added by others. */

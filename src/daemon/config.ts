@@ -103,6 +103,12 @@ export const ConfigFile = closed({
     }),
   ),
   timestamps: Type.Optional(closed({ drop_dir: Type.Optional(path) })),
+  metrics: Type.Optional(
+    closed({
+      textfile: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,4094}\\.prom)?$' })),
+      interval_s: integer(1, 3600),
+    }),
+  ),
   log: Type.Optional(closed({ level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])) })),
 });
 
@@ -153,6 +159,7 @@ export const DEFAULTS = {
   observer: { socket: '/run/attestd/observe.sock' },
   measure: { register: OWN_PCR, uids: [] },
   timestamps: { drop_dir: '/var/lib/attestd-forward/timestamps' },
+  metrics: { textfile: '', interval_s: 15 },
   log: { level: 'info' },
 } as const;
 
@@ -171,6 +178,7 @@ type Section =
   | 'observer'
   | 'measure'
   | 'timestamps'
+  | 'metrics'
   | 'log';
 
 /** The configuration with every key filled in. */
@@ -210,6 +218,7 @@ export function completeConfig(file: unknown): Config {
     observer: { ...DEFAULTS.observer, ...file.observer },
     measure: { ...DEFAULTS.measure, uids: [...DEFAULTS.measure.uids], ...file.measure },
     timestamps: { ...DEFAULTS.timestamps, ...file.timestamps },
+    metrics: { ...DEFAULTS.metrics, ...file.metrics },
     log: { ...DEFAULTS.log, ...file.log },
   };
 }

@@ -24,6 +24,8 @@ export interface FoundCosigs {
 export interface Cosigs {
   /** Those of the first checkpoint from `seal` on that has any. */
   find(log: LogReader, seal: Sealed): Promise<FoundCosigs | undefined>;
+  /** Size of the newest checkpoint with one, kept or dropped; undefined while there is none. */
+  newest(log: LogReader): Promise<number | undefined>;
 }
 
 interface Named {
@@ -60,7 +62,28 @@ export function createCosigs({ kept, drop }: { readonly kept: string; readonly d
     looked = `${epoch} ${stamp.mtimeMs}`;
   }
 
+  /** What `newest` found last, and where it looked then. */
+  let last: { epoch: string; at: number; size: number | undefined } | undefined;
+
   return {
+    async newest(log) {
+      const epoch = epochOf(log.origin);
+      if (last?.epoch !== epoch) last = { epoch, at: -1, size: list(join(kept, epoch)).at(-1)?.size };
+      const known = last;
+      const from = drop === undefined ? undefined : join(drop, epoch);
+      const stamp = from === undefined ? undefined : statSync(from, { throwIfNoEntry: false });
+      if (from === undefined || stamp === undefined || known.at === stamp.mtimeMs) return known.size;
+      known.at = stamp.mtimeMs;
+      const later = list(from).filter((n) => n.size > (known.size ?? 0) && !refused.has(n.name));
+      for (const { name, size } of later.slice(-MAX_TAKEN).reverse()) {
+        const bytes = readSmall(join(from, name));
+        const text = textAt(log, size);
+        if (bytes === undefined || text === undefined || (await lineIn(bytes, text)) === undefined) continue;
+        known.size = size;
+        break;
+      }
+      return known.size;
+    },
     async find(log, seal) {
       await take(log);
       const folder = join(kept, epochOf(log.origin));

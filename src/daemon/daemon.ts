@@ -2,7 +2,6 @@
  * The daemon put together: sockets first, so that callers wait or are told why they cannot be served; then log and
  * TPM. Everything that reads a clock, random bytes or the environment gets it from here.
  */
-import type { ErrorCode } from '../core/errors.ts';
 import { AttestdError } from '../core/errors.ts';
 import { createExecutableReader } from '../measure/executable.ts';
 import { createObserver } from '../measure/observer/observer.ts';
@@ -26,10 +25,14 @@ import { createLimits } from './limits.ts';
 import { addListing } from './listing.ts';
 import { addMeasuring } from './measured/routes.ts';
 import type { Software } from './measured/software.ts';
+import { createExposition } from './metrics/exposition.ts';
+import { addMetrics } from './metrics/route.ts';
+import { type Cut, createTally, raise } from './metrics/tally.ts';
+import { keepTextfile } from './metrics/textfile.ts';
 import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
-import { type Listen, startServer } from './server.ts';
+import { type Listen, type SocketServer, startServer } from './server.ts';
 import { createService, type Service } from './service.ts';
 import { createStamps } from './stamps.ts';
 import { addStatus, type Health, healthOf, type StatusInput, sentenceOf } from './status.ts';
@@ -81,27 +84,29 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
             error,
           }),
         );
-  const service = createService({ ...input, layout, gate, late, observer });
+  const tally = createTally();
+  const service = createService({ ...input, layout, gate, late, observer, tally });
   const limits = createLimits(config.limits, () => performance.now());
   const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
   const callers = createCallers(native, { executables: createExecutableReader(), observer });
   const certificates = createCertificates(layout);
-  const refusals = new Map<ErrorCode, number>();
+  const servers: SocketServer[] = [];
   const status: StatusInput = {
     gate,
     limits,
     certificates,
     store: () => service.store,
     tpm: () => service.tpm,
-    refusals,
+    refusals: tally.refusals,
     assurance: config.tpm.assurance,
+    maxUnsealedMs: config.policy.max_unsealed_ms,
   };
 
   const http: AppInput = {
     callers,
     limits,
     bodies,
-    onRefusal: (code) => refusals.set(code, (refusals.get(code) ?? 0) + 1),
+    onRefusal: (code) => raise(tally.refusals, code),
     onFault: (error, request) => journal.error('a request could not be served', { error, request }),
   };
   const app = createApp(http);
@@ -128,6 +133,15 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     },
   });
   addStatus(app, status, wall);
+  const exposition = createExposition({
+    status,
+    tally,
+    layout,
+    connections: () => servers.reduce((n, s) => n + s.connections, 0),
+    witnessed: async () => (service.store === undefined ? undefined : cosigs.newest(service.store)),
+    wall,
+  });
+  addMetrics(app, exposition);
   await app.ready();
 
   const listen = (fd: number | undefined, s: Config['socket']): Listen => (fd === undefined ? s : { fd });
@@ -136,23 +150,28 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     callers,
     limits,
     settings: config.limits,
-    onCut: (why: string) => journal.warn(why),
+    onCut(why: Cut) {
+      tally.cuts[why]++;
+      journal.warn('a connection was cut', { why });
+    },
   };
-  const servers = [
+  servers.push(
     await startServer({ ...shared, admin: false, listen: listen(input.sockets.client, config.socket) }),
     await startServer({ ...shared, admin: true, listen: listen(input.sockets.admin, config.admin_socket) }),
-  ];
+  );
   const started = service.start();
+  const textfile = keepTextfile(config.metrics, exposition, journal);
 
   return {
     gate,
     service,
     started,
-    health: () => healthOf(status),
+    health: () => healthOf(status, wall()),
     sentence: () => sentenceOf(status, wall()),
     async stop() {
       await Promise.all(servers.map((s) => s.close(GRACE_MS)));
       await service.stop();
+      await textfile.stop();
       bodies.close();
       callers.close();
       await app.close();

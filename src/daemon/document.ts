@@ -14,6 +14,7 @@ import { addKeyRoutes } from './keyroutes.ts';
 import { createLimits } from './limits.ts';
 import { addListing } from './listing.ts';
 import { addMeasuring } from './measured/routes.ts';
+import { addMetrics } from './metrics/route.ts';
 import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
@@ -69,7 +70,7 @@ export async function documentedApp(
       limits,
       certificates,
       stamps: { find: nobody },
-      cosigs: { find: nobody },
+      cosigs: { find: nobody, newest: nobody },
       store: nobody,
     });
     addExporting(app, { gate, limits, store: nobody });
@@ -86,9 +87,11 @@ export async function documentedApp(
         tpm: () => undefined,
         refusals: new Map(),
         assurance: 'tpm',
+        maxUnsealedMs: 0,
       },
       () => 0,
     );
+    addMetrics(app, nobody);
   });
   await app.ready();
   return app;

@@ -5,73 +5,41 @@
 import { join } from 'node:path';
 import { isAttestdError } from '../core/errors.ts';
 import { type Body, type BuiltRecord, buildEntry, newFrame } from '../evidence/record.ts';
-import type { Kind, Predicate, Subject } from '../evidence/statement.ts';
-import { type Counter, loadCounter } from '../tpm/counter.ts';
-import type { Identity } from '../tpm/keys.ts';
+import type { Kind, Subject } from '../evidence/statement.ts';
+import { loadCounter } from '../tpm/counter.ts';
 import { openNoteKey } from '../tpm/notekey.ts';
-import { createQuoter, type Quote, type Quoter } from '../tpm/quote.ts';
-import { createSigner, type MessageSigner } from '../tpm/signer.ts';
-import type { Keys } from '../verify/keys.ts';
-import { type Anchors, createAnchors } from './anchors.ts';
+import { createQuoter, type Quote } from '../tpm/quote.ts';
+import { createSigner } from '../tpm/signer.ts';
+import { createAnchors } from './anchors.ts';
 import { attestor } from './attestor.ts';
 import { readChronicle } from './chronicle.ts';
 import { createMonotoneClock } from './clock.ts';
 import { type Continuity, checkContinuity, interruption } from './continuity.ts';
+import type { Engine } from './engineface.ts';
 import type { EngineInput } from './engineinput.ts';
-import { createForget, type Forget } from './forgetting.ts';
+import { createForget } from './forgetting.ts';
 import { createHouse, keepHint } from './govern/foundation.ts';
 import { type Governor, startGovernor } from './govern/governor.ts';
 import { openInForce } from './inforce.ts';
-import { createKeyring, type Keyring } from './keyring.ts';
+import { createKeyring } from './keyring.ts';
 import { epochOf, type Gap, readCurrent } from './layout.ts';
-import type { Shelf } from './machine/shelf.ts';
 import { watchMachine } from './machine/watch.ts';
-import { createMeasuring, type Measuring } from './measured/measuring.ts';
-import { type MeasuredPlaces, openMeasuredPlaces } from './measured/places.ts';
-import { createPcrFiles, type PcrFiles } from './pcrfile.ts';
-import { createPublished, type Published } from './published.ts';
-import { createRecorder, type Recorder } from './recorder.ts';
-import { OWN_UID, type Run, readPlatform } from './run.ts';
+import { createMeasuring } from './measured/measuring.ts';
+import { openMeasuredPlaces } from './measured/places.ts';
+import { hooksOf } from './metrics/hooks.ts';
+import { createPcrFiles } from './pcrfile.ts';
+import { createPublished } from './published.ts';
+import { createRecorder } from './recorder.ts';
+import { OWN_UID, readPlatform } from './run.ts';
 import { beginAgain, createRuns } from './runs.ts';
 import { createSealer, type Sealer } from './sealer.ts';
 import { selectionOf } from './selection.ts';
 import { createSequencer } from './sequencer.ts';
 
-export interface Engine {
-  readonly origin: string;
-  readonly genesis: Predicate<'genesis'>;
-  readonly identity: Identity;
-  /** Every key of the host that was in force in this log. */
-  readonly hostKeys: Keys;
-  /** The record key, for our own exports. */
-  readonly signer: MessageSigner;
-  /** The keys of callers. */
-  readonly keys: Keyring;
-  readonly quoter: Quoter;
-  readonly recorder: Recorder;
-  readonly governor: Governor;
-  readonly sealer: Sealer;
-  readonly published: Published;
-  readonly pcrs: PcrFiles;
-  readonly shelf: Shelf;
-  readonly counter: Counter | undefined;
-  readonly anchors: Anchors | undefined;
-  /** Where measurements are in the log. */
-  readonly places: MeasuredPlaces;
-  readonly measuring: Measuring | undefined;
-  readonly run: () => Run | undefined;
-  /** A record of this moment and this run, for the recorder. */
-  build<K extends Kind>(kind: K, body: Body<K>, artefacts?: readonly Subject[]): BuiltRecord;
-  readonly forget: Forget;
-  /** Why the last attempt to seal failed; undefined when it did not. */
-  readonly trouble: () => Error | undefined;
-  /** Final anchor, final seal; leaves store and TPM open. */
-  stop(): Promise<void>;
-}
-
 /** Passes the counter rule, begins a run and anchors it. @throws what stands in the way */
 export async function startEngine(input: EngineInput): Promise<Engine> {
-  const { config, layout, store, tpm, random, journal } = input;
+  const { config, layout, store, tpm, random, journal, tally } = input;
+  const hooks = hooksOf(tally);
   const origin = store.origin;
   const inForce = await openInForce(tpm, store, layout);
   const chronicle = readChronicle(store, inForce.keys, inForce.identity);
@@ -87,7 +55,14 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     if (store.failed !== undefined || !isAttestdError(e, 'STORAGE_UNAVAILABLE')) input.onFailure(e);
     else journal.warn('the disk is full', { error: e });
   };
-  const sequencer = createSequencer({ store, size: store.size, onDurable: () => sealer?.wake(), onFailure });
+
+  const sequencer = createSequencer({
+    store,
+    size: store.size,
+    onDurable: () => sealer?.wake(),
+    ...hooks,
+    onFailure,
+  });
   // There is none before the first run has begun and keys that waited are in force: one key seals all of a run.
   let sealer: Sealer | undefined;
   const found: { continuity: Continuity } = { continuity: { kind: 'continues' } };
@@ -132,6 +107,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
           head: () => store.head(),
           run: () => runs.writing,
           sequencer,
+          ...hooks,
           intend: (intent) => store.appendIntent(intent),
           last: chronicle.anchor,
           announced: chronicle.announced,
@@ -146,6 +122,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
 
   try {
     await runs.begin();
+    tally.runs++;
     if (await inForce.renew({ run: runs.writing, sequencer, now, random })) {
       journal.warn('keys of the host were replaced', { changes: inForce.keys.changes.length });
     }
@@ -167,6 +144,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   async function newRun(): Promise<void> {
     journal.warn('the TPM lives another life: a new run begins');
     await beginAgain(runs, () => stopping, journal);
+    tally.runs++;
     anchor('boot').catch(afterTrouble);
   }
   let stopping = false;
@@ -191,10 +169,12 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     newRun,
     onTrouble(e) {
       trouble = e;
+      tally.sealFailures++;
       journal.warn('a seal was not made', { error: e });
     },
     onFailure,
-    onSeal(seal) {
+    onSeal(seal, ms) {
+      tally.seal.observe(ms / 1000);
       trouble = undefined;
       machine.sealed();
       places.settle();
@@ -204,7 +184,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
 
   const sealing = sealer;
   const run = () => runs.writing;
-  const recorder = createRecorder({ origin, run, clock, sequencer, sealer: sealing, store });
+  const recorder = createRecorder({ ...hooks, origin, run, clock, sequencer, sealer: sealing, store });
   const foundation = createHouse({
     config,
     store,
@@ -218,6 +198,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     hint: `${layout.log(epochOf(origin))}/governed.json`,
     hung: () => tpm.hung,
     trouble: () => trouble,
+    ...hooks,
   });
   const stopHint = keepHint(foundation);
   let governor: Governor;
@@ -227,7 +208,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     const { continuity } = found;
     if (continuity.kind === 'interrupted') await writeGap(interruption(continuity.counter));
     await anchor('boot');
-    governor = await startGovernor({ ...foundation, sequencer, late: input.late, journal });
+    governor = await startGovernor({ ...foundation, ...hooks, sequencer, late: input.late, journal });
   } catch (e) {
     await stopHint();
     await sequencer.stop();
@@ -244,6 +225,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   async function writeGap(gap: Gap): Promise<void> {
     const built = build('gap', gap);
     await sequencer.appendOne({ entry: built.entry, id: built.id, uid: OWN_UID });
+    hooks.onGap();
     journal.warn('a gap was recorded', { reason: gap.reason });
   }
   const interval = setInterval(() => {

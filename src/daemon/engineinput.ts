@@ -7,6 +7,7 @@ import type { LateJournal } from './govern/late.ts';
 import type { Journal } from './journal.ts';
 import type { Layout } from './layout.ts';
 import type { Software } from './measured/software.ts';
+import type { Tally } from './metrics/tally.ts';
 
 export interface EngineInput {
   readonly config: Config;
@@ -18,6 +19,7 @@ export interface EngineInput {
   readonly wall: () => number;
   readonly random: (n: number) => Uint8Array;
   readonly journal: Journal;
+  readonly tally: Tally;
   /** Decisions made while there was no engine. */
   readonly late: LateJournal;
   /** The root helper, where one is configured. */

@@ -14,7 +14,7 @@ import { readStatement } from '../evidence/statement.ts';
 import { ecdsaDer } from '../evidence/x509/signature.ts';
 import { parseOrigin } from '../log/origin.ts';
 import type { Store } from '../store/store.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
 import { GET_COSE, GET_ENVELOPE } from './openapi.ts';

@@ -3,7 +3,7 @@ import { toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import type { Store } from '../store/store.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 import { durableReceipt } from './receipt.ts';
 import type { Sequencer } from './sequencer.ts';
 

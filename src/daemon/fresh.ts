@@ -10,7 +10,7 @@ import { printFresh } from '../evidence/fresh.ts';
 import { parseNote } from '../log/note.ts';
 import { bank, keyChangesMember, measurementsOf, proved, provedAnchor } from './bundle.ts';
 import type { HostCertificate } from './certificate.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 import type { LogReader } from './reader.ts';
 import { findAnchor } from './search.ts';
 import type { Stamps } from './stamps.ts';

@@ -4,7 +4,7 @@
  * only an operator mends, they are told so at once.
  */
 import { AttestdError } from '../core/errors.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 
 /** starting: the first try · absent: the TPM does not answer, tries go on · failed: until an operator acts. */
 export type Phase = 'starting' | 'absent' | 'running' | 'failed' | 'stopping';

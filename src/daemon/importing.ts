@@ -17,7 +17,7 @@ import { IMPORTED } from '../evidence/statement.ts';
 import type { Store } from '../store/store.ts';
 import { disclosuresOf } from './bundle.ts';
 import type { Caller } from './caller.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import { Headers, json, problem, REFUSALS, Receipt } from './openapi.ts';
 import { type Idempotency, idempotencyOf, type Wait } from './recorder.ts';

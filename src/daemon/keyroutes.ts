@@ -14,7 +14,7 @@ import type { Key } from '../tpm/key.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import { recordKeyAt } from '../verify/keys.ts';
 import { makeCertificateRequest } from './certrequest.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import type { WorkloadKey } from './keyring.ts';
 import type { Limits } from './limits.ts';

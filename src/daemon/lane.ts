@@ -11,7 +11,7 @@ import { RecordRequest } from '../evidence/schema/request.ts';
 import { CLIENT } from './app.ts';
 import type { Caller, Callers } from './caller.ts';
 import type { BodyReader } from './deadline.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import { type GovernedRoute, governedRoute } from './govern/routes.ts';
 import type { Limits } from './limits.ts';

@@ -290,6 +290,7 @@ export const GET_HEALTH = {
         canRecord: Type.Boolean(),
         canSeal: Type.Boolean(),
         canBeTrusted: Type.Boolean(),
+        expires: Type.Optional(Type.Integer({ description: 'ms since 1970' })),
         reasons: Type.Array(Type.String()),
       }),
     ),

@@ -5,7 +5,7 @@ import { parseJson } from '../core/json.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
 import type { Caller } from './caller.ts';
 import type { Config } from './config.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
 import { POST_RECORDS } from './openapi.ts';

@@ -69,6 +69,8 @@ export interface RecorderInput {
   readonly sequencer: Sequencer;
   readonly sealer: Sealer;
   readonly store: RecordStore;
+  /** Counts what became of each record that was asked for. */
+  readonly outcomes: Record<'recorded' | 'replayed' | 'failed', number>;
 }
 
 /** @returns the digests that the store keeps of an Idempotency-Key and a body */
@@ -87,7 +89,7 @@ interface Underway {
 const NOWHERE: Place = { id: '', digest: '', index: -1, log: '' };
 
 export function createRecorder(input: RecorderInput): Recorder {
-  const { origin, clock, sequencer, sealer, store } = input;
+  const { origin, clock, sequencer, sealer, store, outcomes } = input;
   /** Keys whose first record is not durable yet. */
   const underway = new Map<string, Underway>();
 
@@ -106,7 +108,13 @@ export function createRecorder(input: RecorderInput): Recorder {
     done(null, receipt, replayed);
   }
 
+  function fail(e: Error, replayed: boolean, done: Recorded): void {
+    outcomes.failed++;
+    done(e, '', replayed);
+  }
+
   function answer(place: Place, wait: Wait, replayed: boolean, done: Recorded): void {
+    outcomes[replayed ? 'replayed' : 'recorded']++;
     if (wait === 'durable') {
       done(null, durableReceipt(place), replayed);
       return;
@@ -170,7 +178,7 @@ export function createRecorder(input: RecorderInput): Recorder {
       sameBody(first.body, idempotency.body);
       first.followers.push((e, place) => {
         if (e === null) answer(place, wait, true, done);
-        else done(e, '', true);
+        else fail(e, true, done);
       });
       return;
     }
@@ -178,7 +186,7 @@ export function createRecorder(input: RecorderInput): Recorder {
     append(caller, request, idempotency, (e, place) => {
       underway.delete(name);
       if (e === null) answer(place, wait, false, done);
-      else done(e, '', false);
+      else fail(e, false, done);
       for (const f of mine.followers) f(e, place);
     });
     underway.set(name, mine);
@@ -189,7 +197,7 @@ export function createRecorder(input: RecorderInput): Recorder {
     submit(item, digest, wait, durable, done) {
       sequencer.append(item, (e, index) => {
         durable(e, index);
-        if (e !== null) done(e, '', false);
+        if (e !== null) fail(e, false, done);
         else answer({ id: item.id, digest, index, log: origin }, wait, false, done);
       });
     },
@@ -199,7 +207,7 @@ export function createRecorder(input: RecorderInput): Recorder {
         else {
           append(caller, request, undefined, (e, place) => {
             if (e === null) answer(place, wait, false, done);
-            else done(e, '', false);
+            else fail(e, false, done);
           });
         }
       } catch (e) {

@@ -54,7 +54,8 @@ export interface SealerInput {
   readonly onTrouble: (e: Error) => void;
   /** The store or the identity failed: nothing can be sealed any more. */
   readonly onFailure: (e: Error) => void;
-  readonly onSeal: (seal: Sealed) => void;
+  /** @param ms from the beginning of its quote until it was durable */
+  readonly onSeal: (seal: Sealed, ms: number) => void;
 }
 
 export interface Sealer {
@@ -63,6 +64,8 @@ export interface Sealer {
   /** Something became durable. */
   wake(): void;
   readonly waiting: number;
+  /** How long the oldest entry without a seal has been known, milliseconds; 0 where there is none. */
+  unsealedMs(): number;
   /** Seals what is there and stops. */
   stop(): Promise<void>;
 }
@@ -127,6 +130,7 @@ export function createSealer(input: SealerInput): Sealer {
     if (gap > 0) await sleep(gap);
     lastStart = now();
     try {
+      const begun = lastStart;
       const taken = await take();
       lastEnd = now();
       if (taken === undefined) return;
@@ -138,7 +142,7 @@ export function createSealer(input: SealerInput): Sealer {
       }
       unsealedSince = undefined;
       newest = taken;
-      keeping = keep(taken);
+      keeping = keep(taken, begun);
     } catch (e) {
       lastEnd = now();
       meet(e as Error);
@@ -146,14 +150,15 @@ export function createSealer(input: SealerInput): Sealer {
     }
   }
 
-  async function keep(taken: Taken): Promise<void> {
+  async function keep(taken: Taken, begun: number): Promise<void> {
     try {
       const seal = await input.keep(taken.note, taken.quote);
+      const ms = now() - begun;
       // The next quote starts first: answering hundreds of callers, each with a proof, would hold it up.
       answering = new Promise((resolve) => {
         setImmediate(() => {
           waiters.resolve(seal);
-          input.onSeal(seal);
+          input.onSeal(seal, ms);
           resolve();
         });
       });
@@ -233,6 +238,7 @@ export function createSealer(input: SealerInput): Sealer {
     get waiting() {
       return waiters.size;
     },
+    unsealedMs: () => (unsealedSince === undefined ? 0 : Math.max(0, now() - unsealedSince)),
     async stop() {
       clearInterval(tick);
       await working;

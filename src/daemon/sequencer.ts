@@ -34,6 +34,8 @@ export interface SequencerInput {
   readonly size: number;
   /** Something became durable: the log has at least this many entries. */
   readonly onDurable: (size: number) => void;
+  /** How long the first of a group waited until all of it was durable, milliseconds. */
+  readonly onSynced?: (ms: number) => void;
   /** A group was refused: the disk is full, or the store has failed for good. */
   readonly onFailure: (e: Error) => void;
 }
@@ -49,10 +51,13 @@ const EAGER_SYNC_MS = 3;
 const MAX_ITEMS = 1024;
 const MAX_BYTES = 1 << 20;
 
-export function createSequencer({ store, size, onDurable, onFailure }: SequencerInput): Sequencer {
+export function createSequencer(input: SequencerInput): Sequencer {
+  const { store, size, onDurable, onSynced, onFailure } = input;
   let items: Item[] = [];
   let waiting: Durable[] = [];
   let bytes = 0;
+  /** When the first of the open group came. */
+  let begun = 0;
   let next = size;
   let scheduled = false;
   let stopped = false;
@@ -66,6 +71,7 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
   function send(): void {
     const group = items;
     const done = waiting;
+    const since = begun;
     items = [];
     waiting = [];
     bytes = 0;
@@ -73,6 +79,7 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
       (first) => {
         for (let i = 0; i < done.length; i++) (done[i] as Durable)(null, first + i);
         onDurable(first + done.length);
+        onSynced?.(performance.now() - since);
       },
       (e: unknown) => {
         const error = e instanceof Error ? e : new AttestdError('STORAGE_UNAVAILABLE', String(e));
@@ -91,6 +98,7 @@ export function createSequencer({ store, size, onDurable, onFailure }: Sequencer
         queueMicrotask(() => done(new AttestdError('SHUTTING_DOWN', 'the daemon is stopping'), -1));
         return;
       }
+      if (items.length === 0 && onSynced !== undefined) begun = performance.now();
       items.push(item);
       waiting.push(done);
       next++;

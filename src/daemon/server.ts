@@ -11,6 +11,7 @@ import { AttestdError } from '../core/errors.ts';
 import type { Callers } from './caller.ts';
 import type { Config } from './config.ts';
 import type { Limits } from './limits.ts';
+import type { Cut } from './metrics/tally.ts';
 
 /** Where a server listens: a descriptor from systemd, or a path of its own. */
 export type Listen =
@@ -30,8 +31,8 @@ export interface ServerInput {
   readonly callers: Callers;
   readonly limits: Limits;
   readonly settings: Config['limits'];
-  /** A connection was refused or cut; constant sentence. */
-  readonly onCut: (why: string) => void;
+  /** A connection was refused or cut. */
+  readonly onCut: (why: Cut) => void;
 }
 
 interface Connection {
@@ -72,12 +73,12 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
     try {
       uid = input.callers.accept(socket, input.admin);
     } catch {
-      input.onCut('a connection without peer credentials was cut');
+      input.onCut('no_credentials');
       socket.destroy();
       return;
     }
     if (!input.limits.connect(uid)) {
-      input.onCut('a connection over the limit was cut');
+      input.onCut('limit');
       refuse(socket);
       return;
     }
@@ -134,7 +135,7 @@ function refuse(socket: Socket): void {
 }
 
 /** Cuts whoever has not taken a byte of what waits for it for so long. */
-function cutStalled(connections: Map<Socket, Connection>, ms: number, onCut: (why: string) => void): void {
+function cutStalled(connections: Map<Socket, Connection>, ms: number, onCut: (why: Cut) => void): void {
   const now = Date.now();
   for (const [socket, c] of connections) {
     const taken = socket.bytesWritten - socket.writableLength;
@@ -142,7 +143,7 @@ function cutStalled(connections: Map<Socket, Connection>, ms: number, onCut: (wh
       c.taken = taken;
       c.takenAt = now;
     } else if (now - c.takenAt >= ms) {
-      onCut('a connection whose peer does not read was cut');
+      onCut('stalled');
       socket.destroy();
     }
   }

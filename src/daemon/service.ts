@@ -8,6 +8,7 @@ import { AttestdError, isAttestdError } from '../core/errors.ts';
 import type { Observer } from '../measure/observer/observer.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { nameOfFault } from '../tpm/names.ts';
 import { openTpm, type Tpm } from '../tpm/tpm.ts';
 import type { Config } from './config.ts';
 import { startEngine } from './engine.ts';
@@ -16,6 +17,7 @@ import type { LateJournal } from './govern/late.ts';
 import type { Journal } from './journal.ts';
 import { epochOf, type Layout, readCurrent } from './layout.ts';
 import type { Software } from './measured/software.ts';
+import { raise, type Tally } from './metrics/tally.ts';
 import { asAttestdError } from './problem.ts';
 
 export interface Service {
@@ -33,6 +35,7 @@ export interface ServiceInput {
   readonly gate: Gate;
   readonly late: LateJournal;
   readonly journal: Journal;
+  readonly tally: Tally;
   readonly observer: Observer | undefined;
   readonly wall: () => number;
   readonly random: (n: number) => Uint8Array;
@@ -55,7 +58,7 @@ const fatal = (e: AttestdError): boolean =>
   ['STORAGE_UNAVAILABLE', 'STORE_LOCKED', 'NATIVE_MISSING', 'CONFIG_INVALID', 'INTERNAL'].includes(e.code);
 
 export function createService(input: ServiceInput): Service {
-  const { config, layout, gate, journal } = input;
+  const { config, layout, gate, journal, tally } = input;
   let store: Store | undefined;
   let tpm: Tpm | undefined;
   let stopping = false;
@@ -80,7 +83,12 @@ export function createService(input: ServiceInput): Service {
       journal.warn('an unfinished write was dropped', { ...store.recovered.dropped });
     }
     const { tcti, deadline_ms, sessions } = config.tpm;
-    tpm ??= await openTpm({ tcti, deadlineMs: deadline_ms, sessions });
+    tpm ??= await openTpm({
+      tcti,
+      deadlineMs: deadline_ms,
+      sessions,
+      onFault: (e) => raise(tally.tpmErrors, nameOfFault(e)),
+    });
     const engine = await startEngine({ ...input, store, tpm, onFailure });
     if (stopping) await engine.stop();
     else gate.open(engine);

@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ErrorCode } from '../core/errors.ts';
 import { formatTime } from '../core/time.ts';
+import { parseCertificate } from '../evidence/x509/certificate.ts';
 import type { Store } from '../store/store.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import type { Certificates } from './certificate.ts';
@@ -21,6 +22,8 @@ export interface StatusInput {
   readonly tpm: () => Tpm | undefined;
   readonly refusals: ReadonlyMap<ErrorCode, number>;
   readonly assurance: 'tpm' | 'software';
+  /** An entry that waits longer for its seal than so many milliseconds waits too long. */
+  readonly maxUnsealedMs: number;
 }
 
 export interface Health {
@@ -29,13 +32,16 @@ export interface Health {
   readonly canRecord: boolean;
   /** And is sealed soon. */
   readonly canSeal: boolean;
-  /** And an auditor can verify it: the counter rule passed and the host has a certificate. */
+  /** And an auditor can verify it: the counter rule passed and the host has a certificate that is valid now. */
   readonly canBeTrusted: boolean;
+  /** When the first certificate of the chain expires, milliseconds since 1970. */
+  readonly expires?: number;
   /** What is missing, as sentences. */
   readonly reasons: readonly string[];
 }
 
-export function healthOf({ gate, certificates, store, tpm }: StatusInput): Health {
+export function healthOf(input: StatusInput, now: number): Health {
+  const { gate, certificates, store, tpm } = input;
   const reasons: string[] = [];
   const engine = gate.engine;
   const log = store();
@@ -48,15 +54,28 @@ export function healthOf({ gate, certificates, store, tpm }: StatusInput): Healt
   if (hung) reasons.push('TPM: a command hangs');
   const trouble = engine?.trouble();
   if (trouble !== undefined) reasons.push(`seal: ${trouble.message}`);
-  const canSeal = canRecord && !hung && trouble === undefined;
-  let enrolled = false;
+  const overdue = (engine?.sealer.unsealedMs() ?? 0) > input.maxUnsealedMs;
+  if (overdue) reasons.push('seal: an entry has waited too long for its seal');
+  const canSeal = canRecord && !hung && trouble === undefined && !overdue;
+  let valid = false;
+  let expires: number | undefined;
   try {
-    certificates.read();
-    enrolled = true;
+    const chain = certificates.read().chain.map(parseCertificate);
+    expires = Math.min(...chain.map((c) => c.notAfter));
+    if (now > expires) reasons.push('certificate: it has expired');
+    else if (chain.some((c) => now < c.notBefore)) reasons.push('certificate: it is not valid yet');
+    else valid = true;
   } catch (e) {
     reasons.push(`certificate: ${(e as Error).message}`);
   }
-  return { alive: true, canRecord, canSeal, canBeTrusted: canSeal && enrolled, reasons };
+  return {
+    alive: true,
+    canRecord,
+    canSeal,
+    canBeTrusted: canSeal && valid,
+    ...(expires === undefined ? {} : { expires }),
+    reasons,
+  };
 }
 
 export function statusOf(input: StatusInput, now: number): Record<string, unknown> {
@@ -95,7 +114,7 @@ export function statusOf(input: StatusInput, now: number): Record<string, unknow
       waitingForSeal: gate.engine?.sealer.waiting ?? 0,
     },
     refused: Object.fromEntries(refusals),
-    health: healthOf(input),
+    health: healthOf(input, now),
   };
 }
 
@@ -119,6 +138,6 @@ export function addStatus(app: FastifyInstance, input: StatusInput, wall: () => 
     void reply.header('content-type', 'application/json').send(JSON.stringify(statusOf(input, wall())));
   });
   app.get('/v1/health', { schema: GET_HEALTH }, (_request, reply) => {
-    void reply.header('content-type', 'application/json').send(JSON.stringify(healthOf(input)));
+    void reply.header('content-type', 'application/json').send(JSON.stringify(healthOf(input, wall())));
   });
 }

@@ -99,7 +99,7 @@ export class Publisher {
     if (await this.#o.disk.create(path, bytes)) return;
     if ((await readFile(path)).equals(bytes)) return;
     // Cut off by a crash, or damaged.
-    this.#o.warn(`${path} was not what follows from the log and is put right`, undefined);
+    this.#o.warn('a tile was not what follows from the log and is put right', path);
     await writeFile(`${path}.tmp`, bytes, { mode: 0o600 });
     await rename(`${path}.tmp`, path);
   }

@@ -124,7 +124,7 @@ export class Tiles {
       for (let i = n * WIDTH; i < (n + 1) * WIDTH; i++)
         made.append(this.#below(level - 1, i, deep).node(8, 0), 0);
       if (made.node(8, 0).equals(root)) return made;
-      this.#warn(`tile ${n} of level ${level} does not follow from the files below it`, undefined);
+      this.#warn('a tile does not follow from the files below it', `level ${level}, tile ${n}`);
     }
     throw new AttestdError(
       'STORE_CORRUPT',

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestdError } from '../core/errors.ts';
 import { type Addon, loadAddon } from '../native/addon.ts';
+import type { TpmNativeError } from '../native/error.ts';
 import type { Clock } from '../native/tpm.ts';
 import { type ClockInfo, createEpochs, type EpochChange } from './epoch.ts';
 import { isNative } from './fault.ts';
@@ -29,6 +30,8 @@ export interface TpmOptions {
   /** Auth of hierarchies whose owner has set one. */
   readonly hierarchyAuth?: { readonly endorsement?: Uint8Array; readonly owner?: Uint8Array };
   readonly addon?: Addon;
+  /** Told of every command that failed, before it is tried again: counts. */
+  readonly onFault?: (e: TpmNativeError) => void;
   /** Jitter of the backoff, 0 ≤ x < 1; Math.random when absent. */
   readonly jitter?: () => number;
 }
@@ -128,6 +131,7 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
         return await (await reach(end)).attempt(op, end);
       } catch (e) {
         if (!isNative(e)) throw e;
+        options.onFault?.(e);
         wait = await mend(e);
       } finally {
         release();

@@ -56,6 +56,7 @@ export async function makeHost(overrides: Overrides = {}, options: SwtpmOptions 
     policy: section('policy', {}),
     limits: section('limits', {}),
     measure: section('measure', {}),
+    metrics: section('metrics', {}),
   });
   const lines: Record<string, unknown>[] = [];
   const fatal: Error[] = [];

@@ -18,6 +18,7 @@ describe('openapi.json', () => {
       .sort();
     expect(operations).toEqual([
       'delete /v1/grants/{id} revokeGrant',
+      'get /metrics getMetrics',
       'get /v1/attachments/{sha256} getAttachment',
       'get /v1/grants/{id} getGrant',
       'get /v1/health getHealth',

@@ -12,7 +12,7 @@ import type { InForce } from './governor.ts';
 import { find, type House } from './house.ts';
 import type { LateJournal } from './late.ts';
 import { createLedger, type Ledger, readHint, writeHint } from './ledger.ts';
-import { createRefusals } from './refusal.ts';
+import { createRefusals, type RefusalsInput } from './refusal.ts';
 
 export interface FoundationInput {
   readonly config: Config;
@@ -28,6 +28,7 @@ export interface FoundationInput {
   readonly hint: string;
   readonly hung: () => boolean;
   readonly trouble: () => Error | undefined;
+  readonly onDenial: RefusalsInput['onDenial'];
 }
 
 export interface Foundation {
@@ -62,6 +63,7 @@ export function createHouse(input: FoundationInput): Foundation {
     run: input.run,
     recorder,
     late,
+    onDenial: input.onDenial,
     state: () => ({ entries: store.size, sealed: store.lastSeal()?.size ?? 0 }),
   });
   let quoted: { readonly seq: number; readonly values: Readonly<Record<string, string>> } | undefined;

@@ -52,6 +52,7 @@ export interface GovernorInput {
   readonly sequencer: Sequencer;
   readonly late: LateJournal;
   readonly journal: Journal;
+  readonly onGap: () => void;
 }
 
 /** Ends what was open, writes what was decided late, brings the policy into force. */
@@ -77,6 +78,7 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
       const detail = `${lost} refusals that found no room in the journal of late decisions`;
       const built = buildEntry('gap', { reason: 'late-decisions-lost', detail }, frame());
       await sequencer.appendOne({ entry: built.entry, id: built.id, uid: OWN_UID });
+      input.onGap();
     }
     if (decisions.length > 0 || lost > 0) late.clear();
   }

@@ -41,6 +41,8 @@ export interface RefusalsInput {
   readonly run: () => Run;
   readonly recorder: Recorder;
   readonly late: LateJournal;
+  /** A denial was decided. */
+  readonly onDenial: (code: Failing['code']) => void;
   readonly state: () => { readonly entries: number; readonly sealed: number };
 }
 
@@ -50,6 +52,7 @@ export function createRefusals(input: RefusalsInput): Refusals {
     refuse(caller, what, { code, condition }, done) {
       const { requested, claimed, policy, parents, trace, disclosures = [], repeated } = what;
       const at = clock.now();
+      input.onDenial(code);
       const body = {
         caller: { observed: caller.observed, ...(claimed === undefined ? {} : { claimed }) },
         requested,

@@ -15,7 +15,7 @@ import {
   GrantRequest,
 } from '../../evidence/schema/governed.ts';
 import type { Caller } from '../caller.ts';
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../engineface.ts';
 import type { Gate } from '../gate.ts';
 import { asAttestdError } from '../problem.ts';
 import type { Recorded, Wait } from '../recorder.ts';
