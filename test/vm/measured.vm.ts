@@ -1,0 +1,127 @@
+/**
+ * A real machine, from the firmware to a verdict: it is booted, enrolled by an authority outside, made to run something,
+ * and booted again; a policy learnt from its first boot must accept the second. Then one thing is changed at a time, and
+ * exactly the check that speaks of it must fail.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ctl } from '../kit/ctl.ts';
+import { enrol, outside } from '../kit/vm/enrol.ts';
+import { type Booted, type Machine, makeMachine } from '../kit/vm/machine.ts';
+import { say } from '../kit/vm/say.ts';
+
+const GRUB = 'EFI/debian/grub.cfg';
+let machine: Machine;
+const at = (name: string) => join(machine.dir, name);
+
+beforeAll(async () => {
+  machine = await makeMachine(process.env.ATTESTD_VM_IMAGE as string);
+  say(`machine made; its processor is ${machine.translated ? 'translated' : "the host's"}`);
+});
+afterAll(async () => {
+  await machine?.remove();
+});
+
+async function boot(what: string): Promise<Booted> {
+  const booted = await machine.boot();
+  say(`${what}: booted in ${(booted.bootMs / 1000).toFixed(1)} s`);
+  return booted;
+}
+
+/** Runs the workload inside and takes its evidence out, as NAME.attest.json. */
+async function evidence(booted: Booted, name: string): Promise<void> {
+  const line =
+    'attestctl run --id-file /run/id -- workload && attestctl bundle "$(cat /run/id)" -o /run/bundle';
+  expect((await booted.sh(line)).toString()).toBe('the workload says: 42\n');
+  writeFileSync(at(`${name}.attest.json`), await booted.sh('cat /run/bundle'));
+  say(`evidence ${name}.attest.json taken`);
+}
+
+/** The verdict on evidence, and the ids of the checks that fail. */
+async function judge(name: string): Promise<{ verdict: string; failed: string[]; report: string }> {
+  const args = ['verify', `${name}.attest.json`, '--trust', 'trust.json', '--json'];
+  const { stdout, stderr } = await ctl(args, { cwd: machine.dir });
+  const report = JSON.parse(stdout || `{"checks":[],"verdict":${JSON.stringify(stderr)}}`);
+  const checks = report.checks as { id: string; status: string }[];
+  return {
+    verdict: report.verdict,
+    failed: checks.filter((c) => c.status === 'fail').map((c) => c.id),
+    report: stdout,
+  };
+}
+
+test('the first boot: enrolled, its firmware log shows the machine, and a policy is learnt from it', async () => {
+  machine.secureBoot('on');
+  const booted = await boot('first boot, Secure Boot on');
+  await enrol(machine, booted);
+  say('enrolled');
+  await evidence(booted, 'first');
+  await booted.shutdown();
+
+  const keys = generateKeyPairSync('ed25519');
+  writeFileSync(at('owner.pem'), keys.privateKey.export({ format: 'pem', type: 'pkcs8' }));
+  writeFileSync(at('owner.pub'), keys.publicKey.export({ format: 'pem', type: 'spki' }));
+  const trust = ['trust', 'init', '--root', 'ca/root.pem', '--software', '--accept-host-time'];
+  await outside(machine.dir, ...trust, '--level', '2', '-o', 'before.json');
+  await outside(machine.dir, 'verify', 'first.attest.json', '--trust', 'before.json');
+  const learnt = await outside(
+    machine.dir,
+    'appraise',
+    'learn',
+    'first.attest.json',
+    '--name',
+    'golden',
+    '-o',
+    'policy.json',
+  );
+  expect(learnt).toMatch(/^PCR +7 +Secure Boot +on; PK 1, KEK 1, db 1, dbx 1, authorities \d+$/m);
+  expect(learnt).toMatch(
+    /^PCR +8 +command line +\/vmlinuz root=\/dev\/vda2 .*ima_policy=tcb ima_hash=sha256$/m,
+  );
+  expect(learnt).toMatch(/^PCR +9 +kernel +1, one must be there$/m);
+  expect(learnt).toMatch(/^PCR +9 +initrd +1, one must be there$/m);
+  await outside(
+    machine.dir,
+    'appraise',
+    'sign',
+    'policy.json',
+    '--key',
+    'owner.pem',
+    '-o',
+    'policy.dsse.json',
+  );
+  const policy = ['--appraisal', 'policy.dsse.json', '--appraisal-key', 'owner.pub'];
+  await outside(machine.dir, ...trust, ...policy, '-o', 'trust.json');
+  const { verdict, failed, report } = await judge('first');
+  expect([verdict, failed], report).toEqual(['verified', []]);
+});
+
+test('the second boot is accepted by that policy', async () => {
+  const booted = await boot('second boot');
+  await evidence(booted, 'second');
+  await booted.shutdown();
+  const { verdict, failed, report } = await judge('second');
+  expect([verdict, failed], report).toEqual(['verified', []]);
+});
+
+test('another kernel command line fails its check alone', async () => {
+  const configuration = await machine.bootFile(GRUB);
+  await machine.putBootFile(GRUB, configuration.replace(/^(linux .*)$/m, '$1 mitigations=off'));
+  const booted = await boot('another command line');
+  await evidence(booted, 'line');
+  await booted.shutdown();
+  await machine.putBootFile(GRUB, configuration);
+  const { verdict, failed, report } = await judge('line');
+  expect([verdict, failed], report).toEqual(['rejected', ['appraisal-command-line']]);
+});
+
+test('Secure Boot turned off fails its check alone', async () => {
+  machine.secureBoot('off');
+  const booted = await boot('Secure Boot off');
+  await evidence(booted, 'insecure');
+  await booted.shutdown();
+  const { verdict, failed, report } = await judge('insecure');
+  expect([verdict, failed], report).toEqual(['rejected', ['appraisal-secure-boot']]);
+});
