@@ -12,16 +12,20 @@ import { type Fresh, FreshSchema, MAX_BUNDLE } from './schema/bundle.ts';
 /** Reads fresh evidence; what is accepted prints back to the same bytes. @throws TOO_LARGE, MALFORMED */
 export function parseFresh(bytes: Uint8Array): Fresh {
   const fresh = parseFile('fresh evidence', FreshSchema, bytes, MAX_BUNDLE);
-  checkRising('fresh evidence', fresh, 'keyChanges');
+  checkOrder(fresh);
   return fresh;
 }
 
 /** The bytes of fresh evidence. @throws MALFORMED when it does not fit its schema, TOO_LARGE */
 export function printFresh(content: Omit<Fresh, 'mediaType'>): Uint8Array {
-  checkRising('fresh evidence', content, 'keyChanges');
+  checkOrder(content);
   const bytes = printFile('fresh evidence', FreshSchema, { ...content, mediaType: FRESH_MEDIA_TYPE });
   if (bytes.length > MAX_BUNDLE) {
     throw new AttestdError('TOO_LARGE', `the fresh evidence has over ${MAX_BUNDLE} bytes`);
   }
   return bytes;
+}
+
+function checkOrder(content: Omit<Fresh, 'mediaType'>): void {
+  for (const name of ['measurements', 'keyChanges'] as const) checkRising('fresh evidence', content, name);
 }

@@ -80,7 +80,11 @@ export function measuredChain(e: Unlisted): Part<MeasuredChain> {
     if (!statement.ok) return statement;
     const { kind, predicate } = statement.value;
     const step =
-      kind === 'gap' ? gapStep(predicate as GapPredicate) : extendStep(predicate as MeasurementPredicate);
+      kind === 'gap'
+        ? gapStep(predicate as GapPredicate)
+        : kind === 'measurement'
+          ? extendStep(predicate as MeasurementPredicate)
+          : undefined;
     if (step === undefined) return broken(`entry ${index} is no measurement`);
     if (step.register !== register) return broken(`entry ${index} is of another register`);
     begins ??= step.from;

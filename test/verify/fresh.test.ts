@@ -10,7 +10,7 @@ import type { Report } from '../../src/verify/report.ts';
 import { FRESH_NOW, FRESH_STATE } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
 import { verifyBundle, verifyFresh } from '../../src/verify/verify.ts';
-import { freshOf } from '../kit/bundled.ts';
+import { bundleOf, freshOf } from '../kit/bundled.ts';
 import { flip, forge } from '../kit/forge.ts';
 import { type Hooks, NONCE } from '../kit/hooks.ts';
 import { createMemo } from '../kit/memo.ts';
@@ -148,6 +148,29 @@ const vectors: { id: string; name: string; hooks: Hooks; unknown?: string[]; sta
     unknown: ['firmware-pcrs', 'pcr-allow-list', 'self-measured'],
   },
   {
+    id: 'inclusion-related',
+    name: 'a measurement is not in the log',
+    hooks: {
+      fresh: (f) => {
+        const [first, ...others] = f.state.measurements;
+        if (first === undefined) throw new Error('no measurement is given');
+        const hashes = first.hashes.map((h) => flip(h, 0));
+        return { ...f, state: { ...f.state, measurements: [{ ...first, hashes }, ...others] } };
+      },
+    },
+  },
+  {
+    id: 'measurements',
+    name: 'what is given as a measurement is another entry',
+    hooks: {
+      fresh: (f) => ({
+        ...f,
+        state: { ...f.state, measurements: [f.state.boot, ...f.state.measurements] },
+      }),
+    },
+    unknown: ['self-measured'],
+  },
+  {
     id: 'seal-extradata',
     name: 'the seal beneath commits to something else',
     hooks: { quote: (q) => ({ ...q, extraData: flip(q.extraData, 0) }) },
@@ -178,6 +201,24 @@ test('another nonce than the one asked fails, however long it is', async () => {
     new Uint8Array(),
   ]) {
     expect((await answered({}, nonce)).verdict).toBe('rejected');
+  }
+});
+
+test('every entry is judged, not thrown at, wherever else in the file it stands', async () => {
+  const { raw, fresh, trust } = await forge();
+  const level1 = parseTrust(utf8(JSON.stringify({ ...trust, minimumLevel: 1 })));
+  const entries = [raw.genesis, raw.boot, raw.record, ...raw.related];
+  for (const entry of entries) {
+    for (const list of ['measurements', 'related', 'keyChanges'] as const) {
+      if (raw[list]?.includes(entry)) continue;
+      const with_ = [...(raw[list] ?? []), entry].sort((a, b) => a.index - b.index);
+      const report = await verifyBundle(bundleOf({ ...raw, [list]: with_ }), level1);
+      expect(report.verdict, `${list} and index ${entry.index}`).toBe('rejected');
+      if (list === 'related' || entry === raw.record || raw.related.includes(entry)) continue;
+      const state = { ...fresh.state, [list]: [entry, ...(fresh.state[list] ?? [])] };
+      const answer = await verifyFresh(freshOf({ ...fresh, state }), NONCE, level1);
+      expect(answer.verdict, `answer, ${list} and index ${entry.index}`).toBe('rejected');
+    }
   }
 });
 
