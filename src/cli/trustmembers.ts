@@ -25,6 +25,11 @@ export interface TrustMembers {
   readonly hosts: string[];
   readonly policies: JsonObject[];
   readonly authorities: { root: string; certificates?: string[]; name?: string }[];
+  /** Verifier keys. */
+  readonly witnesses: string[];
+  readonly nodeKeys: JsonObject[];
+  /** SubjectPublicKeyInfo in base64. */
+  readonly policyKeys: string[];
 }
 
 /** @throws USAGE, MALFORMED */
@@ -41,6 +46,9 @@ export async function trustMembers(input: Input): Promise<TrustMembers> {
     hosts: [...list(input, 'host')],
     policies: await readPolicies(input),
     authorities: await readAuthorities(input),
+    witnesses: [...list(input, 'witness')],
+    nodeKeys: list(input, 'nodeKey').map((k) => ({ ...nodeKeyOf(k) })),
+    policyKeys: await readPolicyKeys(input),
   };
 }
 
@@ -68,7 +76,7 @@ async function readPolicies(input: Input): Promise<JsonObject[]> {
   if (files.length === 0 || keyFile === undefined) {
     throw new AttestdError('USAGE', '--appraisal and --appraisal-key belong together');
   }
-  const key = readPublicKey(await readInput(keyFile, io));
+  const key = readPublicKey(await readInput(keyFile, io), '--appraisal-key');
   const out: JsonObject[] = [];
   for (const file of files) {
     const envelope = parseEnvelope(await readInput(file, io));
@@ -80,16 +88,21 @@ async function readPolicies(input: Input): Promise<JsonObject[]> {
   return out;
 }
 
+async function readPolicyKeys(input: Input): Promise<string[]> {
+  const files = list(input, 'policyKey');
+  return Promise.all(
+    files.map(async (f) => toBase64(readPublicKey(await readInput(f, input.io), '--policy-key'))),
+  );
+}
+
 /** SubjectPublicKeyInfo of a key in PEM. @throws MALFORMED */
-function readPublicKey(pem: Uint8Array): Uint8Array {
+function readPublicKey(pem: Uint8Array, flag: string): Uint8Array {
   try {
     const spki = createPublicKey(Buffer.from(pem)).export({ format: 'der', type: 'spki' });
     keyKind(new Uint8Array(spki));
     return new Uint8Array(spki);
   } catch (cause) {
-    throw new AttestdError('MALFORMED', '--appraisal-key is no public key, Ed25519 or P-256, in PEM', {
-      cause,
-    });
+    throw new AttestdError('MALFORMED', `${flag} is no public key, Ed25519 or P-256, in PEM`, { cause });
   }
 }
 
@@ -144,16 +157,13 @@ export function numberOf(input: Input, name: string, flag: string): number | und
   return Number(given);
 }
 
-/** The rules that stand for themselves: keys, age, witnesses, as members of the file. */
+/** The rules that stand for themselves: kinds of keys, age, appraisals, as members of the file. */
 export function ruleMembers(input: Input): Record<string, Json> {
   const maxAge = numberOf(input, 'maxAge', '--max-age');
   const keys = list(input, 'key');
-  const witnesses = list(input, 'witness');
-  const required = numberOf(input, 'witnesses', '--witnesses') ?? 0;
-  const nodeKeys = list(input, 'nodeKey').map((k) => ({ ...nodeKeyOf(k) }));
+  const groups = list(input, 'appraisedBy').map((g) => g.split(',').map((n) => n.trim()));
   return {
-    ...(witnesses.length === 0 && required === 0 ? {} : { witnesses: { keys: [...witnesses], required } }),
-    ...(nodeKeys.length === 0 ? {} : { nodeKeys }),
+    ...(groups.length === 0 ? {} : { appraisals: groups }),
     ...(keys.length === 0 ? {} : { keys: [...keys] }),
     ...(maxAge === undefined ? {} : { maxAge }),
     ...(on(input, 'selfMeasured') ? { selfMeasured: true } : {}),

@@ -98,6 +98,25 @@ test('an attestation key and a record key that are rotated, by the commands of t
     ['retired', 'in-force'],
   ]);
   await expectAllVerify();
+  // By hand too, as printed: that every key came into force by the one before it.
+  const by = [
+    'explain',
+    host.at('rotated.attest.json'),
+    '--root',
+    host.at('ca/root.pem'),
+    '--out',
+    host.at('by-hand'),
+  ];
+  expect(await host.must(by)).toMatch(/attestation key took the place/);
+  const steps = () => runProgram(['bash', host.at('by-hand/steps.sh')], {});
+  const run = await steps();
+  expect([run.status, run.stderr.replace(/^.*(Verified OK|verified OK)\n/gm, '')]).toEqual([
+    0,
+    expect.any(String),
+  ]);
+  // And a key that nobody vouched for does not pass.
+  cpSync(host.at('by-hand/ak-1.pem'), host.at('by-hand/ak-1-next.pem'));
+  expect((await steps()).status).not.toBe(0);
 });
 
 test('a TPM that was cleared: new keys, enrolled anew, the old records stay', async () => {

@@ -1,4 +1,5 @@
 /** `trust init`, `add`, `show` and `policy check`: what an auditor decides, and what is said about it. */
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,44 @@ test('a directory of roots, timestamps, keys and an age go into the file, and mo
   expect(shown.stdout).toMatch(/stamps {4}tsa\.pem; 1 needed\n/);
   expect((await ctl(['trust', 'add', at('trust.json')])).status).toBe(2);
   expect((await ctl(['trust', 'add', at('trust.json'), '--host', 'attestd://a/b'])).status).toBe(2);
+});
+
+test('witnesses, keys and appraisal groups go into the file, and more of what it names can be added', async () => {
+  const pair = () => generateKeyPairSync('ed25519').publicKey;
+  const keyFile = (name: string) => {
+    writeFileSync(at(name), pair().export({ format: 'pem', type: 'spki' }));
+    return at(name);
+  };
+  const vkey = (name: string) => {
+    const raw = pair().export({ format: 'der', type: 'spki' }).subarray(-32);
+    const typed = Buffer.concat([Buffer.of(4), raw]);
+    const id = createHash('sha256').update(`${name}\n`).update(typed).digest('hex').slice(0, 8);
+    return `${name}+${id}+${typed.toString('base64')}`;
+  };
+  const made = await ctl([
+    ...['trust', 'init', '--root', at('tsa.pem'), '--level', '1', '--witness', vkey('w.example/1')],
+    ...['--witnesses', '1', '--policy-key', keyFile('one.pub')],
+    ...['-o', at('more.json')],
+  ]);
+  expect([made.status, made.stderr]).toEqual([0, expect.not.stringMatching(/error/)]);
+  const group = ['--appraised-by', 'base,base-next', '-o', at('none.json')];
+  const none = await ctl(['trust', 'init', '--root', at('tsa.pem'), '--level', '1', ...group]);
+  expect([none.status, none.stderr]).toEqual([3, expect.stringMatching(/at \/appraisals/)]);
+  const add = (...more: string[]) => ctl(['trust', 'add', at('more.json'), ...more]);
+  expect((await add('--witness', vkey('w.example/2'), '--policy-key', keyFile('two.pub'))).status).toBe(0);
+  const file = json('more.json');
+  expect(file.witnesses).toMatchObject({
+    keys: [/1\+/, /2\+/].map((m) => expect.stringMatching(m)),
+    required: 1,
+  });
+  expect(file.policyKeys).toHaveLength(2);
+  const before = readFileSync(at('more.json'), 'utf8');
+  // A list that is not there stands for all: naming one would take the others away.
+  const narrowed = await add('--node-key', `node.example/k1=${'A'.repeat(43)}`);
+  expect([narrowed.status, narrowed.stderr]).toEqual([2, expect.stringMatching(/accepts all of them/)]);
+  expect((await add('--witness', 'w.example/3+00000000+BAAA')).status).toBe(3);
+  expect((await add('--policy-key', at('one.crl'))).status).toBe(3);
+  expect(readFileSync(at('more.json'), 'utf8')).toBe(before);
 });
 
 test('what a file demands is said in sentences, and what is odd about it', async () => {

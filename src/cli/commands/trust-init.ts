@@ -8,13 +8,15 @@ import { numberOf, ruleMembers, trustMembers } from '../trustmembers.ts';
 
 export async function run(input: Input): Promise<number> {
   const { io } = input;
-  const { roots, pcrs, crls, hosts, authorities, policies } = await trustMembers(input);
+  const { roots, pcrs, crls, hosts, authorities, policies, witnesses, nodeKeys, policyKeys } =
+    await trustMembers(input);
   const level = Number(text(input, 'level') ?? '3');
   if (level >= 3 && pcrs.length === 0 && policies.length === 0) {
     const ways = '--reference, --firmware-log or --appraisal';
     throw new AttestdError('USAGE', `level ${level} needs a state to accept: ${ways}`);
   }
   const required = numberOf(input, 'timestamps', '--timestamps') ?? 0;
+  const cosigned = numberOf(input, 'witnesses', '--witnesses') ?? 0;
   const trust = jcsBytes({
     schema: TRUST_SCHEMA,
     roots,
@@ -26,6 +28,11 @@ export async function run(input: Input): Promise<number> {
     ...(hosts.length === 0 ? {} : { hosts }),
     ...(policies.length === 0 ? {} : { policies }),
     ...(authorities.length === 0 && required === 0 ? {} : { timestamps: { authorities, required } }),
+    ...(witnesses.length === 0 && cosigned === 0
+      ? {}
+      : { witnesses: { keys: witnesses, required: cosigned } }),
+    ...(nodeKeys.length === 0 ? {} : { nodeKeys }),
+    ...(policyKeys.length === 0 ? {} : { policyKeys }),
     ...ruleMembers(input),
   });
   // What is written is what `verify` will read.

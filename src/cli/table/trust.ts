@@ -19,6 +19,15 @@ const MEMBERS: readonly Option[] = [
     flags: '--timestamp-root <file...>',
     help: 'timestamp authorities to believe: a file each, its root last',
   },
+  { flags: '--witness <vkey...>', help: 'verifier keys of witnesses to believe (C2SP, type 0x04)' },
+  {
+    flags: '--node-key <key...>',
+    help: 'node/kid=x: keys of NexArt nodes that imports may rest on; any when absent',
+  },
+  {
+    flags: '--policy-key <file...>',
+    help: 'public keys in PEM whose policies of permission count; any signer when absent',
+  },
 ];
 const ROOTS = 'PEM or DER root certificates of authorities; a directory stands for its files';
 
@@ -47,11 +56,10 @@ export const TRUST: Command = {
           flags: '--timestamps <n>',
           help: 'of how many authorities evidence must have a timestamp; 0 when absent',
         },
-        { flags: '--witness <vkey...>', help: 'verifier keys of witnesses to believe (C2SP, type 0x04)' },
         { flags: '--witnesses <n>', help: 'how many of them must have cosigned; 0 when absent' },
         {
-          flags: '--node-key <key...>',
-          help: 'node/kid=x: keys of NexArt nodes that imports may rest on; any when absent',
+          flags: '--appraised-by <names...>',
+          help: 'appraisal policies of which one must accept the machine, `a,b`; each option is one more group',
         },
         {
           flags: '--key <rule...>',
@@ -66,10 +74,11 @@ export const TRUST: Command = {
     },
     {
       name: 'add',
-      summary: 'add roots, hosts, states, lists or timestamp authorities to a trust file',
+      summary: 'add roots, hosts, states, lists, witnesses or other authorities to a trust file',
       examples: [
         'attestctl trust add trust.json --crl newest.crl',
         'attestctl trust add trust.json --root second-ca.pem -o trust-2.json',
+        'attestctl trust add trust.json --witness "$VKEY"',
       ],
       arguments: [{ name: '<trust>', help: 'the trust file' }],
       options: [
