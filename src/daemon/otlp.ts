@@ -1,9 +1,9 @@
 /**
- * POST /v1/otlp/v1/traces: OTLP/HTTP on the socket, JSON or protobuf, gzip or not. Chosen spans are records once this
+ * POST /v1/otlp/v1/traces: OTLP/HTTP on the socket, JSON or protobuf, gzip, deflate or neither. Chosen spans are records once this
  * is answered; a span that was exported before is the record it was. What is refused is counted as the protocol has it.
  */
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { gunzip, inflate } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
@@ -31,7 +31,11 @@ export interface OtlpInput {
 const GROWTH = 8;
 /** The client header of `attestctl otlp-bridge`: who calls is then the bridge, and the record says so. */
 const BRIDGE = /^attestctl-otlp-bridge\//;
-const unpack = promisify(gunzip);
+/** What exporters of the SDKs offer; deflate is the zlib format, RFC 9110 clause 8.4.1.2. */
+const UNPACK = new Map([
+  ['gzip', promisify(gunzip)],
+  ['deflate', promisify(inflate)],
+]);
 const check = compileSchema(RecordRequest);
 
 const POST_TRACES = {
@@ -70,18 +74,20 @@ async function take({ gate, limits, bodies }: OtlpInput, request: FastifyRequest
   const packed = request.headers['content-encoding'];
   if (request.rawBody === null) throw new AttestdError('MALFORMED', 'the request has no body');
   let body: Buffer = request.rawBody;
-  if (packed === 'gzip') {
+  if (packed !== undefined && packed !== 'identity') {
+    const unpack = UNPACK.get(packed);
+    if (unpack === undefined) {
+      throw new AttestdError('UNSUPPORTED_MEDIA_TYPE', `the encoding ${packed} is neither gzip nor deflate`, {
+        field: 'content-encoding',
+      });
+    }
     body = await unpack(body, { maxOutputLength: bodies.maxBytes * GROWTH }).catch(
       (cause: NodeJS.ErrnoException) => {
         if (cause.code === 'ERR_BUFFER_TOO_LARGE')
           throw new AttestdError('TOO_LARGE', 'the body grows too large');
-        throw new AttestdError('MALFORMED', 'the body is no gzip', { cause });
+        throw new AttestdError('MALFORMED', `the body is no ${packed}`, { cause });
       },
     );
-  } else if (packed !== undefined && packed !== 'identity') {
-    throw new AttestdError('UNSUPPORTED_MEDIA_TYPE', `the encoding ${packed} is not gzip`, {
-      field: 'content-encoding',
-    });
   }
   const isProtobuf = request.mediaType === PROTOBUF;
   const spans: ResourceSpans[] = isProtobuf ? readProtobuf(body) : readJson(parseJson(body));

@@ -1,9 +1,21 @@
 /**
+ * What peers in other languages are built with, made once and kept.
+ *
  * A Go new enough for the peers that need one (1.26): that of the machine, which fetches the toolchain itself from 1.21
  * on, or, where Debian's old one is, the toolchain as the Go module that it is, checked against the checksum database.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -93,4 +105,24 @@ export function installGo(name: string, path: string): string {
       }
     }
   });
+}
+
+/**
+ * Packages of PyPI in exactly the versions of a file, in an environment of their own.
+ * @param requirements path of the file; must name everything, for what it does not name is not installed
+ * @returns path of the Python that has them
+ */
+export function installPython(name: string, requirements: string): string {
+  mkdirSync(CACHE, { recursive: true });
+  const digest = createHash('sha256')
+    .update(run('python3', ['-VV'], {}))
+    .update(readFileSync(requirements));
+  const kept = once(name, digest.digest('hex').slice(0, 16), (out) => {
+    const dir = join(out, name);
+    run('python3', ['-m', 'venv', dir], {});
+    const options = ['--quiet', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:'];
+    const args = ['-m', 'pip', 'install', ...options, '--no-deps', '--retries', '5', '-r', requirements];
+    run(join(dir, 'bin/python'), args, {});
+  });
+  return join(kept, 'bin/python');
 }

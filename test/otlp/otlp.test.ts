@@ -1,10 +1,8 @@
 /**
- * Spans of the real OpenTelemetry SDK, by protobuf and by JSON, gzip or not, through the bridge and on the socket; what
+ * Spans of the real OpenTelemetry SDK for JavaScript, by protobuf and by JSON, gzip or not, through the bridge and on the socket; what
  * they are on record, and what a hostile exporter gets.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gzipSync } from 'node:zlib';
 import { SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
 import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtoExporter } from '@opentelemetry/exporter-trace-otlp-proto';
@@ -21,40 +19,28 @@ import { isAttestdError } from '../../src/core/errors.ts';
 import { parseJson } from '../../src/core/json.ts';
 import { readJson } from '../../src/evidence/otlp/json.ts';
 import { readProtobuf } from '../../src/evidence/otlp/protobuf.ts';
-import { ask, type Host, makeHost, until } from '../daemon/kit.ts';
-import { CTL } from '../kit/ctl.ts';
+import { ask, type Host, makeHost } from '../daemon/kit.ts';
 import { type Watch, watchLog } from '../kit/watch.ts';
+import { type Bridge, startBridge } from './bridge.ts';
 
 let host: Host;
 let watch: Watch;
-let bridge: ReturnType<typeof spawn>;
-const PORT = 20_000 + (process.pid % 20_000);
+let bridge: Bridge;
+let url: string;
 beforeAll(async () => {
   host = await makeHost();
   await host.init();
   await (await host.start()).started;
   watch = await watchLog(host.config.admin_socket.path);
-  bridge = spawn(process.execPath, [CTL, 'otlp-bridge', '--port', String(PORT)], {
-    env: { ...process.env, ATTESTD_SOCKET: host.config.socket.path },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  bridge.stderr?.on('data', (b: Buffer) => {
-    said += b;
-  });
-  await until(() => said.includes('spans are taken at'));
+  bridge = await startBridge(host.config.socket.path, 20_000 + (process.pid % 20_000));
+  url = bridge.url;
 }, 120_000);
 afterAll(async () => {
   watch?.close();
-  if (bridge?.exitCode === null) {
-    const ended = once(bridge, 'exit');
-    bridge.kill();
-    await ended;
-  }
+  await bridge?.stop();
   await host?.remove();
 });
 
-const url = `http://127.0.0.1:${PORT}/v1/traces`;
 /** An agent's turn: an agent that calls a model and a tool, and a span that is nobody's business. */
 async function turn(exporter: SpanExporter): Promise<ReadableSpan[]> {
   const kept: ReadableSpan[] = [];
@@ -210,6 +196,7 @@ describe('on the socket itself', () => {
   });
 
   const gzip = { 'content-encoding': 'gzip' };
+  const deflate = { 'content-encoding': 'deflate' };
   const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
   const proto = { 'content-type': 'application/x-protobuf' };
   test.each([
@@ -219,6 +206,8 @@ describe('on the socket itself', () => {
     ['a list that is none', 400, {}, '{"resourceSpans":{}}'],
     ['gzip that is none', 400, gzip, 'no gzip'],
     ['gzip that grows too large', 413, gzip, bomb],
+    ['deflate that is none', 400, deflate, 'no deflate'],
+    ['deflate that grows too large', 413, deflate, deflateSync(Buffer.alloc(64 * 1024 * 1024))],
     ['another encoding', 415, { 'content-encoding': 'br' }, '{}'],
     ['another type', 415, { 'content-type': 'text/plain' }, '{}'],
     ['protobuf that is cut off', 400, proto, Buffer.from([0x0a, 0x7f])],
