@@ -7,6 +7,7 @@ import { EXPLAIN, EXPORT } from './table/export.ts';
 import { GOVERN_COMMANDS } from './table/govern.ts';
 import { HOST_COMMANDS } from './table/host.ts';
 import { IMPORT } from './table/import.ts';
+import { KEEPING_COMMANDS } from './table/keeping.ts';
 import { KEY } from './table/key.ts';
 import { KEYS } from './table/keys.ts';
 import { LINEAGE_COMMANDS } from './table/lineage.ts';
@@ -19,6 +20,7 @@ import { TRUST } from './table/trust.ts';
 
 const COMMANDS: readonly Command[] = [
   ...HOST_COMMANDS,
+  ...KEEPING_COMMANDS,
   CA,
   TRUST,
   APPRAISE,

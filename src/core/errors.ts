@@ -2,6 +2,7 @@
  * The one table of errors. From it come problem+json, the text and exit status of the command line, the manual
  * and OpenAPI; a test holds all of them against it. A distinct fault has a distinct code.
  */
+import { KEEPING } from './keeping.ts';
 import { OTHERS } from './others.ts';
 import { type Row, row } from './row.ts';
 
@@ -162,6 +163,8 @@ export const ERRORS = {
   ),
   SEAL_PENDING: row(503, 5, 'the record is durable but not yet sealed', 'ask for it again by its id'),
   SHUTTING_DOWN: row(503, 5, 'the daemon is stopping', 'try again; the socket stays'),
+
+  ...KEEPING,
 
   ...OTHERS,
 

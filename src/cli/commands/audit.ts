@@ -12,6 +12,7 @@ import { type AuditedLog, auditDirectory } from '../audit/directory.ts';
 import { auditSocket } from '../audit/socket.ts';
 import { type Input, text } from '../command.ts';
 import type { Io } from '../io.ts';
+import { checkBackup, holdLogs, isBackup } from '../keeping/checkbackup.ts';
 import { createProgress } from '../progress.ts';
 
 export async function run(input: Input): Promise<number> {
@@ -24,6 +25,8 @@ export async function run(input: Input): Promise<number> {
   if (state !== undefined && existsSync(join(state, 'authority.json'))) {
     return reportAuthority(input.io, await auditAuthority(state, text(input, 'ca'), input.io));
   }
+  // Before anything in it is believed: damage on the way here is told from damage before.
+  const backup = state !== undefined && isBackup(state) ? await checkBackup(state) : undefined;
   const progress = createProgress(input.io, 'entries', text(input, 'progress'));
   const cursor = text(input, 'cursor');
   let interrupted = false;
@@ -42,6 +45,8 @@ export async function run(input: Input): Promise<number> {
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
   }
+  // What the log itself says comes first: a list is only as good as whoever wrote it.
+  if (backup !== undefined && logs.every((l) => l.verdict !== 'rejected')) holdLogs(backup, logs);
   return report(input.io, logs);
 }
 
