@@ -127,54 +127,8 @@ export const CHECKS: readonly CheckDefinition[] = [
   ...TEE_CHECKS,
 ];
 
-/** Of these, what an answer to a nonce is held to as well: everything about log, seal, certificate and keys. */
-export const FRESH_STATE: readonly CheckDefinition[] = [
-  format,
-  statement,
-  origin,
-  inclusion.inclusionGenesis,
-  inclusion.inclusionBoot,
-  inclusion.inclusionKeys,
-  inclusion.inclusionRelated,
-  genesis,
-  keyOrder,
-  keySuccession,
-  bootLink,
-  measurements,
-  recordTime,
-  noteShape,
-  noteSignature,
-  seal.sealMagic,
-  seal.sealType,
-  seal.sealExtradata,
-  seal.sealSignature,
-  certificateEncoding,
-  certificatePath,
-  pathKeys,
-  // The nonce says when it is; what was stamped or cosigned before must hold, and none need be there yet.
-  { ...timestamp, concerns: (e) => e.stamps.length > 0, requiredBy: () => false },
-  { ...witness, concerns: (e) => e.witnessed.given, requiredBy: () => false },
-  certificateValidity,
-  certificateUsage,
-  certificateHost,
-  revocation,
-  akKey,
-  assurance,
-  sealAge,
-  certificatePolicies,
-  akAttributes,
-  keyAttributes,
-  sealSigner,
-  recordKey,
-  bootRun,
-  counter,
-  genesisAnchor,
-  inclusion.inclusionAnchors,
-  ...TEE_CHECKS,
-];
-
-/** And those that look at the quote over the nonce, not at the seal. */
-export const FRESH_NOW: readonly CheckDefinition[] = [
+/** Of these, what looks at the quote over the nonce in an answer to one, and at the seal in a bundle. */
+const OF_THE_QUOTE: ReadonlySet<CheckDefinition> = new Set([
   sealClock,
   sealSelection,
   sealPcrDigest,
@@ -186,7 +140,52 @@ export const FRESH_NOW: readonly CheckDefinition[] = [
   imaList,
   appraisalSignature,
   ...appraisals,
-];
+]);
+
+/**
+ * And what an answer is not held to, because it has no record, or because `fresh-anchor` and `fresh-counter` ask for
+ * more. Whatever is not named here or above is asked of an answer too: a check is left out on purpose, never forgotten.
+ */
+const OF_A_RECORD: ReadonlySet<CheckDefinition> = new Set([
+  inclusion.inclusionRecord,
+  lineage,
+  foreignLineage,
+  closure,
+  disclosures,
+  importRecord,
+  importContent,
+  grant.grantGiven,
+  grant.grantOrder,
+  grantPolicy,
+  policySignature,
+  approvals,
+  delegation,
+  grant.grantWindow,
+  grant.grantScope,
+  grant.grantCaller,
+  grant.grantEnvironment,
+  grant.grantRevoked,
+  grantUses,
+  completion,
+  workloadKey,
+  anchorCertified,
+  anchorStep,
+  anchorConsistency,
+]);
+
+/** The nonce says when it is; what was stamped or cosigned before must hold, and none need be there yet. */
+const EASED: ReadonlyMap<CheckDefinition, CheckDefinition> = new Map([
+  [timestamp, { ...timestamp, concerns: (e) => e.stamps.length > 0, requiredBy: () => false }],
+  [witness, { ...witness, concerns: (e) => e.witnessed.given, requiredBy: () => false }],
+]);
+
+/** What an answer to a nonce is held to: everything about log, seal, certificate and keys. */
+export const FRESH_STATE: readonly CheckDefinition[] = CHECKS.filter(
+  (c) => !OF_A_RECORD.has(c) && !OF_THE_QUOTE.has(c),
+).map((c) => EASED.get(c) ?? c);
+
+/** And what is asked of the quote over the nonce. */
+export const FRESH_NOW: readonly CheckDefinition[] = CHECKS.filter((c) => OF_THE_QUOTE.has(c));
 
 /** Whether this check says anything under this trust file. */
 export function applies(check: CheckFrame, trust: Trust): boolean {
