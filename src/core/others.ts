@@ -2,6 +2,20 @@
 import { type Row, row } from './row.ts';
 
 export const OTHERS = {
+  // Reference values
+  REFERENCE_UNTRUSTED: row(
+    422,
+    1,
+    'nobody whom you trust vouches for these reference values',
+    "--key or --root names the signer's; --unsigned takes a file that you have from a trusted hand; --at another time",
+  ),
+  REFERENCE_UNMAPPED: row(
+    422,
+    1,
+    'the manifest demands what a policy cannot say',
+    '--leave-out goes on without what is named, --triple takes one state, --profile reads another profile by the draft',
+  ),
+
   // Enrolment
   ENROL_REFUSED: row(403, 6, 'the authority refuses this enrolment', 'the failed condition is named'),
   CHALLENGE_EXPIRED: row(403, 6, 'the challenge has expired', 'ask the authority for a new challenge'),

@@ -4,7 +4,7 @@
  * lengths that are not the shortest, keys that stand twice, tags that nobody asked for, NaN, infinities and undefined.
  * Maps and arrays of indefinite length are read, since AWS signs such documents.
  */
-import { decode, encode, rfc8949EncodeOptions } from 'cborg';
+import { decode, encode, rfc8949EncodeOptions, Tagged } from 'cborg';
 import { fromUtf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 
@@ -15,6 +15,10 @@ export interface CborLimits {
   readonly items: number;
 }
 
+/** A tag and what it stands before: `tag`, `value`. Only those that the reader asked for get here. */
+export type CborTag = Tagged;
+export const CborTag = Tagged;
+
 export type Cbor =
   | number
   | bigint
@@ -22,13 +26,18 @@ export type Cbor =
   | string
   | null
   | Uint8Array
+  | CborTag
   | readonly Cbor[]
   | ReadonlyMap<Cbor, Cbor>;
 
 const malformed = (why: string) => new AttestdError('MALFORMED', `CBOR: ${why}`);
 
-/** Reads one item that fills `bytes`. @throws MALFORMED, TOO_LARGE */
-export function decodeCbor(bytes: Uint8Array, limits: CborLimits): Cbor {
+/**
+ * Reads one item that fills `bytes`.
+ * @param tags numbers of the tags that may stand in it
+ * @throws MALFORMED, TOO_LARGE
+ */
+export function decodeCbor(bytes: Uint8Array, limits: CborLimits, tags: readonly number[] = []): Cbor {
   if (bytes.length > limits.bytes) throw new AttestdError('TOO_LARGE', `CBOR: over ${limits.bytes} bytes`);
   const end = walk(bytes, limits);
   if (end !== bytes.length) throw malformed(`${bytes.length - end} bytes too many`);
@@ -41,6 +50,7 @@ export function decodeCbor(bytes: Uint8Array, limits: CborLimits): Cbor {
       allowNaN: false,
       useMaps: true,
       rejectDuplicateMapKeys: true,
+      tags: Object.fromEntries(tags.map((t) => [t, Tagged.decoder(t)])),
     });
   } catch (e) {
     throw malformed((e as Error).message.replace(/^CBOR decode error: /, ''));

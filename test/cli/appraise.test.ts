@@ -4,10 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { utf8 } from '../../src/core/bytes.ts';
+import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { printPem } from '../../src/evidence/certfile.ts';
+import { eventTypeName } from '../../src/verify/appraisal/describe.ts';
+import { EVENT_PROFILE } from '../../src/verify/appraisal/reference.ts';
 import { BOOT, bootedWith, COMMAND_LINE, hash } from '../kit/bootlog.ts';
 import { bundleOf } from '../kit/bundled.ts';
+import * as kit from '../kit/corim.ts';
 import { CTL, ctl, type Outcome, ROOT, runProgram } from '../kit/ctl.ts';
 import { forge } from '../kit/forge.ts';
 import { world } from '../kit/hooks.ts';
@@ -31,6 +34,14 @@ beforeAll(async () => {
   writeFileSync(at('lying.attest.json'), bundleOf((await forge(lying)).raw));
   const { root } = await world();
   writeFileSync(at('ca.pem'), printPem([{ label: 'CERTIFICATE', der: root.certificate.der }]));
+  const { privateKey, publicKey } = kit.ecKey();
+  const events = BOOT.map((e) => {
+    const type = eventTypeName(e.type);
+    return kit.event(`pcr${e.pcr}/${type}`, toHex(e.digest ?? hash(e.data)));
+  });
+  const payload = kit.corim({ triples: [kit.triple(events)], profile: EVENT_PROFILE });
+  writeFileSync(at('vendor.corim'), kit.signedCorim(payload, { privateKey }));
+  writeFileSync(at('vendor.pub'), publicKey.export({ format: 'pem', type: 'spki' }));
   const script = readFileSync(join(ROOT, 'docs/appraisal.md'), 'utf8');
   for (const [, block] of script.matchAll(/```sh\n(.*?)```/gs)) {
     for (const command of (block as string).trim().split('\n')) {
@@ -47,6 +58,15 @@ test('the commands of the documentation end as it says', () => {
     const wanted = Number(/# exit status (\d)/.exec(command)?.[1] ?? 0);
     expect(status, `${command}\n${stderr}`).toBe(wanted);
   }
+});
+
+test('an import shows what it decided, whose word it is, and where a machine differs', () => {
+  const { stdout, stderr } = of('appraise import');
+  expect(stdout).toMatch(/^PCR +4 +by events +3 of EV_EFI_BOOT_SERVICES_APPLICATION$/m);
+  expect(stdout).toMatch(/^triple 1 {2}vendor "vendor", model "model 1"$/m);
+  expect(stderr).toMatch(/signed by "Vendor", key [0-9a-f]{64}; read the policy/);
+  const { stdout: differs } = of('vendor.json changed.attest.json');
+  expect(differs.match(/refused {2}\S+/g)).toEqual(['refused  command-line']);
 });
 
 const of = (part: string): Outcome => {

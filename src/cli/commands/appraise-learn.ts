@@ -4,8 +4,9 @@ import { toBase64 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { printPolicy } from '../../evidence/appraisal.ts';
 import { type ImaKey, imaKey } from '../../evidence/eventlog/ima/signature.ts';
-import { type Decision, type GoldenMachine, learn } from '../../verify/appraisal/learn.ts';
+import { type GoldenMachine, learn } from '../../verify/appraisal/learn.ts';
 import { type Input, list, on, text } from '../command.ts';
+import { decisionTable, pcrOf } from '../decisions.ts';
 import { readInput, reportWritten, writeOutput } from '../files.ts';
 import { machineOfBundle, machineOfLog } from '../machine.ts';
 
@@ -38,7 +39,7 @@ export async function run(input: Input): Promise<number> {
   const out = text(input, 'out') as string;
   await writeOutput(out, printPolicy(policy), io);
   reportWritten(io, out, { decisions });
-  if (!io.json && out !== '-') io.out(table(decisions));
+  if (!io.json && out !== '-') io.out(decisionTable(decisions));
   io.note(`learnt from ${machines.length} machine(s); read it, then attestctl appraise sign`);
   return 0;
 }
@@ -67,21 +68,4 @@ async function readKeys(files: readonly string[], io: Input['io']): Promise<{ sp
 function eventOf(word: string): { pcr: number; name: string } {
   const colon = word.indexOf(':');
   return { pcr: pcrOf(word.slice(0, colon), '--ignore-event'), name: word.slice(colon + 1) };
-}
-
-function pcrOf(word: string, field: string): number {
-  const pcr = Number(word);
-  if (!/^\d{1,2}$/.test(word) || pcr > 23) {
-    throw new AttestdError('USAGE', `not a register: ${word}`, { field });
-  }
-  return pcr;
-}
-
-function table(decisions: readonly Decision[]): string {
-  const width = Math.max(...decisions.map((d) => d.decided.length));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what a log says ends up on a terminal
-  const tame = (s: string): string => s.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
-  return decisions
-    .map((d) => `PCR ${String(d.pcr).padStart(2)}  ${d.decided.padEnd(width)}  ${tame(d.why)}\n`)
-    .join('');
 }

@@ -7,6 +7,7 @@ export const APPRAISE: Command = {
   summary: 'say what a good machine is, and why another one is not',
   examples: [
     'attestctl appraise learn golden.attest.json --name golden -o policy.json',
+    'attestctl appraise import vendor.corim --key vendor.pub --name vendor -o policy.json',
     'attestctl appraise diff policy.json run.attest.json',
     'attestctl appraise sign policy.json --key owner.pem -o policy.dsse.json',
   ],
@@ -44,6 +45,35 @@ export const APPRAISE: Command = {
         { ...OUT, required: true },
       ],
       load: () => import('../commands/appraise-learn.ts'),
+    },
+    {
+      name: 'import',
+      summary: 'make a policy from the reference values of a manufacturer: a CoRIM',
+      examples: [
+        'attestctl appraise import vendor.corim --key vendor.pub --name vendor --ignore-pcr 8 9 11 12 14 -o policy.json',
+        'attestctl appraise import vendor.corim --root vendor-ca.pem --name vendor --triple 2 -o policy.json',
+        'attestctl appraise import vendor.corim --unsigned --name vendor --leave-out -o policy.json',
+      ],
+      arguments: [{ name: '<manifest>', help: 'the CoRIM, signed (COSE_Sign1) or not; - is stdin' }],
+      options: [
+        { flags: '--name <name>', help: 'name of the policy', required: true },
+        { flags: '--key <file...>', help: 'public keys in PEM, by one of which it must be signed' },
+        {
+          flags: '--root <file...>',
+          help: 'certificates under which the certificate of its signer must stand',
+        },
+        { flags: '--unsigned', help: 'take a file that nobody signed: you vouch for it' },
+        { flags: '--triple <n...>', help: 'the reference triples to take, by number, in place of all' },
+        { flags: '--ignore-pcr <n...>', help: 'registers that are not judged' },
+        { flags: '--leave-out', help: 'go on without demands that a policy cannot say, and list them' },
+        {
+          flags: '--profile <uri>',
+          help: 'read this profile, which is not known, by the rules of the draft',
+        },
+        { flags: '--at <time>', help: 'judge validity at this time in place of now' },
+        { ...OUT, required: true },
+      ],
+      load: () => import('../commands/appraise-import.ts'),
     },
     {
       name: 'diff',

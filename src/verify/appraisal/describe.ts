@@ -44,6 +44,19 @@ const TYPES: Readonly<Record<number, string>> = {
   2147483873: 'EV_EFI_SPDM_FIRMWARE_BLOB',
   2147483874: 'EV_EFI_SPDM_FIRMWARE_CONFIG',
 };
+
+/** The name of an event type, or its number in hexadecimal. */
+export const eventTypeName = (type: number): string =>
+  TYPES[type] ?? `0x${type.toString(16).padStart(8, '0')}`;
+
+/** The event type of a name, or of eight hexadecimal digits after 0x for one without; undefined for anything else. */
+export function eventType(name: string): number | undefined {
+  const named = Object.entries(TYPES).find(([, word]) => word === name);
+  if (named !== undefined) return Number(named[0]);
+  const type = /^0x[0-9a-f]{8}$/.test(name) ? Number(name) : undefined;
+  return type === undefined || Object.hasOwn(TYPES, type) ? undefined : type;
+}
+
 const VARIABLES = new Set([0x80000001, 0x80000002, 0x8000000c, 0x800000e0]);
 const EV_IPL = 13;
 const EV_EVENT_TAG = 6;
@@ -68,7 +81,7 @@ export interface Description {
 
 /** Describes an event. Never throws. */
 export function describeEvent(event: LogEvent): Description {
-  const type = TYPES[event.type] ?? `0x${event.type.toString(16).padStart(8, '0')}`;
+  const type = eventTypeName(event.type);
   const covered = equal(sha256(event.data), event.digest);
   if (VARIABLES.has(event.type)) {
     const variable = readVariable(event.data);
