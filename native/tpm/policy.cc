@@ -1,4 +1,5 @@
-// Enhanced authorization (TPM 2.0 Part 3 §23): what the EK templates and sealed keys need.
+// Enhanced authorization (TPM 2.0 Part 3 §23): what the EK templates, sealed keys and keys bound to
+// approved states need.
 #include "tpm/call.h"
 
 namespace attestd {
@@ -75,6 +76,29 @@ Napi::Value policyAuthorize(const Call& call) {
                       });
 }
 
+Napi::Value policyAuthValue(const Call& call) {
+  const auto session = call.session(call.arg(0), "session");
+  return call.command({"TPM2_PolicyAuthValue"}, 1, [=](Esys& esys, const Slots& s) -> Answer {
+    check(Esys_PolicyAuthValue(esys.raw(), session.in(esys), s[0], s[1], s[2]));
+    return Nothing{};
+  });
+}
+
+// The ticket that TPM2_PolicyAuthorize asks for (Part 3 §20.1).
+Napi::Value verifySignature(const Call& call) {
+  const auto key = call.object(call.field("key"), "key");
+  const auto digest = Call::sized<TPM2B_DIGEST>(call.field("digest"), "digest");
+  const auto signature =
+      Call::wire<TPMT_SIGNATURE>(call.field("signature"), "signature", Tss2_MU_TPMT_SIGNATURE_Unmarshal);
+  return call.command({.name = "TPM2_VerifySignature", .encryptsIn = true}, 1,
+                      [=](Esys& esys, const Slots& s) -> Answer {
+                        Out<TPMT_TK_VERIFIED> ticket;
+                        check(Esys_VerifySignature(esys.raw(), key.in(esys), s[0], s[1], s[2], &digest, &signature,
+                                                   &ticket));
+                        return toWire<TPMT_TK_VERIFIED>(*ticket, Tss2_MU_TPMT_TK_VERIFIED_Marshal);
+                      });
+}
+
 Napi::Value policyGetDigest(const Call& call) {
   const auto session = call.session(call.arg(0), "session");
   return call.command({.name = "TPM2_PolicyGetDigest", .encryptsOut = true}, 1,
@@ -89,6 +113,7 @@ constexpr MethodRow kMethods[] = {
     {"policySecret", policySecret},           {"policyOr", policyOr},
     {"policyPcr", policyPcr},                 {"policyCommandCode", policyCommandCode},
     {"policyAuthorize", policyAuthorize},     {"policyGetDigest", policyGetDigest},
+    {"policyAuthValue", policyAuthValue},     {"verifySignature", verifySignature},
 };
 
 }  // namespace

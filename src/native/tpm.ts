@@ -164,6 +164,13 @@ export interface TpmContext {
     },
     o?: CommandOptions,
   ): Promise<void>;
+  /** From here on the session authorises with the object's auth value too. */
+  policyAuthValue(session: PolicySession, o?: CommandOptions): Promise<void>;
+  /** @param input signature: TPMT_SIGNATURE over `digest`. Answers TPMT_TK_VERIFIED of the key's hierarchy. */
+  verifySignature(
+    input: { readonly key: TpmObject; readonly digest: Uint8Array; readonly signature: Uint8Array },
+    o?: CommandOptions,
+  ): Promise<Buffer>;
   policyGetDigest(session: PolicySession, o?: CommandOptions): Promise<Buffer>;
 
   // Attestation
