@@ -1,9 +1,10 @@
 /** The graph of what records rest on, in the forms that people and tools read. */
-import { toHex } from '../core/bytes.ts';
+import { toHex, utf8 } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { type Edge, edgesOf } from '../evidence/edges.ts';
 import { readStatement } from '../evidence/statement.ts';
+import { parseProof } from '../log/proof.ts';
 
 /** A record in the graph. */
 export interface Node {
@@ -33,6 +34,18 @@ function words(s: ReturnType<typeof readStatement>): string {
   return [s.predicate.phase, type, name, target].filter((t) => t !== undefined).join(' ');
 }
 
+/** Where an edge says that its record stands in the other log. */
+function checkpointOf({ proof }: Edge): { readonly index: number; readonly size: number } | undefined {
+  if (proof === undefined) return undefined;
+  const { index, checkpoint } = parseProof(utf8(proof));
+  return { index, size: checkpoint.size };
+}
+
+function underCheckpoint(edge: Edge): string {
+  const known = checkpointOf(edge);
+  return known === undefined ? '' : `, entry ${known.index} under its checkpoint of ${known.size}`;
+}
+
 const label = (n: Node): string => `${n.kind} ${n.id}${n.what === '' ? '' : ` ${n.what}`}`;
 
 /** A tree in text, the first record on top; what was drawn above is named again, not drawn again. */
@@ -47,7 +60,8 @@ export function asText(nodes: readonly Node[]): string {
     const node = byDigest.get(digest);
     const start = `${'  '.repeat(at.depth)}${rel === '' ? '' : `${rel}: `}`;
     if (node === undefined) {
-      lines.push(`${start}${digest.slice(0, 16)} ${log === undefined ? 'not given' : `of ${log}`}`);
+      const where = log === undefined ? 'not given' : `of ${log}${underCheckpoint(at.edge)}`;
+      lines.push(`${start}${digest.slice(0, 16)} ${where}`);
       continue;
     }
     const where = log === undefined ? '' : ` of ${log}`;
@@ -66,11 +80,31 @@ export function asDot(nodes: readonly Node[]): string {
     `  ${q(n.digest)} [label=${q(label(n))}];`,
     ...n.edges.map((e) => `  ${q(n.digest)} -> ${q(e.digest)} [label=${q(e.rel)}];`),
   ]);
+  for (const e of strangers(nodes)) {
+    const text = `${e.digest.slice(0, 16)} of ${e.log}${underCheckpoint(e)}`;
+    rows.push(`  ${q(e.digest)} [label=${q(text)}, style=dashed];`);
+  }
   return `digraph lineage {\n${rows.join('\n')}\n}\n`;
 }
 
+/** Edges to records of other logs that are known by a checkpoint alone, each record once. */
+function strangers(nodes: readonly Node[]): Edge[] {
+  const given = new Set(nodes.map((n) => n.digest));
+  const edges = nodes.flatMap((n) => n.edges).filter((e) => e.proof !== undefined && !given.has(e.digest));
+  return [...new Map(edges.map((e) => [e.digest, e])).values()];
+}
+
 export const asJson = (nodes: readonly Node[]): string =>
-  `${JSON.stringify({ schema: 'attestd.dev/lineage/v1', records: nodes })}\n`;
+  `${JSON.stringify({
+    schema: 'attestd.dev/lineage/v1',
+    records: nodes.map((n) => ({
+      ...n,
+      edges: n.edges.map(({ leaf: _leaf, proof: _proof, ...e }) => ({
+        ...e,
+        ...(_proof === undefined ? {} : { checkpoint: checkpointOf({ ...e, proof: _proof }) }),
+      })),
+    })),
+  })}\n`;
 
 /** W3C PROV-JSON: executions are activities, all else is an entity that they used or were derived from. */
 export function asProv(nodes: readonly Node[]): string {
@@ -99,6 +133,10 @@ export function asProv(nodes: readonly Node[]): string {
         out.wasInformedBy[id] = { 'prov:informed': a, 'prov:informant': b, ...role };
       else out.used[id] = { 'prov:activity': a, 'prov:entity': b, ...role };
     }
+  }
+  for (const e of strangers(nodes)) {
+    const facts = { 'prov:label': `${e.digest.slice(0, 16)} of ${e.log}`, 'attestd:log': e.log };
+    out.entity[name(e.digest)] = { ...facts, 'attestd:checkpoint': JSON.stringify(checkpointOf(e)) };
   }
   return `${JSON.stringify(out)}\n`;
 }

@@ -63,7 +63,10 @@ const COMMANDS: readonly Command[] = [
     options: [
       SOCKET,
       { flags: '--with-lineage', help: 'with everything that it rests on, and that in its turn' },
-      { flags: '--foreign <file...>', help: 'bundles of the records of other logs that it rests on' },
+      {
+        flags: '--foreign <file...>',
+        help: 'bundles of the records of other logs that it rests on; certificate files (PEM) of hosts whose checkpoints it holds',
+      },
       {
         flags: '--ima',
         help: "with the kernel's IMA list, a long one as a file beside it; on the admin socket",

@@ -27,7 +27,7 @@ export interface RecordRequest {
     readonly sha256: string;
     readonly plain?: boolean;
   }[];
-  readonly parents?: readonly { readonly rel: string; readonly digest: string; readonly log?: string }[];
+  readonly parents?: readonly ParentRecord[];
   readonly trace?: { readonly traceparent: string };
   readonly capture?: { readonly complete: boolean; readonly omitted: readonly string[] };
   /** Uses this grant in one step. */
@@ -71,6 +71,17 @@ export type CompletionRequest = Pick<
   'outcome' | 'outputs' | 'plain' | 'artefacts' | 'parents' | 'trace' | 'capture' | 'claimed'
 >;
 
+/** A record that another rests on. */
+export interface ParentRecord {
+  readonly rel: string;
+  readonly digest: string;
+  /** Origin, where it is in the log of another host. */
+  readonly log?: string;
+  /** With `log`: leaf and proof of its sealed receipt, which hold the other log to the checkpoint in it. */
+  readonly leaf?: string;
+  readonly proof?: string;
+}
+
 /** Answer to a record. */
 export interface Receipt {
   /** ULID of the record. */
@@ -82,7 +93,8 @@ export interface Receipt {
   /** Origin of the log. */
   readonly log: string;
   readonly strength: Strength;
-  /** c2sp.org/tlog-proof@v1 text, when sealed. */
+  /** Leaf hash, and the c2sp.org/tlog-proof@v1 text that leads from it to the sealed checkpoint, when sealed. */
+  readonly leaf?: string;
   readonly proof?: string;
 }
 

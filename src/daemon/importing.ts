@@ -19,7 +19,8 @@ import { disclosuresOf } from './bundle.ts';
 import type { Caller } from './caller.ts';
 import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
-import { Headers, json, problem, REFUSALS, Receipt } from './openapi.ts';
+import { Headers, json, problem, REFUSALS } from './openapi.ts';
+import { Receipt } from './openreceipt.ts';
 import { type Idempotency, idempotencyOf, type Wait } from './recorder.ts';
 import { compileSchema, RecordQuery } from './request.ts';
 

@@ -15,11 +15,11 @@ import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import { type GovernedRoute, governedRoute } from './govern/routes.ts';
 import type { Limits } from './limits.ts';
+import { compileRequest } from './parents.ts';
 import { submitRecord } from './posting.ts';
 import { asAttestdError, problemAnswer } from './problem.ts';
 import { sendReceipt } from './receipt.ts';
 import type { Wait } from './recorder.ts';
-import { compileSchema } from './request.ts';
 
 export interface LaneInput {
   /** The application, for everything else. */
@@ -33,7 +33,7 @@ export interface LaneInput {
 }
 
 const LENGTH = /^[1-9][0-9]{0,6}$/;
-const check = compileSchema(RecordRequest);
+const check = compileRequest(RecordRequest);
 const records = (wait: Wait): GovernedRoute => ({
   check,
   run: (engine, caller, body, done) =>

@@ -7,8 +7,9 @@ import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
 import { COSE_MEDIA_TYPE } from '../evidence/export/cose.ts';
 import { ENVELOPE_MEDIA_TYPE, EnvelopeSchema } from '../evidence/export/envelope.ts';
 import { BundleSchema, FreshSchema } from '../evidence/schema/bundle.ts';
-import { Count, Hex32, Origin, oneOf, Ref, Ulid } from '../evidence/schema/field.ts';
+import { Count, oneOf, Ref, Ulid } from '../evidence/schema/field.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
+import { Receipt } from './openreceipt.ts';
 import {
   BundleQuery,
   ForgetBody,
@@ -57,18 +58,6 @@ export const Headers = Type.Object({
   'attestd-client': Type.String({ description: 'name/version of the program that calls; required' }),
 });
 
-/** Shared by all routes. */
-export const Receipt = Type.Object({
-  id: Ulid,
-  digest: Hex32,
-  index: Count,
-  log: Origin,
-  strength: oneOf('durable', 'sealed'),
-  recovered: Type.Optional(
-    Type.Literal(true, { description: 'its run ended before it was sealed: environment unknown' }),
-  ),
-  proof: Type.Optional(Type.String({ description: 'c2sp.org/tlog-proof@v1, when sealed' })),
-});
 const Line = Type.Union([
   Type.Object({ line: Type.Integer({ minimum: 1 }), ...Receipt.properties }),
   Type.Object({ line: Type.Integer({ minimum: 1 }), error: Problem }),

@@ -9,10 +9,11 @@ import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
 import { POST_RECORDS } from './openapi.ts';
+import { compileRequest } from './parents.ts';
 import { asAttestdError } from './problem.ts';
 import { sendReceipt } from './receipt.ts';
 import { type Idempotency, idempotencyOf, type Recorded, type Wait } from './recorder.ts';
-import { compileSchema, type RecordQuery } from './request.ts';
+import type { RecordQuery } from './request.ts';
 import { serveStream } from './stream.ts';
 
 export interface PostingInput {
@@ -21,7 +22,7 @@ export interface PostingInput {
   readonly settings: Config['limits'];
 }
 
-const check = compileSchema(RecordRequest);
+const check = compileRequest(RecordRequest);
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** Records a request: by the grant that it names, or ungoverned where it names none. */

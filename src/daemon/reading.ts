@@ -8,6 +8,7 @@ import { fromBase64Url, fromUtf8, toBase64, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { BUNDLE_MEDIA_TYPE, FRESH_MEDIA_TYPE } from '../core/namespace.ts';
 import { parseEntry, recordDigest } from '../evidence/dsse.ts';
+import { leafHash } from '../log/merkle.ts';
 import { printProof } from '../log/proof.ts';
 import { parseTilePath } from '../log/tile.ts';
 import type { Store } from '../store/store.ts';
@@ -87,6 +88,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
       ...(seal === undefined || !own
         ? {}
         : {
+            leaf: toHex(leafHash(entry)),
             proof: fromUtf8(
               printProof({ index, hashes: log.inclusionProof(index, seal.size), note: seal.note }),
             ),

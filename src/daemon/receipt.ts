@@ -3,7 +3,8 @@
  * alphabet that needs no escape: ULID, hexadecimal, numbers, an origin, base64.
  */
 import type { ServerResponse } from 'node:http';
-import { fromUtf8 } from '../core/bytes.ts';
+import { fromUtf8, toHex } from '../core/bytes.ts';
+import { leafHash } from '../log/merkle.ts';
 import type { Sealed } from '../store/seal.ts';
 
 /** A record that is durable. */
@@ -14,14 +15,16 @@ export interface Place {
   readonly index: number;
   /** Origin of the log. */
   readonly log: string;
+  /** Hashed only where the receipt has a proof, which leads from its leaf hash. */
+  readonly entry: Uint8Array;
 }
 
-function head({ id, digest, index, log }: Place): string {
+function head({ id, digest, index, log }: Omit<Place, 'entry'>): string {
   return `{"id":"${id}","digest":"${digest}","index":${index},"log":"${log}"`;
 }
 
 /** Receipt of a durable record. */
-export function durableReceipt(place: Place): string {
+export function durableReceipt(place: Omit<Place, 'entry'>): string {
   return `${head(place)},"strength":"durable"}`;
 }
 
@@ -37,7 +40,8 @@ export function recoveredReceipt(place: Place): string {
 export function sealedReceipt(place: Place, seal: Sealed, hashes: readonly Uint8Array[]): string {
   let proof = `c2sp.org/tlog-proof@v1\\nindex ${place.index}\\n`;
   for (const h of hashes) proof += `${base64(h)}\\n`;
-  return `${head(place)},"strength":"sealed","proof":"${proof}\\n${escapedNote(seal)}"}`;
+  const leaf = toHex(leafHash(place.entry));
+  return `${head(place)},"strength":"sealed","leaf":"${leaf}","proof":"${proof}\\n${escapedNote(seal)}"}`;
 }
 
 /** One seal answers many records: its note is escaped once. */

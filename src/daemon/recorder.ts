@@ -86,7 +86,7 @@ interface Underway {
   readonly followers: ((e: Error | null, place: Place) => void)[];
 }
 
-const NOWHERE: Place = { id: '', digest: '', index: -1, log: '' };
+const NOWHERE: Place = { id: '', digest: '', index: -1, log: '', entry: new Uint8Array(0) };
 
 export function createRecorder(input: RecorderInput): Recorder {
   const { origin, clock, sequencer, sealer, store, outcomes } = input;
@@ -152,7 +152,8 @@ export function createRecorder(input: RecorderInput): Recorder {
       ...(idempotency === undefined ? {} : { idempotency }),
     };
     sequencer.append(item, (e, index) => {
-      durable(e, e === null ? { id: built.id, digest, index, log: origin } : NOWHERE);
+      const { id, entry } = built;
+      durable(e, e === null ? { id, digest, index, log: origin, entry } : NOWHERE);
     });
   }
 
@@ -167,7 +168,8 @@ export function createRecorder(input: RecorderInput): Recorder {
     if (earlier !== undefined) {
       const { index } = earlier;
       const { id = '' } = store.owner(index);
-      const place = { id, digest: toHex(recordDigest(store.entry(index))), index, log: origin };
+      const entry = store.entry(index);
+      const place = { id, digest: toHex(recordDigest(entry)), index, log: origin, entry };
       sameBody(earlier.body, idempotency.body, place);
       queueMicrotask(() => answer(place, wait, true, done));
       return;
@@ -198,7 +200,7 @@ export function createRecorder(input: RecorderInput): Recorder {
       sequencer.append(item, (e, index) => {
         durable(e, index);
         if (e !== null) fail(e, false, done);
-        else answer({ id: item.id, digest, index, log: origin }, wait, false, done);
+        else answer({ id: item.id, digest, index, log: origin, entry: item.entry }, wait, false, done);
       });
     },
     record(caller, request, wait, idempotency, done) {

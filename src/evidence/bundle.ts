@@ -103,9 +103,14 @@ const readIma = ({ sha256, size, data }: ImaMember): ImaBytes => ({
 /** Lists have one order, and no entry stands in a list twice. */
 function checkOrder(bundle: Bundle): void {
   for (const name of ['measurements', 'related', 'keyChanges'] as const) checkRising('bundle', bundle, name);
-  const { foreign = [] } = bundle;
+  const { foreign = [], foreignChains = [] } = bundle;
   if (foreign.some((b, i) => i > 0 && b <= (foreign[i - 1] as string)))
     throw new AttestdError('MALFORMED', 'bundle, /foreign: they do not rise', { field: '/foreign' });
+  const leaves = foreignChains.map(({ chain }) => chain[0] as string);
+  if (leaves.some((leaf, i) => i > 0 && leaf <= (leaves[i - 1] as string)))
+    throw new AttestdError('MALFORMED', 'bundle, /foreignChains: they do not rise', {
+      field: '/foreignChains',
+    });
 }
 
 /** Refuses a list of entries that does not rise by index. @throws MALFORMED */

@@ -15,6 +15,9 @@ export interface Edge {
   readonly id?: string;
   /** Origin, where it is another log's. */
   readonly log?: string;
+  /** Leaf hash in hexadecimal and tlog-proof, where it is known by a checkpoint of that log. */
+  readonly leaf?: string;
+  readonly proof?: string;
 }
 
 const REFERENCES: readonly (readonly [rel: string, ...path: string[]])[] = [
@@ -43,6 +46,8 @@ export function edgesOf(predicate: JsonObject): Edge[] {
       digest,
       ...(typeof o.id === 'string' ? { id: o.id } : {}),
       ...(typeof o.log === 'string' ? { log: o.log } : {}),
+      ...(typeof o.leaf === 'string' ? { leaf: o.leaf } : {}),
+      ...(typeof o.proof === 'string' ? { proof: o.proof } : {}),
     });
   };
   for (const [rel, ...path] of REFERENCES) {

@@ -18,7 +18,10 @@ import type { Crl } from '../evidence/x509/crl.ts';
 import type { PathFault } from '../evidence/x509/path.ts';
 import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import type { Checkpoint } from '../log/checkpoint.ts';
+import type { Inclusion } from '../log/inclusion.ts';
 import type { Note, NoteSignature } from '../log/note.ts';
+import type { ForeignProof } from './foreign/proof.ts';
+import type { RawChain } from './gather.ts';
 import type { ImaFacts } from './ima/gather.ts';
 import { akAt, type Keys } from './keys.ts';
 import { absent, derive, got, type Part, together } from './outcome.ts';
@@ -145,6 +148,25 @@ export interface ForeignFacts {
   readonly verdict: Verdict;
   /** Why it is not verified; one sentence. */
   readonly why: string;
+  /** The proofs in it, and the certificates of that host; absent where it could not be read. */
+  readonly inclusions?: readonly Inclusion[];
+  readonly chain?: RawChain;
+}
+
+/** What came of a checkpoint of another log that a record holds as proof of a parent. */
+export interface ForeignCheckpoint extends ForeignProof {
+  /** `open`: the certificate of that host is not given. */
+  readonly status: 'sealed' | 'open' | 'unknown' | 'bad';
+  readonly why?: string;
+}
+
+/** Every proof of a parent in another log. */
+export interface ForeignProofs {
+  readonly checkpoints: readonly ForeignCheckpoint[];
+  /** Why others are no proofs. */
+  readonly broken: readonly string[];
+  /** Certificates that are given and serve no checkpoint. */
+  readonly spare: number;
 }
 
 export interface Evidence {
@@ -160,6 +182,7 @@ export interface Evidence {
   readonly related: readonly EntryFacts[];
   /** Bundles of other logs, each judged as if it stood alone. */
   readonly foreign: readonly ForeignFacts[];
+  readonly foreignProofs: ForeignProofs;
   /** Changes of the host's own keys. */
   readonly keyChanges: readonly EntryFacts[];
   /** The keys that genesis and these changes put in force. */

@@ -1,7 +1,6 @@
 /** Takes the raw parts of a bundle apart for the checks. Reads everything, judges nothing, and never throws. */
 import { equal, fromBase64, fromHex } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
-import { EKU_AK } from '../evidence/akprofile.ts';
 import type { ImaBytes, LogBytes } from '../evidence/bundle.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { parseTcgLog } from '../evidence/eventlog/tcg.ts';
@@ -11,9 +10,8 @@ import { parseAttest } from '../evidence/tpm/attest.ts';
 import { nvName, parseNvPublic } from '../evidence/tpm/nv.ts';
 import type { PcrValues } from '../evidence/tpm/pcr.ts';
 import { parseSignature } from '../evidence/tpm/signature.ts';
-import { type Certificate, parseCertificate } from '../evidence/x509/certificate.ts';
+import { parseCertificate } from '../evidence/x509/certificate.ts';
 import { parseCrl } from '../evidence/x509/crl.ts';
-import { buildPath } from '../evidence/x509/path.ts';
 import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import { type Checkpoint, parseCheckpoint } from '../log/checkpoint.ts';
 import { ecdsaKeyId } from '../log/keys.ts';
@@ -23,6 +21,7 @@ import { type ImaGiven, listed } from './ima/gather.ts';
 import { keyOf, signedOf } from './keyfacts.ts';
 import { changeOf, type Keys, recordKeyAt } from './keys.ts';
 import { absent, attempt, broken, derive, got, type Part, together } from './outcome.ts';
+import { findPath } from './path.ts';
 import { judgeStamps, timeOf } from './stamp.ts';
 import { gatherTee } from './tee/facts.ts';
 import type { Trust } from './trust.ts';
@@ -37,6 +36,12 @@ export interface RawEntry {
 /** An anchor entry with the consistency proof from the checkpoint that it anchors to the sealed one. */
 export interface RawAnchor extends RawEntry {
   readonly consistency: readonly Uint8Array[];
+}
+
+/** Certificates of a host, AK first, and lists of revocations, DER. */
+export interface RawChain {
+  readonly chain: readonly Uint8Array[];
+  readonly crls: readonly Uint8Array[];
 }
 
 /** A timestamp token over the bundle's seal, or over a later one. */
@@ -75,6 +80,8 @@ export interface RawEvidence {
   readonly timestamps?: readonly RawTimestamp[];
   /** Bundles of other logs, as files. */
   readonly foreign?: readonly Uint8Array[];
+  /** Certificates of hosts whose checkpoints records here hold. */
+  readonly foreignChains?: readonly RawChain[];
   readonly witnessed?: RawWitnessed;
   readonly disclosures: readonly string[];
 }
@@ -128,6 +135,7 @@ export async function gatherUnlisted(
     measurements: list((r) => r.measurements, 'measurement'),
     related: list((r) => r.related, 'related entry'),
     foreign: [],
+    foreignProofs: { checkpoints: [], broken: [], spare: 0 },
     anchor: anchorPart(raw, (r) => r.anchor, 'the anchor', tools),
     previousAnchor: anchorPart(raw, (r) => r.previousAnchor, 'the anchor before', tools),
     note,
@@ -271,27 +279,4 @@ export function readAnchor(p: Predicate<'anchor'>): facts.AnchorFacts {
     checkpoint: { size: p.checkpoint.size, root: fromBase64(p.checkpoint.root) },
     certified: signedOf(p),
   };
-}
-
-/** A path that is valid at the time that counts, or else one that is not, so that its check can say so. */
-async function findPath(
-  certificates: Part<readonly Certificate[]>,
-  trust: Trust,
-  time: Part<facts.TimeFacts>,
-  verify: SignatureVerifier,
-): Promise<Pick<facts.Evidence, 'path' | 'pathFault'>> {
-  if (!certificates.ok) return { path: certificates };
-  const [leaf, ...rest] = certificates.value;
-  if (leaf === undefined) return { path: broken('there is no certificate') };
-  const roots = trust.roots.map((r) => r.certificate);
-  const intermediates = rest.filter((c) => !roots.some((r) => equal(r.der, c.der)));
-  const question = { leaf, intermediates, roots, purpose: EKU_AK, verify };
-  const timed = time.ok ? await buildPath({ ...question, at: time.value.ms }) : undefined;
-  const answer = timed?.found ? timed : await buildPath(question);
-  if (!answer.found) {
-    return { path: broken([...new Set(answer.reasons)].join('; ')), pathFault: answer.fault };
-  }
-  const last = answer.path[answer.path.length - 1];
-  const root = trust.roots.find((r) => r.certificate === last);
-  return { path: root === undefined ? broken('the path ends at no root') : got({ path: answer.path, root }) };
 }

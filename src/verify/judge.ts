@@ -1,10 +1,17 @@
 /** Runs every check over gathered evidence. All of them run, always: the first fault must not hide the others. */
 import { readStatement } from '../evidence/statement.ts';
 import { verifySignature } from '../evidence/x509/signature.ts';
+import { parseCheckpoint } from '../log/checkpoint.ts';
+import type { Inclusion } from '../log/inclusion.ts';
+import { leafHash } from '../log/merkle.ts';
+import { parseNote } from '../log/note.ts';
+import { edgesIn } from './checks/foreign.ts';
 import { freshChecks } from './checks/fresh.ts';
-import type { ForeignFacts } from './evidence.ts';
+import type { Evidence, ForeignFacts, ForeignProofs } from './evidence.ts';
+import { foreignProof } from './foreign/proof.ts';
+import { judgeForeignProofs } from './foreign/seal.ts';
 import { gatherFresh, type RawFresh } from './fresh.ts';
-import { gather, type RawEvidence, type Tools } from './gather.ts';
+import { gather, type RawChain, type RawEvidence, type Tools } from './gather.ts';
 import type { Attachments } from './ima/facts.ts';
 import {
   attempt,
@@ -73,12 +80,8 @@ async function judgeForeign(
       out.push({ verdict: 'indeterminate', why: `bundles stand in each other deeper than ${MAX_DEPTH}` });
       continue;
     }
-    const { record, verdict, checks } = await judgeAt(
-      attempt(() => readBundle(bytes)),
-      trust,
-      options,
-      depth,
-    );
+    const raw = attempt(() => readBundle(bytes));
+    const { record, verdict, checks } = await judgeAt(raw, trust, options, depth);
     const status = verdict === 'rejected' ? 'fail' : 'unknown';
     const first = checks.find((c) => c.status === status && (status === 'fail' || c.required));
     out.push({
@@ -86,9 +89,38 @@ async function judgeForeign(
       ...(record?.log === undefined ? {} : { log: record.log }),
       verdict,
       why: first === undefined ? 'no check of it speaks' : `${first.id}: ${first.sentence}`,
+      ...(raw.ok ? { inclusions: inclusionsOf(raw.value), chain: chainOf(raw.value) } : {}),
     });
   }
   return out;
+}
+
+const chainOf = ({ chain, crls }: RawEvidence): RawChain => ({ chain, crls });
+
+/** The proofs of a bundle, each under its one checkpoint; none where that cannot be read. */
+function inclusionsOf(raw: RawEvidence): Inclusion[] {
+  const head = attempt(() => parseCheckpoint(parseNote(raw.note).text));
+  if (!head.ok) return [];
+  return [raw.record, raw.genesis, raw.boot, ...raw.related].map(({ entry, index, hashes }) => ({
+    index,
+    size: head.value.size,
+    leafHash: leafHash(entry),
+    proof: hashes,
+  }));
+}
+
+/** The parents of other logs that are known by a checkpoint. */
+async function judgeProofs(
+  e: Evidence,
+  raw: Part<RawEvidence>,
+  trust: Trust,
+  tools: Tools,
+): Promise<ForeignProofs> {
+  const read = edgesIn(e).flatMap((edge) => foreignProof(edge) ?? []);
+  const proofs = read.flatMap((p) => (p.ok ? [p.value] : []));
+  const broken = read.flatMap((p) => (p.ok ? [] : [p.why]));
+  const chains = raw.ok ? (raw.value.foreignChains ?? []) : [];
+  return { broken, ...(await judgeForeignProofs(proofs, chains, e.foreign, trust, tools)) };
 }
 
 async function judgeAt(
@@ -98,7 +130,9 @@ async function judgeAt(
   depth: number,
 ): Promise<Report> {
   const foreign = raw.ok ? await judgeForeign(raw.value.foreign ?? [], trust, options, depth + 1) : [];
-  const e = { ...(await gather(raw, trust, options.tools ?? TOOLS, options)), foreign };
+  const tools = options.tools ?? TOOLS;
+  const gathered = { ...(await gather(raw, trust, tools, options)), foreign };
+  const e = { ...gathered, foreignProofs: await judgeProofs(gathered, raw, trust, tools) };
   const bound = CHECKS.filter((c) => applies(c, trust) && (c.concerns?.(e, trust) ?? true)).map((c) => ({
     ...c,
     ask: () => c.run(e, trust, options),

@@ -35,6 +35,14 @@ export function readBundle(bytes: Uint8Array): RawEvidence {
           },
         }),
     ...(bundle.foreign === undefined ? {} : { foreign: bundle.foreign.map(fromBase64) }),
+    ...(bundle.foreignChains === undefined
+      ? {}
+      : {
+          foreignChains: bundle.foreignChains.map(({ chain, crls }) => ({
+            chain: chain.map(fromBase64),
+            crls: crls.map(fromBase64),
+          })),
+        }),
     disclosures: bundle.disclosures,
   };
 }

@@ -17,6 +17,7 @@ import { counter, genesisAnchor } from './checks/counter.ts';
 import { delegation } from './checks/delegation.ts';
 import { disclosures } from './checks/disclosures.ts';
 import { closure, foreignLineage } from './checks/foreign.ts';
+import { foreignCheckpoint } from './checks/foreigncheckpoint.ts';
 import { format } from './checks/format.ts';
 import { genesis } from './checks/genesis.ts';
 import * as grant from './checks/grant.ts';
@@ -64,6 +65,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   measurements,
   lineage,
   foreignLineage,
+  foreignCheckpoint,
   closure,
   recordTime,
   disclosures,

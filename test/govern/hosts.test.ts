@@ -101,3 +101,72 @@ it('a grant is used by a child, handed to another host, and every edge is shown 
   expect([bundle, ...others].flatMap((b) => b.disclosures)).toEqual([]);
   expect((await verify(second.at('public.attest.json'), '--closure')).verdict).toBe('verified');
 }, 240_000);
+
+it('a record of another host is known by its checkpoint alone, without a word of what it says', async () => {
+  const asked = ['--type', 'command.run', '--name', 'sh', '--json'];
+  const sealed = JSON.parse(await first.must(['grant', 'request', ...asked])) as Record<string, string>;
+  const { digest, log, leaf, proof } = sealed;
+  expect(sealed.strength).toBe('sealed');
+  const request = (parent: object) =>
+    JSON.stringify({
+      phase: 'completed',
+      action: { type: 'command.run', name: 'sh' },
+      parents: [{ rel: 'authorizedBy', digest, log, leaf, proof, ...parent }],
+    });
+  const record = (parent: object) => second.ctl(['record', '-', '--json'], { stdin: request(parent) });
+
+  // What does not lead where it says is not taken, and the sender is told which part of what it sent.
+  const other = (log as string).replace('host-1', 'host-9');
+  for (const [bad, why] of [
+    [{ leaf: 'd'.repeat(64) }, /\/parents\/0\/proof: the proof does not lead from the leaf/],
+    [{ log: other }, /the checkpoint is of .*host-1.*, not of .*host-9/],
+    [{ proof: (proof as string).replace(/\n— [^\n]*\n$/, '\n') }, /\/parents\/0\/proof/],
+    [{ proof: undefined }, /proof/],
+    [{ log: undefined }, /log/],
+  ] as const) {
+    const refused = await record(bad);
+    expect([refused.status, refused.stderr]).toEqual([2, expect.stringMatching(why)]);
+  }
+  const taken = await record({});
+  expect(taken.status, taken.stderr).toBe(0);
+  const { id } = JSON.parse(taken.stdout) as { id: string };
+
+  const file = second.at('known.attest.json');
+  const certificate = first.at('state/identity/certificate.pem');
+  await second.must(['bundle', id, '--with-lineage', '--foreign', certificate, '-o', file]);
+  const report = await verify(file);
+  expect([report.verdict, report.of('foreign-checkpoint')?.sentence]).toEqual([
+    'verified',
+    expect.stringMatching(/^Of 1 records .* by a checkpoint, 1 stand under a seal/),
+  ]);
+  // Nothing of the grant is in the file but its digests; an auditor who demands all of it is told what is missing.
+  expect(readFileSync(file, 'utf8')).not.toContain(sealed.id);
+  const demanded = await verify(file, '--closure');
+  expect([demanded.verdict, demanded.of('closure')?.sentence]).toEqual([
+    'indeterminate',
+    expect.stringMatching(/known by a checkpoint, and not given/),
+  ]);
+  const text = await second.must(['lineage', file]);
+  expect(text).toMatch(
+    /authorizedBy: [0-9a-f]{16} of test\/host-1\/\d+, entry \d+ under its checkpoint of \d+\n/,
+  );
+  const { records } = JSON.parse(await second.must(['lineage', file, '--json']));
+  const known = { index: sealed.index, size: expect.any(Number) };
+  expect(records[0].edges).toEqual([{ rel: 'authorizedBy', digest, log, checkpoint: known }]);
+  expect(await second.must(['lineage', file, '--format', 'dot'])).toMatch(/style=dashed/);
+  const prov = JSON.parse(await second.must(['lineage', file, '--format', 'prov']));
+  expect(prov.entity[`attestd:${digest}`]).toMatchObject({ 'attestd:log': log });
+
+  const stray = await second.ctl([
+    'bundle',
+    id,
+    '--foreign',
+    second.at('state/identity/certificate.pem'),
+    '-o',
+    '-',
+  ]);
+  expect([stray.status, stray.stderr]).toEqual([
+    2,
+    expect.stringContaining('nothing here rests on a checkpoint'),
+  ]);
+}, 240_000);

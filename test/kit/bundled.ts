@@ -49,6 +49,14 @@ export function bundleOf(raw: RawEvidence): Uint8Array {
           })),
         }),
     ...(raw.foreign === undefined ? {} : { foreign: raw.foreign.map(toBase64).sort() }),
+    ...(raw.foreignChains === undefined
+      ? {}
+      : {
+          foreignChains: raw.foreignChains.map(({ chain, crls }) => ({
+            chain: chain.map(toBase64),
+            crls: crls.map(toBase64),
+          })),
+        }),
     ...(raw.witnessed === undefined
       ? {}
       : {

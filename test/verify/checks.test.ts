@@ -20,6 +20,7 @@ import { cosign, noteText } from '../kit/witness.ts';
 import { ANCHORS_VECTORS } from './vectors/anchors.ts';
 import { APPRAISAL_VECTORS, appraised } from './vectors/appraisal.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
+import { checkpointVectors, knowing } from './vectors/checkpoint.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
 import { closed, foreignVectors, OTHER_LOG, resting } from './vectors/foreign.ts';
 import { GOVERNED_VECTORS } from './vectors/governed.ts';
@@ -63,6 +64,7 @@ const VECTORS = [
   ...TEE_VECTORS,
   ...TIMESTAMP_VECTORS,
   ...(await foreignVectors()),
+  ...(await checkpointVectors()),
   ...WITNESS_VECTORS,
 ];
 
@@ -108,6 +110,23 @@ test('a record that rests on one of another host verifies with the evidence of i
       new RegExp(`^The evidence of ${OTHER_LOG} is rejected: foreign-lineage: `),
     ),
   });
+});
+
+test('a record that knows one of another host by a checkpoint verifies, and says how much that shows', async () => {
+  const hooks = await knowing();
+  const report = await judged(hooks);
+  expect(report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`)).toEqual([]);
+  expect(report).toMatchObject({ verdict: 'verified', level: 4 });
+  const said = (r: Report) => r.checks.find((c) => c.id === 'foreign-checkpoint')?.sentence;
+  expect(said(report)).toMatch(/^Of 1 records .* by a checkpoint, 1 stand under a seal .* not shown/);
+  const { raw } = await forge(hooks);
+  expect(readBundle(bundleOf(raw))).toEqual(raw);
+  // Without the certificate of that host the proof is held to itself alone, and nothing is claimed of the seal.
+  const open = await judged(await knowing({ chains: () => [] }));
+  expect([open.verdict, said(open)]).toEqual(['verified', expect.stringMatching(/, 0 stand under a seal/)]);
+  // The evidence of that host brings its certificate with it, and agrees.
+  const both = await judged(await knowing({ chains: () => [], foreign: (other) => [other] }));
+  expect([both.verdict, said(both)]).toEqual(['verified', expect.stringMatching(/, 1 stand under a seal/)]);
 });
 
 test('without its evidence a record of another host is named, and nothing is said of it', async () => {

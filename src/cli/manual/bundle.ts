@@ -22,6 +22,8 @@ export const BUNDLE_MEMBERS: Readonly<Record<string, string>> = {
   crls: 'lists of revocations, DER',
   timestamps: 'RFC 3161 tokens over this seal, or over a later one chained to it',
   foreign: 'bundles of records of other logs that this one rests on',
+  foreignChains:
+    'certificates of hosts whose checkpoints records here hold as proof of a parent in their logs',
   witnessed: 'a later checkpoint with cosignatures of witnesses, and the consistency proof that leads to it',
   disclosures: 'openings of salted values (RFC 9901), base64url',
 };

@@ -8,7 +8,8 @@ import {
   ExecutionRequest,
   GrantRequest,
 } from '../../evidence/schema/governed.ts';
-import { Headers, json, problem, REFUSALS, Receipt } from '../openapi.ts';
+import { Headers, json, problem, REFUSALS } from '../openapi.ts';
+import { Receipt } from '../openreceipt.ts';
 import { RecordPath, RecordQuery } from '../request.ts';
 
 const DENIED = {

@@ -17,6 +17,7 @@ import {
 import type { Caller } from '../caller.ts';
 import type { Engine } from '../engineface.ts';
 import type { Gate } from '../gate.ts';
+import { compileRequest } from '../parents.ts';
 import { asAttestdError } from '../problem.ts';
 import type { Recorded, Wait } from '../recorder.ts';
 import { compileSchema, type RecordQuery } from '../request.ts';
@@ -39,9 +40,9 @@ export interface GovernedRoute {
 }
 
 const checks = {
-  grant: compileSchema(GrantRequest),
-  execution: compileSchema(ExecutionRequest),
-  completion: compileSchema(CompletionRequest),
+  grant: compileRequest(GrantRequest),
+  execution: compileRequest(ExecutionRequest),
+  completion: compileRequest(CompletionRequest),
   approval: compileSchema(ApprovalRequest),
 };
 

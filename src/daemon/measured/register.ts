@@ -23,6 +23,7 @@ export interface Measured {
   readonly id: string;
   readonly index: number;
   readonly recordDigest: Uint8Array;
+  readonly entry: Uint8Array;
   readonly event: MeasuredEvent;
 }
 
@@ -124,7 +125,13 @@ export function createRegister(input: RegisterInput): Register {
         const { done: made } = await pcrExtend(tpm, pcr, link.prev, link.digest);
         // Somebody came in between: what is left was announced for another value, and is announced again.
         if (!made) break;
-        done.push({ id: built.id, index: link.index, recordDigest: built.recordDigest, event });
+        done.push({
+          id: built.id,
+          index: link.index,
+          recordDigest: built.recordDigest,
+          entry: built.entry,
+          event,
+        });
       }
       if (done.length === events.length) return done;
     }

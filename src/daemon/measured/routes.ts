@@ -14,7 +14,8 @@ import type { Caller } from '../caller.ts';
 import type { Config } from '../config.ts';
 import type { Gate } from '../gate.ts';
 import type { Limits } from '../limits.ts';
-import { Headers, json, problem, REFUSALS, Receipt } from '../openapi.ts';
+import { Headers, json, problem, REFUSALS } from '../openapi.ts';
+import { Receipt } from '../openreceipt.ts';
 import { compileSchema, RecordQuery } from '../request.ts';
 
 const MeasurementBody = closed({
@@ -68,6 +69,7 @@ export function addMeasuring(app: FastifyInstance, { gate, limits, settings }: M
       digest: toHex(made.recordDigest),
       index: made.index,
       log: engine.origin,
+      entry: made.entry,
     };
     const wait = (request.query as RecordQuery).wait === 'durable' ? 'durable' : 'sealed';
     const receipt = await new Promise<string>((resolve, reject) => {

@@ -9,7 +9,7 @@ import { MAX_ENTRY } from '../dsse.ts';
 import { MAX_TOKEN } from '../timestamp/cms.ts';
 import { MAX_ATTEST } from '../tpm/attest.ts';
 import { MAX_SIGNATURE } from '../tpm/signature.ts';
-import { base64, Count, closed, Hash64, Hex32, list, Pcr, PcrBank } from './field.ts';
+import { base64, Count, closed, Hash64, Hex32, list, Pcr, PcrBank, PROOF } from './field.ts';
 
 /** Most bytes of a bundle or fresh-evidence document. */
 export const MAX_BUNDLE = 16 * 1024 * 1024;
@@ -107,7 +107,7 @@ export const BundleSchema = closed({
   /** The record, and the tlog-proof that carries checkpoint and seal. */
   record: closed({
     entry: base64(MAX_ENTRY),
-    proof: Type.String({ maxLength: 65_536, pattern: '^c2sp\\.org/tlog-proof@v1\\nindex [0-9]' }),
+    proof: Type.String({ maxLength: 65_536, pattern: PROOF }),
   }),
   genesis: ProvedEntry,
   boot: ProvedEntry,
@@ -123,6 +123,13 @@ export const BundleSchema = closed({
    * may have such bundles in its turn.
    */
   foreign: Type.Optional(Type.Array(base64(MAX_FOREIGN_BYTES), { minItems: 1, maxItems: MAX_FOREIGN })),
+  /**
+   * Certificates of the hosts whose checkpoints records here hold as proof of a parent, rising by the certificate of the
+   * AK; one of each.
+   */
+  foreignChains: Type.Optional(
+    Type.Array(closed({ chain: Chain, crls: Crls }), { minItems: 1, maxItems: MAX_FOREIGN }),
+  ),
   /** Absent where the PCRs kept racing the quote. */
   pcrs: Type.Optional(PcrBank),
   logs: Type.Optional(Logs),

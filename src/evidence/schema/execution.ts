@@ -13,6 +13,7 @@ import {
   Origin,
   oneOf,
   PolicyRef,
+  PROOF,
   Ref,
   Time,
   text,
@@ -73,12 +74,21 @@ export const outcomeFields = {
   effect: oneOf('dispatched', 'confirmed', 'unknown'),
 };
 
-/** A record that this one rests on, by its record digest; `log` names the origin where it is another log's. */
-export const Parent = closed({
-  rel: oneOf('authorizedBy', 'calledBy', 'derivedFrom', 'after', 'retryOf', 'compensates', 'completes'),
-  digest: Hex32,
-  log: Type.Optional(Origin),
-});
+/**
+ * A record that this one rests on, by its record digest; `log` names the origin where it is another log's. One of another
+ * log may be known by a checkpoint of that log: `leaf` is its leaf hash, `proof` the tlog-proof that leads from there to
+ * the sealed checkpoint. So the record holds the other log to that checkpoint, and the other's content stays where it is.
+ */
+export const Parent = Type.Object(
+  {
+    rel: oneOf('authorizedBy', 'calledBy', 'derivedFrom', 'after', 'retryOf', 'compensates', 'completes'),
+    digest: Hex32,
+    log: Type.Optional(Origin),
+    leaf: Type.Optional(Hex32),
+    proof: Type.Optional(Type.String({ maxLength: 16_384, pattern: PROOF })),
+  },
+  { additionalProperties: false, dependentRequired: { leaf: ['log', 'proof'], proof: ['log', 'leaf'] } },
+);
 export const Parents = list(Parent, MAX_MEMBERS);
 
 /** W3C trace context. */

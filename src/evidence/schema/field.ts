@@ -42,6 +42,9 @@ export const DisclosureDigest = Type.String({ pattern: '^[A-Za-z0-9_-]{42}[AEIMQ
 /** A 64-bit unsigned number in decimal, as text, because a JSON number holds 53 bits only. */
 export const Decimal64 = Type.String({ pattern: '^(?:0|[1-9][0-9]{0,19})$' });
 
+/** How a tlog-proof begins here: without the line `extra`, which nothing would authenticate. */
+export const PROOF = '^c2sp\\.org/tlog-proof@v1\\nindex [0-9]';
+
 /** 32 bytes in base64, as roots and hashes of the log are written. */
 export const Hash64 = Type.String({ pattern: '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$' });
 

@@ -9,7 +9,7 @@ import type { Evidence } from '../evidence.ts';
 import { blocked, type CheckDefinition, fail, pass, unknown } from '../outcome.ts';
 
 /** What the record and the entries beside it rest on. The policy before a policy says nothing of a record. */
-function edgesIn(e: Evidence): Edge[] {
+export function edgesIn(e: Evidence): Edge[] {
   const entries = [...(e.record.ok ? [e.record.value] : []), ...e.related];
   return entries
     .flatMap(({ statement }) => (statement.ok ? edgesOf(statement.value.predicate) : []))
@@ -64,6 +64,10 @@ export const closure: CheckDefinition = {
     const missing = edges.find((edge) => !(isForeign(edge, own) ? there : here).has(edge.digest));
     if (missing === undefined) return pass(`All ${edges.length} edges lead to records that are given.`);
     const where = isForeign(missing, own) ? ` in ${missing.log}` : '';
+    if (missing.proof !== undefined)
+      return unknown(
+        `The record ${missing.digest.slice(0, 16)}${where} (${missing.rel}) is known by a checkpoint, and not given.`,
+      );
     return unknown(`The record ${missing.digest.slice(0, 16)}${where} (${missing.rel}) is not given.`);
   },
 };

@@ -69,6 +69,7 @@ export const ENTRIES_VECTORS: readonly Vector[] = [
       'boot-link',
       'lineage',
       'foreign-lineage',
+      'foreign-checkpoint',
       'record-time',
       'disclosures',
       'import-record',

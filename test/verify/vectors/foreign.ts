@@ -12,14 +12,14 @@ import type { Vector } from './vector.ts';
 export const OTHER_HOST = 'host-2';
 export const OTHER_LOG = `${FLEET}/${OTHER_HOST}/${EPOCH}`;
 
-const otherHost = (more: Hooks = {}): Hooks => ({
+export const otherHost = (more: Hooks = {}): Hooks => ({
   origin: OTHER_LOG,
   certificate: (c) => ({ ...c, uris: [hostUri(FLEET, OTHER_HOST)] }),
   ...more,
 });
 
 /** Both hosts are accepted. */
-const accepted: Pick<Hooks, 'trust'> = {
+export const accepted: Pick<Hooks, 'trust'> = {
   trust: (t) => ({ ...t, hosts: [...(t.hosts as string[]), hostUri(FLEET, OTHER_HOST)] }),
 };
 

@@ -1,0 +1,147 @@
+/** Records of other logs that a record knows by a checkpoint of that log, and by nothing else. */
+import { toHex } from '../../../src/core/bytes.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import { hostUri } from '../../../src/evidence/akprofile.ts';
+import { recordDigest } from '../../../src/evidence/dsse.ts';
+import { leafHash } from '../../../src/log/merkle.ts';
+import { parseNote, printNote } from '../../../src/log/note.ts';
+import { printProof } from '../../../src/log/proof.ts';
+import type { RawChain, RawEvidence } from '../../../src/verify/gather.ts';
+import { bundleOf } from '../../kit/bundled.ts';
+import { flip, forge } from '../../kit/forge.ts';
+import { EPOCH, FLEET, type Hooks } from '../../kit/hooks.ts';
+import { accepted, closed, OTHER_LOG, otherHost } from './foreign.ts';
+import type { Vector } from './vector.ts';
+
+/** The parent as the record names it. */
+export function parentOf(raw: RawEvidence, log = OTHER_LOG): JsonObject {
+  const { index, hashes, entry } = raw.record;
+  return {
+    rel: 'derivedFrom',
+    digest: toHex(recordDigest(entry)),
+    log,
+    leaf: toHex(leafHash(entry)),
+    proof: new TextDecoder().decode(printProof({ index, hashes, note: raw.note })),
+  };
+}
+
+export interface Wish {
+  /** The other host, changed. */
+  readonly other?: Hooks;
+  readonly parent?: (p: JsonObject, raw: RawEvidence) => JsonObject | JsonObject[];
+  /** Certificates in the bundle; those of the other host when absent. */
+  readonly chains?: (own: RawChain) => readonly RawChain[];
+  readonly foreign?: (other: RawEvidence) => readonly RawEvidence[];
+}
+
+/** A record that knows one of another host by its checkpoint, with the certificate of that host. */
+export async function knowing(wish: Wish = {}): Promise<Hooks> {
+  const { raw } = await forge(otherHost(wish.other));
+  const parent = wish.parent?.(parentOf(raw), raw) ?? parentOf(raw);
+  const own: RawChain = { chain: raw.chain, crls: raw.crls };
+  const chains = wish.chains?.(own) ?? [own];
+  const foreign = wish.foreign?.(raw);
+  return {
+    ...accepted,
+    execution: (x) => ({ ...x, parents: [...(x.parents as []), ...[parent].flat()] }),
+    raw: (r) => ({
+      ...r,
+      ...(chains.length === 0 ? {} : { foreignChains: chains }),
+      ...(foreign === undefined ? {} : { foreign: foreign.map(bundleOf) }),
+    }),
+  };
+}
+
+/** The other host with another history from before the record on, and more of it: a fork of the same log. */
+export const forked: Hooks = {
+  execution: (x) => ({ ...x, action: { type: 'exec', name: 'another' } }),
+};
+const longer: Hooks = { ...forked, rotation: { roles: ['ak'] } };
+
+/** The note of a proof with other lines. */
+function relined(p: JsonObject, raw: RawEvidence, keep: (name: string, at: number) => boolean): JsonObject {
+  const { text, signatures } = parseNote(raw.note);
+  const left = signatures.filter((s, i) => keep(s.name, i));
+  const note = new TextEncoder().encode(printNote({ text, signatures: left }));
+  const { index, hashes } = raw.record;
+  return { ...p, proof: new TextDecoder().decode(printProof({ index, hashes, note })) };
+}
+
+export const checkpointVectors = async (): Promise<Vector[]> => {
+  const fork = (await forge(otherHost(forked))).raw;
+  const own = (await forge(otherHost())).raw;
+  const strange = (
+    await forge(otherHost({ certificate: (c) => ({ ...c, uris: [hostUri(FLEET, 'host-9')] }) }))
+  ).raw;
+  const id = 'foreign-checkpoint';
+  return [
+    {
+      id,
+      name: 'the proof does not lead from the leaf that is named to the checkpoint',
+      hooks: await knowing({ parent: (p) => ({ ...p, leaf: 'd'.repeat(64) }) }),
+    },
+    {
+      id,
+      name: 'the checkpoint is that of another log than the one that is named',
+      hooks: await knowing({ parent: (p) => ({ ...p, log: `${FLEET}/host-3/${EPOCH}` }) }),
+    },
+    {
+      id,
+      name: 'the checkpoint is not sealed: its line of the record key alone is left',
+      hooks: await knowing({ parent: (p, raw) => relined(p, raw, (_, at) => at > 0), chains: () => [] }),
+    },
+    {
+      id,
+      name: 'the seal of the checkpoint is not by the certified key of that host',
+      hooks: await knowing({
+        other: { sealSignature: (s) => ('r' in s ? { ...s, r: flip(s.r, 5) } : s) },
+      }),
+    },
+    {
+      id,
+      name: 'the seal of the checkpoint is over another one',
+      hooks: await knowing({ other: { quote: (q) => ({ ...q, extraData: flip(q.extraData, 0) }) } }),
+    },
+    {
+      id,
+      name: 'the certificate is that of another host than the origin says',
+      hooks: await knowing({ chains: () => [{ chain: strange.chain, crls: strange.crls }] }),
+    },
+    {
+      id,
+      name: 'the other host is none that the auditor accepts',
+      hooks: { ...(await knowing()), trust: (t) => t },
+    },
+    {
+      id,
+      name: 'the parent is of a fork: the host sealed another record at its place, in a log of the same size',
+      hooks: await knowing({ parent: (p) => [p, { ...parentOf(fork), rel: 'after' }] }),
+    },
+    {
+      id,
+      name: 'the parent is of a fork that its evidence contradicts, whatever the sizes',
+      hooks: await knowing({
+        other: longer,
+        parent: (p) => [p, { rel: 'after', digest: toHex(recordDigest(own.record.entry)), log: OTHER_LOG }],
+        foreign: () => [own],
+      }),
+    },
+    {
+      id,
+      name: 'a certificate is given of a host whose checkpoint nothing here holds',
+      hooks: { ...(await knowing()), execution: (x) => x },
+    },
+    {
+      id,
+      name: 'whether the certificate of that host was revoked is not shown',
+      status: 'unknown',
+      hooks: await knowing({ chains: (c) => [{ ...c, crls: [] }] }),
+    },
+    {
+      id: 'closure',
+      name: 'a parent is known by a checkpoint, and what it rests on is not given',
+      status: 'unknown',
+      hooks: closed(await knowing()),
+    },
+  ];
+};
