@@ -92,7 +92,10 @@ export const ConfigFile = closed({
     }),
   ),
   observer: Type.Optional(
-    closed({ socket: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,106})?$' })) }),
+    closed({
+      socket: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,106})?$' })),
+      names: Type.Optional(Type.Boolean()),
+    }),
   ),
   measure: Type.Optional(
     closed({
@@ -156,7 +159,7 @@ export const DEFAULTS = {
     break_glass: false,
   },
   tee: { report: 'auto', path: '/sys/kernel/config/tsm/report', nsm: '/dev/nsm' },
-  observer: { socket: '/run/attestd/observe.sock' },
+  observer: { socket: '/run/attestd/observe.sock', names: true },
   measure: { register: OWN_PCR, uids: [] },
   timestamps: { drop_dir: '/var/lib/attestd-forward/timestamps' },
   metrics: { textfile: '', interval_s: 15 },

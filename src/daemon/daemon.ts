@@ -3,6 +3,7 @@
  * TPM. Everything that reads a clock, random bytes or the environment gets it from here.
  */
 import { AttestdError } from '../core/errors.ts';
+import { createAccounts } from '../measure/account.ts';
 import { createExecutableReader } from '../measure/executable.ts';
 import { createObserver } from '../measure/observer/observer.ts';
 import type { Addon } from '../native/addon.ts';
@@ -88,7 +89,8 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const service = createService({ ...input, layout, gate, late, observer, tally });
   const limits = createLimits(config.limits, () => performance.now());
   const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
-  const callers = createCallers(native, { executables: createExecutableReader(), observer });
+  const accounts = config.observer.names ? createAccounts({ now: () => performance.now() }) : undefined;
+  const callers = createCallers(native, { executables: createExecutableReader(), observer, accounts });
   const certificates = createCertificates(layout);
   const servers: SocketServer[] = [];
   const status: StatusInput = {

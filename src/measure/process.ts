@@ -6,6 +6,7 @@
  * be read says `unreadable` and is never left out.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
+import type { Account, Accounts } from './account.ts';
 import { cgroupPath, systemdUnit } from './cgroup.ts';
 import { type Container, containerOf } from './container.ts';
 import type { Executable, ExecutableReader } from './executable.ts';
@@ -35,6 +36,8 @@ export interface ObservedCaller {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[] | 'unreadable';
+  /** What the host calls these numbers; absent where nobody asked it. */
+  readonly account?: Account;
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat, in clock ticks since boot. */
   readonly startTicks: number | 'unreadable';
@@ -56,6 +59,8 @@ export interface ObserveInput {
   readonly executables: ExecutableReader;
   /** The root helper, where there is one. */
   readonly observer?: Observer | undefined;
+  /** Names of users and groups, where they are wanted. */
+  readonly accounts?: Accounts | undefined;
   readonly proc?: string;
   /** Where systemd keeps the invocation ids of units. */
   readonly units?: string;
@@ -80,6 +85,7 @@ export async function observeCaller(peer: PeerCredentials, input: ObserveInput):
   const { executables, observer, proc = '/proc', units = '/run/systemd/units' } = input;
   const { uid, gid, pid, groups, pin } = peer;
   const dir = `${proc}/${pid}`;
+  const named = input.accounts?.of(uid, [...new Set([gid, ...(groups ?? [])])]);
   const before = readStart(dir);
   let exe = before === undefined ? 'unreadable' : await executables.read(`${dir}/exe`);
   let exeMethod: ObservedCaller['exeMethod'] = '/proc/pid/exe';
@@ -95,7 +101,14 @@ export async function observeCaller(peer: PeerCredentials, input: ObserveInput):
   // Another process may have the pid by now, or have had it from the beginning; then nothing of this is about the caller.
   const same = before !== undefined && readStart(dir) === before && holds(pin, before);
   const method = pin.kind === 'age' ? 'SO_PEERCRED' : 'SO_PEERCRED+SO_PEERPIDFD';
-  const told = { uid, gid, groups: groups ?? ('unreadable' as const), pid };
+  const account = await named;
+  const told = {
+    uid,
+    gid,
+    groups: groups ?? ('unreadable' as const),
+    ...(account === undefined ? {} : { account }),
+    pid,
+  };
   if (!same) {
     const nothing = { startTicks: 'unreadable', exe: 'unreadable', cgroup: 'unreadable' } as const;
     return { ...told, ...nothing, exeMethod: '/proc/pid/exe', method };

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, ask, body, type Host, makeHost } from './kit.ts';
 
@@ -54,6 +55,12 @@ describe('what is observed of a caller', () => {
       observed: {
         uid: process.getuid?.(),
         gid: process.getgid?.(),
+        // Numbers are the kernel's; what the host calls them stands apart.
+        account: {
+          user: { name: userInfo().username },
+          unresolved: [],
+          groups: expect.arrayContaining([{ gid: process.getgid?.(), name: expect.any(String) }]),
+        },
         pid: process.pid,
         exe: {
           path: process.execPath,

@@ -9,6 +9,15 @@ const question = (more: Partial<Question> = {}): Question => ({
   observed: {
     uid: 1000,
     gid: 100,
+    groups: [100, 200],
+    account: {
+      user: { name: 'alice' },
+      groups: [
+        { gid: 100, name: 'users' },
+        { gid: 200, name: 'agents' },
+      ],
+      unresolved: [],
+    },
     pid: 1,
     startTicks: 1,
     exe: 'unreadable',
@@ -36,11 +45,41 @@ it('the published schema is the one that policies are held to', () => {
   expect(readFileSync('docs/policy.cedarschema', 'utf8')).toBe(POLICY_SCHEMA);
 });
 
+it('names of groups are there all or none, so that a policy cannot miss the one that it asks for', async () => {
+  const asked = question();
+  const { account } = asked.observed;
+  const policy = await decider(
+    'permit(principal, action, resource) when { principal has groups && !principal.groups.contains("contractors") };',
+  );
+  expect(policy.decide(asked).permitted).toBe(true);
+  const partly = { ...account, groups: [{ gid: 100, name: 'users' }], unresolved: [200] } as typeof account;
+  for (const observed of [
+    { ...asked.observed, ...(partly === undefined ? {} : { account: partly }) },
+    { ...asked.observed, groups: 'unreadable' as const },
+  ])
+    expect(policy.decide({ ...asked, observed }).permitted).toBe(false);
+});
+
 describe('a policy may ask for', () => {
   it.each([
     ['a uid', 'permit(principal == Caller::"1000", action, resource);', true],
     ['another uid', 'permit(principal == Caller::"1001", action, resource);', false],
     ['a group', 'permit(principal in Group::"100", action, resource);', true],
+    [
+      'a user by name',
+      'permit(principal, action, resource) when { principal has user && principal.user == "alice" };',
+      true,
+    ],
+    [
+      'another user',
+      'permit(principal, action, resource) when { principal has user && principal.user == "bob" };',
+      false,
+    ],
+    [
+      'a group by name',
+      'permit(principal, action, resource) when { principal has groups && principal.groups.contains("agents") };',
+      true,
+    ],
     ['a unit', 'permit(principal in Unit::"agent.service", action, resource);', true],
     [
       'what the caller claims',

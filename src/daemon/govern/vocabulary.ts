@@ -17,10 +17,13 @@ entity Claims tags String;
 entity Parameters tags String;
 entity Platform tags String;
 // Caller::"<uid>": what the kernel says of the process at the other end; in Group::"<gid>" for each group it was in when it
-// connected, and in Unit::"<unit>".
+// connected, and in Unit::"<unit>". user and groups are names, the host's word for these numbers: user is there only if the
+// uid has a name, groups only if each of its groups has one.
 entity Caller in [Group, Unit] {
   uid: Long,
   gid: Long,
+  user?: String,
+  groups?: Set<String>,
   unit?: String,
   cgroup: String,
   claimed: Claims,
@@ -83,6 +86,16 @@ const textOf = (value: unknown): string => (typeof value === 'string' ? value : 
 const tagsOf = (values: Readonly<Record<string, unknown>>): Record<string, string> =>
   Object.fromEntries(Object.entries(values).map(([n, v]) => [n, textOf(v)]));
 
+/** A set that lacks a name would answer `contains` wrongly, so it is there only when it is whole. */
+function namesOf({ account, groups }: ObservedCaller): { user?: string; groups?: string[] } {
+  if (account === undefined) return {};
+  const whole = account.unresolved.length === 0 && Array.isArray(groups);
+  return {
+    ...(account.user === 'unresolved' ? {} : { user: account.user.name }),
+    ...(whole ? { groups: account.groups.map((g) => g.name) } : {}),
+  };
+}
+
 /** A question in Cedar's terms; entities that the operator stores are added by whoever asks. */
 export function requestOf(q: Question) {
   const { observed, row } = q;
@@ -97,6 +110,7 @@ export function requestOf(q: Question) {
       attrs: {
         uid: observed.uid,
         gid: observed.gid,
+        ...namesOf(observed),
         ...(observed.unit === undefined ? {} : { unit: observed.unit }),
         cgroup: observed.cgroup,
         claimed: reference('Claims', 'claimed'),

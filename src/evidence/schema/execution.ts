@@ -38,11 +38,23 @@ export const Claimed = Type.Record(
   { additionalProperties: false, maxProperties: 32 },
 );
 
+/** Name of a user or group. */
+const Name = Type.String({ pattern: '^[^:\\u0000-\\u001f\\u007f]{1,64}$' });
+
+/** What the host's databases of users call uid and groups: the host's word for these numbers, which nothing is bound to. */
+export const Account = closed({
+  user: Type.Union([closed({ name: Name }), Type.Literal('unresolved')]),
+  groups: list(closed({ gid: Uint32, name: Name }), 257),
+  /** Groups without a name. */
+  unresolved: list(Uint32, 257),
+});
+
 /** What the kernel says about the process at the other end; what could not be read says so. */
 export const Observed = closed({
   uid: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
   gid: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
   groups: Type.Optional(Type.Union([list(Uint32, 256), unreadable])),
+  account: Type.Optional(Account),
   pid: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
   startTicks: Type.Union([Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), unreadable]),
   exe: Type.Union([
