@@ -12,9 +12,14 @@ import { parseTrust, type Trust } from '../../src/verify/trust.ts';
 import { verifyBundle } from '../../src/verify/verify.ts';
 import { bundleOf } from '../kit/bundled.ts';
 import { forge } from '../kit/forge.ts';
+import type { Hooks } from '../kit/hooks.ts';
 import { createMemo } from '../kit/memo.ts';
+import { closed, resting } from './vectors/foreign.ts';
 import { GOOD_LISTS } from './vectors/ima.ts';
 import { GOOD_LOGS } from './vectors/logs.ts';
+import { ROTATIONS } from './vectors/rotation.ts';
+import { chained, stamped } from './vectors/timestamp.ts';
+import { byOne, chainedBy, witnessed } from './vectors/witness.ts';
 
 const THOROUGH = process.env.ATTESTD_THOROUGH === '1';
 let bundle: Uint8Array;
@@ -126,3 +131,49 @@ test('no change of one byte of a log is verified', async () => {
   }
   expect(survivors).toEqual([]);
 }, 600_000);
+
+/** What a bundle may carry beside the rest: each where it is needed, and the member in which it stands. */
+const CARRIED: Readonly<Record<string, { member: string; hooks: () => Hooks | Promise<Hooks> }>> = {
+  'a timestamp': { member: 'timestamps', hooks: () => stamped() },
+  'a timestamp over a later seal': { member: 'timestamps', hooks: () => chained },
+  'a cosignature': { member: 'record', hooks: () => witnessed({ own: byOne }) },
+  'a later checkpoint with a cosignature': {
+    member: 'witnessed',
+    hooks: () => witnessed({ later: chainedBy(byOne) }),
+  },
+  'evidence of another host': { member: 'foreign', hooks: async () => closed(await resting()) },
+  'changes of both keys': {
+    member: 'keyChanges',
+    hooks: () => ROTATIONS['another AK, which certifies another record key'] as Hooks,
+  },
+};
+
+test.each(Object.keys(CARRIED))(
+  'no change of one byte is verified in %s',
+  async (name) => {
+    const { member, hooks } = CARRIED[name] as (typeof CARRIED)[string];
+    const forged = await forge(await hooks());
+    const bytes = bundleOf(forged.raw);
+    const file = parseTrust(utf8(JSON.stringify({ ...forged.trust, minimumLevel: 1 })));
+    expect(await verifyBundle(bytes, file, { tools })).toMatchObject({ verdict: 'verified' });
+    const text = new TextDecoder().decode(bytes);
+    const value = JSON.stringify((JSON.parse(text) as Record<string, unknown>)[member]);
+    const from = text.indexOf(`"${member}":`);
+    expect(text.startsWith(value, from + member.length + 3)).toBe(true);
+    const survivors: string[] = [];
+    // A whole bundle inside a bundle, every byte of which the tests above have changed: some of them will do.
+    const step = THOROUGH || member !== 'foreign' ? 1 : 11;
+    for (let i = from; i < from + member.length + 3 + value.length; i += step) {
+      const original = bytes[i] as number;
+      const all = mutations(original);
+      for (const b of THOROUGH ? all : [all[i % all.length] as number]) {
+        bytes[i] = b;
+        if ((await verifyBundle(bytes, file, { tools })).verdict === 'verified')
+          survivors.push(`${i}: ${original} -> ${b}: ${text.slice(i - 20, i + 20)}`);
+      }
+      bytes[i] = original;
+    }
+    expect(survivors).toEqual([]);
+  },
+  600_000,
+);
