@@ -46,6 +46,7 @@ constexpr Shape kShapes[] = {
     {TPM2_CC_PCR_Read, false, "4pd"},
     {TPM2_CC_PCR_Reset, false, ""},
     {TPM2_CC_PolicyAuthorize, false, ""},
+    {TPM2_CC_PolicyAuthValue, false, ""},
     {TPM2_CC_PolicyCommandCode, false, ""},
     {TPM2_CC_PolicyGetDigest, false, "b"},
     {TPM2_CC_PolicyOR, false, ""},
@@ -63,6 +64,7 @@ constexpr Shape kShapes[] = {
     {TPM2_CC_Startup, false, ""},
     {TPM2_CC_TestParms, false, ""},
     {TPM2_CC_Unseal, false, "b"},
+    {TPM2_CC_VerifySignature, false, "t"},
 };
 
 class Walker {

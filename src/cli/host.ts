@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Config, loadConfig } from '../daemon/config.ts';
 import { layoutOf } from '../daemon/layout.ts';
-import { type Identity, loadIdentity } from '../tpm/keys.ts';
+import { type Identity, type IdentityPlaces, loadIdentity } from '../tpm/keys.ts';
 import { openTpm, type Tpm } from '../tpm/tpm.ts';
 import { type Input, text } from './command.ts';
 import { asOwner } from './owner.ts';
@@ -34,12 +34,16 @@ async function inTpm<T>(config: Config, work: (tpm: Tpm) => Promise<T>): Promise
   }
 }
 
+/** Where the identity of this host and the approvals for its record key are. */
+export const placesOf = ({ state_dir, record_key }: Config): IdentityPlaces => ({
+  dir: layoutOf(state_dir).identity,
+  approvals: record_key.approvals,
+});
+
 /** The same with the keys of this host loaded. @throws NOT_INITIALISED, TPM_KEY_LOST */
 export function withIdentity<T>(
   config: Config,
   work: (tpm: Tpm, identity: Identity) => Promise<T>,
 ): Promise<T> {
-  return withTpm(config, async (tpm) =>
-    work(tpm, await loadIdentity(tpm, { dir: layoutOf(config.state_dir).identity })),
-  );
+  return withTpm(config, async (tpm) => work(tpm, await loadIdentity(tpm, placesOf(config))));
 }

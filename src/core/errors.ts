@@ -126,6 +126,12 @@ export const ERRORS = {
     'the keys of this host do not load in this TPM',
     'attestctl recover --new-epoch, then enrol again',
   ),
+  RECORD_KEY_UNAPPROVED: row(
+    503,
+    5,
+    'the record key may not sign in this state of the machine',
+    'attestctl policy pcr approve on the side of the operator; put the file into the directory record_key.approvals',
+  ),
   NOT_INITIALISED: row(503, 5, 'this host has no identity yet', 'attestctl init'),
   NOT_ENROLLED: row(409, 5, 'this host has no certificate yet', 'attestctl enroll request'),
 

@@ -105,6 +105,12 @@ export const ConfigFile = closed({
       ),
     }),
   ),
+  record_key: Type.Optional(
+    closed({
+      policy_key: Type.Optional(Type.String({ pattern: '^(?:/[^\\0]{1,4094})?$' })),
+      approvals: Type.Optional(path),
+    }),
+  ),
   timestamps: Type.Optional(closed({ drop_dir: Type.Optional(path) })),
   metrics: Type.Optional(
     closed({
@@ -161,6 +167,7 @@ export const DEFAULTS = {
   tee: { report: 'auto', path: '/sys/kernel/config/tsm/report', nsm: '/dev/nsm' },
   observer: { socket: '/run/attestd/observe.sock', names: true },
   measure: { register: OWN_PCR, uids: [] },
+  record_key: { policy_key: '', approvals: '/etc/attestd/approvals' },
   timestamps: { drop_dir: '/var/lib/attestd-forward/timestamps' },
   metrics: { textfile: '', interval_s: 15 },
   log: { level: 'info' },
@@ -180,6 +187,7 @@ type Section =
   | 'tee'
   | 'observer'
   | 'measure'
+  | 'record_key'
   | 'timestamps'
   | 'metrics'
   | 'log';
@@ -220,6 +228,7 @@ export function completeConfig(file: unknown): Config {
     tee: { ...DEFAULTS.tee, ...file.tee },
     observer: { ...DEFAULTS.observer, ...file.observer },
     measure: { ...DEFAULTS.measure, uids: [...DEFAULTS.measure.uids], ...file.measure },
+    record_key: { ...DEFAULTS.record_key, ...file.record_key },
     timestamps: { ...DEFAULTS.timestamps, ...file.timestamps },
     metrics: { ...DEFAULTS.metrics, ...file.metrics },
     log: { ...DEFAULTS.log, ...file.log },

@@ -41,7 +41,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   const { config, layout, store, tpm, random, journal, tally } = input;
   const hooks = hooksOf(tally);
   const origin = store.origin;
-  const inForce = await openInForce(tpm, store, layout);
+  const inForce = await openInForce(tpm, store, layout, config.record_key.approvals);
   const chronicle = readChronicle(store, inForce.keys, inForce.identity);
   const counter = chronicle.anchor === undefined ? undefined : await loadCounter(tpm, layout.identity);
   const clock = createMonotoneClock(input.wall);

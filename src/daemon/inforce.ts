@@ -15,11 +15,16 @@ export interface InForce {
   renew(at: Pick<RotatingInput, 'run' | 'sequencer' | 'now' | 'random'>): Promise<boolean>;
 }
 
-/** @throws TPM_KEY_LOST, NOT_INITIALISED, STORE_CORRUPT */
-export async function openInForce(tpm: Tpm, store: Store, layout: Layout): Promise<InForce> {
+/** @param approvals directory of state approvals @throws TPM_KEY_LOST, NOT_INITIALISED, STORE_CORRUPT */
+export async function openInForce(
+  tpm: Tpm,
+  store: Store,
+  layout: Layout,
+  approvals: string,
+): Promise<InForce> {
   const at = { identity: layout.identity, log: layout.log(epochOf(store.origin)) };
   const open = async () => {
-    const identity = await loadIdentity(tpm, { dir: at.identity });
+    const identity = await loadIdentity(tpm, { dir: at.identity, approvals });
     return { identity, keys: await openHostKeys(store, at.log, identity) };
   };
   await resumeRotation(store, at);

@@ -15,6 +15,7 @@ import { openTpm, type Tpm } from '../tpm/tpm.ts';
 import type { Config } from './config.ts';
 import { buildGenesis } from './genesis.ts';
 import { epochOf, type Gap, layoutOf, readCurrent, writeCurrent } from './layout.ts';
+import { configuredPolicy } from './recordpolicy.ts';
 import { OWN_UID } from './run.ts';
 
 export interface InitInput {
@@ -90,14 +91,19 @@ async function withTpm<T>(config: Config, act: (tpm: Tpm) => Promise<T>): Promis
 }
 
 /** The identity that is there and loads, or a new one where there is none or this TPM has lost it. */
-async function identityOf(tpm: Tpm, dir: string, { random, now }: InitInput): Promise<Identity> {
+async function identityOf(tpm: Tpm, dir: string, input: InitInput): Promise<Identity> {
+  const { random, now, config } = input;
+  const { approvals } = config.record_key;
+  // A policy that cannot be read is found before anything is made or moved.
+  const recordPolicy = configuredPolicy(config);
   try {
-    return await loadIdentity(tpm, { dir });
+    return await loadIdentity(tpm, { dir, approvals });
   } catch (e) {
     if (isAttestdError(e, 'TPM_KEY_LOST')) renameSync(dir, `${dir}.lost-${now()}`);
     else if (!isAttestdError(e, 'NOT_INITIALISED')) throw e;
   }
-  return createIdentity(tpm, { dir }, random);
+  const bound = recordPolicy === undefined ? {} : { recordPolicy };
+  return createIdentity(tpm, { dir, approvals }, random, bound);
 }
 
 async function counterOf(tpm: Tpm, dir: string, { config, random }: InitInput): Promise<Counter> {

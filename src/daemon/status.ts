@@ -3,10 +3,12 @@
  * that systemctl shows. None of it waits for the TPM.
  */
 import type { FastifyInstance } from 'fastify';
+import { toHex } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { formatTime } from '../core/time.ts';
 import { parseCertificate } from '../evidence/x509/certificate.ts';
 import type { Store } from '../store/store.ts';
+import type { Binding } from '../tpm/approved.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import type { Certificates } from './certificate.ts';
 import type { Gate } from './gate.ts';
@@ -54,6 +56,8 @@ export function healthOf(input: StatusInput, now: number): Health {
   if (hung) reasons.push('TPM: a command hangs');
   const trouble = engine?.trouble();
   if (trouble !== undefined) reasons.push(`seal: ${trouble.message}`);
+  const unapproved = engine?.identity.recordKey.bound?.last?.why;
+  if (unapproved !== undefined) reasons.push(`record key: ${unapproved}`);
   const overdue = (engine?.sealer.unsealedMs() ?? 0) > input.maxUnsealedMs;
   if (overdue) reasons.push('seal: an entry has waited too long for its seal');
   const canSeal = canRecord && !hung && trouble === undefined && !overdue;
@@ -75,6 +79,18 @@ export function healthOf(input: StatusInput, now: number): Health {
     canBeTrusted: canSeal && valid,
     ...(expires === undefined ? {} : { expires }),
     reasons,
+  };
+}
+
+/** Whether the record key is bound to approved states, and how its last use went; null where nothing runs. */
+function recordKeyState(bound: Binding | undefined) {
+  if (bound === undefined) return { bound: false };
+  const { policy, last } = bound;
+  return {
+    bound: true,
+    policy: toHex(policy),
+    approved: last?.approved ?? null,
+    ...(last?.why === undefined ? {} : { why: last.why }),
   };
 }
 
@@ -103,6 +119,7 @@ export function statusOf(input: StatusInput, now: number): Record<string, unknow
           },
     run: run === undefined ? null : { boot: run.boot, index: run.bootIndex },
     vkeys: gate.engine?.published.vkeys ?? [],
+    recordKey: gate.engine === undefined ? null : recordKeyState(gate.engine.identity.recordKey.bound),
     counter: gate.engine?.anchors?.last.counter.toString() ?? null,
     tpm:
       clock === undefined || clock === null

@@ -26,12 +26,14 @@ export type Fault =
 /** Response codes that code compares with (without parameter, handle and session numbers). */
 export const RC = {
   INITIALIZE: 0x100,
+  PCR_CHANGED: 0x128,
   NV_AUTHORIZATION: 0x149,
   NV_UNINITIALIZED: 0x14a,
   NV_DEFINED: 0x14c,
   VALUE: 0x84,
   HANDLE: 0x8b,
   AUTH_FAIL: 0x8e,
+  POLICY_FAIL: 0x9d,
   INTEGRITY: 0x9f,
   BAD_AUTH: 0xa2,
 } as const;

@@ -7,6 +7,7 @@ import { AttestdError } from '../core/errors.ts';
 import { RH_ENDORSEMENT } from '../evidence/tpm/names.ts';
 import { parsePublic, publicName, publicSpki, qualifiedName } from '../evidence/tpm/public.ts';
 import type { Creation } from '../native/tpm.ts';
+import type { Binding } from './approved.ts';
 import { isRc, RC } from './fault.ts';
 import type { Tpm } from './tpm.ts';
 import type { Resident, RunOptions, Work } from './work.ts';
@@ -43,6 +44,8 @@ export interface Key extends Resident {
   readonly qualifiedName: Uint8Array;
   /** DER SubjectPublicKeyInfo. */
   readonly spki: Uint8Array;
+  /** Where its use is bound to states that the operator approves. */
+  readonly bound?: Binding;
 }
 
 /** A 32-byte auth value. Its last byte is not zero: tpm2-tss before 4.1 drops trailing zeros from the HMAC key only. */
@@ -85,16 +88,19 @@ export async function createKey(
 /**
  * A usable key of stored blobs. Nothing is loaded yet.
  * @param role for error texts, as in `AK`
+ * @param approvals directory of approvals, for a key that is bound to approved states
  * @throws MALFORMED when the public area is not one
  */
-export function keyOf(role: string, blobs: KeyBlobs, storageName: Uint8Array): Key {
+export function keyOf(role: string, blobs: KeyBlobs, storageName: Uint8Array, approvals = ''): Key {
   const name = publicName(blobs.public);
+  const area = parsePublic(blobs.public);
   const above = qualifiedName(RH_ENDORSEMENT, storageName);
   return {
     public: blobs.public,
     name,
     qualifiedName: qualifiedName(above, name),
-    spki: publicSpki(parsePublic(blobs.public)),
+    spki: publicSpki(area),
+    ...(area.attributes.userWithAuth ? {} : { bound: { policy: area.authPolicy, approvals } }),
     load: (w) => load(w, role, blobs, name),
   };
 }

@@ -12,7 +12,7 @@ import { parsePublic, printPublic, publicName } from '../evidence/tpm/public.ts'
 import { readSmall, writeDurable } from './file.ts';
 import { createKey, type Key, type KeyCreation, keyOf, type Random } from './key.ts';
 import { applyRotation, dropRotation, readRotation } from './rotation.ts';
-import { akTemplate, signingTemplate, storageTemplate } from './template.ts';
+import { akTemplate, recordTemplate, storageTemplate } from './template.ts';
 import type { Tpm } from './tpm.ts';
 import type { RunOptions } from './work.ts';
 
@@ -53,6 +53,8 @@ export interface IdentityPlaces {
   readonly dir: string;
   /** As handed over by LoadCredentialEncrypted=, for instance. */
   readonly authFile?: string;
+  /** Directory of state approvals, for a record key that is bound to approved states. */
+  readonly approvals?: string;
 }
 
 const paths = ({ dir, authFile }: IdentityPlaces) => ({
@@ -70,13 +72,14 @@ async function readFile<T extends Type.TSchema>(schema: T, path: string): Promis
 
 /**
  * Makes storage primary, AK and record key, and stores them.
+ * @param o recordPolicy: binds the record key to states approved under it; absent, its auth value is enough
  * @throws EXISTS when there is an identity already: it is never overwritten
  */
 export async function createIdentity(
   tpm: Tpm,
   places: IdentityPlaces,
   random: Random,
-  o?: RunOptions,
+  o?: RunOptions & { readonly recordPolicy?: Uint8Array },
 ): Promise<Identity> {
   const at = paths(places);
   if ((await readSmall(at.identity, MAX_FILE)) !== null) {
@@ -86,7 +89,7 @@ export async function createIdentity(
   const ak = await createKey(tpm, akTemplate(), random, o);
   checkStorage(ak.storagePublic);
   tpm.pinStorage(publicName(ak.storagePublic));
-  const record = await createKey(tpm, signingTemplate(), random, o);
+  const record = await createKey(tpm, recordTemplate(o?.recordPolicy), random, o);
   const auth: Static<typeof AuthFile> = {
     v: 1,
     akName: toHex(publicName(ak.blobs.public)),
@@ -158,6 +161,7 @@ export async function readIdentity(places: IdentityPlaces): Promise<Identity> {
       role,
       { public: fromBase64(k.public), private: fromBase64(k.private), auth: fromBase64(secret) },
       storage.name,
+      places.approvals,
     );
   const ak = key('AK', stored.ak, auth.ak);
   const recordKey = key('record key', stored.recordKey, auth.recordKey);

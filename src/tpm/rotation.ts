@@ -19,7 +19,7 @@ import { publicName } from '../evidence/tpm/public.ts';
 import { parseCertificate } from '../evidence/x509/certificate.ts';
 import { readSmall, writeDurable } from './file.ts';
 import { createKey, type Key, type KeyCreation, keyOf, type Random } from './key.ts';
-import { akTemplate, signingTemplate } from './template.ts';
+import { akTemplate, recordTemplate } from './template.ts';
 import type { Tpm } from './tpm.ts';
 import type { RunOptions } from './work.ts';
 
@@ -75,13 +75,15 @@ export interface RotationWish {
   readonly recordKey: boolean;
   /** Why, for the auditor. */
   readonly reason: string;
+  /** Binds the new record key to states approved under it. */
+  readonly recordPolicy?: Uint8Array;
 }
 
 /** Makes the keys and stores them. @throws EXISTS while others wait; what the TPM throws */
 export async function beginRotation(
   tpm: Tpm,
   dir: string,
-  { ak, recordKey, reason }: RotationWish,
+  { ak, recordKey, reason, recordPolicy }: RotationWish,
   timeMs: number,
   random: Random,
   o?: RunOptions,
@@ -108,7 +110,7 @@ export async function beginRotation(
       creation: { data: toBase64(data), hash: toBase64(hash), ticket: toBase64(ticket) },
     };
   }
-  if (recordKey) rotation.recordKey = (await make(signingTemplate())).kept;
+  if (recordKey) rotation.recordKey = (await make(recordTemplate(recordPolicy))).kept;
   await write(dir, rotation);
   return rotation;
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { equal } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { ecdsaP1363, parseSignature } from '../evidence/tpm/signature.ts';
+import { inApprovedState } from './approved.ts';
 import { bytes, type Key } from './key.ts';
 import type { Tpm } from './tpm.ts';
 import type { RunOptions } from './work.ts';
@@ -22,7 +23,7 @@ export interface TpmSigned {
 
 /**
  * ECDSA-P256-SHA256 over a message that this daemon made.
- * @throws INTERNAL when the message starts like a TPM structure
+ * @throws INTERNAL when the message starts like a TPM structure, RECORD_KEY_UNAPPROVED
  */
 export async function signMessage(
   tpm: Tpm,
@@ -35,7 +36,11 @@ export async function signMessage(
   }
   const digest = createHash('sha256').update(message).digest();
   const signature = await tpm.run(
-    async (w) => w.ctx.sign({ key: await w.key(key), digest }, await w.authorised()),
+    async (w) => {
+      const signing = { key: await w.key(key), digest };
+      if (key.bound !== undefined) return inApprovedState(w, key.bound, (by) => w.ctx.sign(signing, by));
+      return w.ctx.sign(signing, await w.authorised());
+    },
     { urgency: 'sign', ...o },
   );
   return { signature: bytes(signature), p1363: ecdsaP1363(parseSignature(signature), 32) };

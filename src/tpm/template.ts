@@ -24,7 +24,7 @@ const OURS: readonly AttributeName[] = [
 ];
 
 function ecc(
-  part: Pick<EccPublic, 'attributes' | 'symmetric' | 'scheme'>,
+  part: Pick<EccPublic, 'attributes' | 'symmetric' | 'scheme'> & Partial<Pick<EccPublic, 'authPolicy'>>,
   x: Uint8Array = NONE,
   y: Uint8Array = NONE,
 ): Uint8Array {
@@ -58,6 +58,20 @@ export function akTemplate(): Uint8Array {
 export function signingTemplate(): Uint8Array {
   return ecc({ attributes: makeAttributes(...OURS, 'sign'), symmetric: null, scheme: ECDSA_SHA256 });
 }
+
+/**
+ * A record key that signs only in an approved state (approved.ts): its auth value alone is good for certifying it, which
+ * the ADMIN role allows in any state, and for nothing else.
+ * @param policy `recordPolicy` of evidence/stateapproval.ts
+ */
+function boundTemplate(policy: Uint8Array): Uint8Array {
+  const attributes = makeAttributes(...OURS.filter((a) => a !== 'userWithAuth'), 'sign');
+  return ecc({ attributes, symmetric: null, scheme: ECDSA_SHA256, authPolicy: policy });
+}
+
+/** The record key, bound to approved states where a policy is given. */
+export const recordTemplate = (policy: Uint8Array | undefined): Uint8Array =>
+  policy === undefined ? signingTemplate() : boundTemplate(policy);
 
 /**
  * The NV counter (design §6, Rollback): not orderly, so no increment is ever lost; written and read under its own

@@ -4,9 +4,9 @@
  * no more slots.
  */
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import type { Addon } from '../../src/native/addon.ts';
-import type { TpmContext } from '../../src/native/tpm.ts';
+import type { PolicySession, TpmContext } from '../../src/native/tpm.ts';
 import * as wire from './wire.ts';
 
 const sha256 = (...parts: readonly Uint8Array[]): Buffer => {
@@ -34,6 +34,7 @@ export async function exercise(addon: Addon, tcti: string): Promise<string[]> {
     await administration(tpm);
     await attestation(tpm);
     await policies(tpm);
+    await approval(tpm);
     await nonVolatile(tpm);
     const { objects, sessions, queued } = tpm.state();
     assert.deepEqual({ objects, sessions, queued }, { objects: 0, sessions: 0, queued: 0 });
@@ -199,6 +200,62 @@ async function policies(tpm: TpmContext): Promise<void> {
   await tpm.flush(guard);
   await tpm.flush(object.handle);
   await tpm.flush(storage.handle);
+}
+
+/** A key that signs under a policy that another key signed, and with its auth value. */
+async function approval(tpm: TpmContext): Promise<void> {
+  const pcrs = wire.selection([16]);
+  const policyRef = randomBytes(32);
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  const area = wire.publicSigner(spki.subarray(-64));
+  const owner = await tpm.loadExternal({ public: area, hierarchy: 'endorsement' });
+
+  const trial = await tpm.startSession({ type: 'trial' });
+  await tpm.policyPcr(trial, new Uint8Array(), pcrs);
+  const approvedPolicy = await tpm.policyGetDigest(trial);
+  const digest = sha256(approvedPolicy, policyRef);
+  const raw = sign('sha256', Buffer.concat([approvedPolicy, policyRef]), {
+    key: privateKey,
+    dsaEncoding: 'ieee-p1363',
+  });
+  const signature = wire.ecdsa(raw);
+  const ticket = await tpm.verifySignature({ key: owner.handle, digest, signature });
+  await assert.rejects(tpm.verifySignature({ key: owner.handle, digest: sha256(digest), signature }), {
+    rcBase: 'TPM_RC_SIGNATURE',
+  });
+  await tpm.flush(owner.handle);
+  const authorise = async (session: PolicySession) => {
+    await tpm.policyPcr(session, new Uint8Array(), pcrs);
+    await tpm.policyAuthorize({ session, approvedPolicy, policyRef, keyName: owner.name, ticket });
+    await tpm.policyAuthValue(session);
+  };
+  await authorise(trial);
+  const policy = await tpm.policyGetDigest(trial);
+  await tpm.flush(trial);
+
+  const storage = await tpm.createPrimary({ hierarchy: 'endorsement', public: wire.STORAGE });
+  const auth = Buffer.concat([randomBytes(31), Buffer.of(7)]);
+  const made = await tpm.create({
+    parent: storage.handle,
+    public: wire.signerBy(policy),
+    sensitiveAuth: auth,
+  });
+  const key = await tpm.load({ parent: storage.handle, private: made.private, public: made.public });
+  await tpm.flush(storage.handle);
+  await tpm.setAuth(key.handle, auth);
+  const session = await tpm.startSession({ type: 'policy' });
+  await authorise(session);
+  await tpm.sign({ key: key.handle, digest }, { auth: session });
+  await tpm.flush(session);
+  // Neither the auth value alone will do, nor the policy with another one.
+  await assert.rejects(tpm.sign({ key: key.handle, digest }), { rcBase: 'TPM_RC_AUTH_UNAVAILABLE' });
+  await tpm.setAuth(key.handle, Buffer.from('another'));
+  const other = await tpm.startSession({ type: 'policy' });
+  await authorise(other);
+  await assert.rejects(tpm.sign({ key: key.handle, digest }, { auth: other }));
+  await tpm.flush(other);
+  await tpm.flush(key.handle);
 }
 
 async function nonVolatile(tpm: TpmContext): Promise<void> {

@@ -31,6 +31,22 @@ const ecc = (attributes: number, symmetric: Uint8Array, scheme: Uint8Array): Buf
 export const STORAGE = ecc(OWN | RESTRICTED | DECRYPT, AES128CFB, NULL);
 export const AK = ecc(OWN | RESTRICTED | SIGN, NULL, ECDSA_SHA256);
 export const SIGNER = ecc(OWN | SIGN, NULL, ECDSA_SHA256);
+/** A public key that came from outside, as x ‖ y. */
+export const publicSigner = (point: Uint8Array): Buffer =>
+  cat(
+    publicArea(0x23, USER_WITH_AUTH | SIGN, cat(NULL, ECDSA_SHA256, P256, NULL)),
+    sized(point.subarray(0, 32)),
+    sized(point.subarray(32)),
+  );
+/** A signing key that only the policy opens. */
+export const signerBy = (policy: Uint8Array): Buffer =>
+  cat(
+    cat(u16(0x23), u16(0x0b), u32((OWN & ~USER_WITH_AUTH) | SIGN), sized(policy)),
+    cat(NULL, ECDSA_SHA256, P256, NULL, EMPTY, EMPTY),
+  );
+/** TPMT_SIGNATURE of r ‖ s. */
+export const ecdsa = (raw: Uint8Array): Buffer =>
+  cat(ECDSA_SHA256, sized(raw.subarray(0, 32)), sized(raw.subarray(32)));
 export const SEALED = publicArea(0x08, FIXED_TPM | FIXED_PARENT | USER_WITH_AUTH | NO_DA, cat(NULL, EMPTY));
 /** A sealed object that only the policy opens. */
 export const sealedBy = (policy: Uint8Array): Buffer =>

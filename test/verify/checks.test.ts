@@ -26,7 +26,7 @@ import { closed, foreignVectors, OTHER_LOG, resting } from './vectors/foreign.ts
 import { GOVERNED_VECTORS } from './vectors/governed.ts';
 import { GOOD_LISTS, IMA_VECTORS } from './vectors/ima.ts';
 import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
-import { KEYS_VECTORS } from './vectors/keys.ts';
+import { BOUND_RECORD_KEY, KEYS_VECTORS } from './vectors/keys.ts';
 import { GOOD_LOGS, LOG_VECTORS } from './vectors/logs.ts';
 import { MACHINE_VECTORS } from './vectors/machine.ts';
 import { MEASURED_VECTORS } from './vectors/measured.ts';
@@ -67,6 +67,13 @@ const VECTORS = [
   ...(await checkpointVectors()),
   ...WITNESS_VECTORS,
 ];
+
+test('a record key that is bound to approved states passes every check, and the verdict names its policy', async () => {
+  const report = await judged(BOUND_RECORD_KEY);
+  expect([ids(report, 'fail'), ids(report, 'unknown'), report.level]).toEqual([[], [], 4]);
+  const { sentence } = report.checks.find((c) => c.id === 'record-key') ?? {};
+  expect(sentence).toMatch(/lets it sign only in states approved under the policy (a5){32}\.$/);
+});
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
   const { raw, trust } = await forge(hooks);

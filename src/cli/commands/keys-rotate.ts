@@ -2,6 +2,7 @@
 import { toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { layoutOf } from '../../daemon/layout.ts';
+import { configuredPolicy } from '../../daemon/recordpolicy.ts';
 import { abandonRotation } from '../../daemon/rotating.ts';
 import { beginRotation, waitingKeys } from '../../tpm/rotation.ts';
 import { type Input, on, text } from '../command.ts';
@@ -18,11 +19,13 @@ export async function run(input: Input): Promise<number> {
     else io.note('the new keys are forgotten; those in force go on');
     return 0;
   }
+  const recordPolicy = configuredPolicy(config);
   const both = !on(input, 'ak') && !on(input, 'record');
   const wish = {
     ak: both || on(input, 'ak'),
     recordKey: both || on(input, 'record'),
     reason: text(input, 'reason') ?? 'rotated by the operator',
+    ...(recordPolicy === undefined ? {} : { recordPolicy }),
   };
   if (wish.reason.length > 256) throw new AttestdError('USAGE', 'a reason has at most 256 characters');
   if (wish.ak && !isEnrolled(config)) {

@@ -1,10 +1,14 @@
 /** The host's identity: was it made, and do its keys load in this TPM? */
+import { equal } from '../../core/bytes.ts';
 import { isAttestdError } from '../../core/errors.ts';
 import { readCurrent } from '../../daemon/layout.ts';
+import { configuredPolicy } from '../../daemon/recordpolicy.ts';
+import { type Binding, checkState, readApprovals } from '../../tpm/approved.ts';
 import { type Identity, loadKeys, readIdentity } from '../../tpm/keys.ts';
 import { readRoom } from '../../tpm/property.ts';
 import { isExclusive } from '../../tpm/tpm.ts';
-import { CannotTell, type Check, ok, said, wrong } from './check.ts';
+import { placesOf } from '../host.ts';
+import { CannotTell, type Check, ok, said, warn, wrong } from './check.ts';
 import type { Patient } from './patient.ts';
 
 const isClosed = (e: unknown): boolean =>
@@ -48,7 +52,7 @@ export async function identityOf(p: Patient): Promise<Identity> {
     if (e instanceof CannotTell) throw e;
     throw new CannotTell('There is no identity: see initialised.');
   });
-  return reading(() => readIdentity({ dir: p.layout().identity })).catch((e: unknown) => {
+  return reading(() => readIdentity(placesOf(p.config()))).catch((e: unknown) => {
     if (isAttestdError(e, 'NOT_INITIALISED')) throw new Error(`the keys of ${origin} are gone: ${said(e)}`);
     throw e;
   });
@@ -89,4 +93,50 @@ const keys: Check = {
   },
 };
 
-export const IDENTITY_CHECKS: readonly Check[] = [initialised, keys];
+/** Why the state is not approved: as the registers say, or the daemon where it has the TPM for itself. */
+async function unapproved(p: Patient, bound: Binding): Promise<string | undefined> {
+  try {
+    await checkState(await p.tpm(), bound);
+    return undefined;
+  } catch (e) {
+    if (isAttestdError(e, 'RECORD_KEY_UNAPPROVED')) return said(e);
+    const answer = e instanceof CannotTell ? await p.daemon() : undefined;
+    if (answer?.kind !== 'answers') throw e;
+    const { approved, why } = (answer.status.recordKey ?? {}) as { approved?: unknown; why?: unknown };
+    if (typeof approved !== 'boolean') throw e;
+    return approved ? undefined : String(why);
+  }
+}
+
+const recordKeyState: Check = {
+  id: 'record-key-state',
+  title: 'states that the record key is bound to',
+  async run(p) {
+    const identity = await identityOf(p);
+    const wanted = configuredPolicy(p.config());
+    const { bound } = identity.recordKey;
+    const rotate = 'attestctl keys rotate --record makes one as the configuration says';
+    if (bound === undefined) {
+      if (wanted === undefined) return ok('It is not bound to states of the machine.');
+      return warn('record_key.policy_key is set, and the record key in use was made without it.', rotate);
+    }
+    if (wanted !== undefined && !equal(wanted, bound.policy))
+      return warn(
+        'The record key is bound to approvals of another operator than record_key.policy_key.',
+        rotate,
+      );
+    const { valid, others } = await readApprovals(bound);
+    const why = await unapproved(p, bound);
+    if (why !== undefined)
+      return wrong(
+        `The record key may not sign now: ${why}. Records are taken and sealed as ever; nothing is published.`,
+        `attestctl policy pcr approve on the side of the operator, then put the file into ${bound.approvals}`,
+      );
+    const [other] = others;
+    if (other !== undefined)
+      return warn(`The state is approved, but ${other}.`, `take what is of no use out of ${bound.approvals}`);
+    return ok(`The state is approved (${valid.length} approvals).`);
+  },
+};
+
+export const IDENTITY_CHECKS: readonly Check[] = [initialised, keys, recordKeyState];

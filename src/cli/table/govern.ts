@@ -1,6 +1,7 @@
 /** Governed execution: who asks, who approves, who signs policies. */
 import type { Command } from '../command.ts';
 import { SOCKET, TOKEN } from './option.ts';
+import { POLICY_PCR } from './statepolicy.ts';
 import { POLICY_CHECK } from './trust.ts';
 
 const ID = '01KAE3X5V0N9S8QX1Z7M2R4B6C';
@@ -74,9 +75,11 @@ export const GOVERN_COMMANDS: readonly Command[] = [
       'attestctl policy lint policies',
       'attestctl policy check trust.json',
       'attestctl policy sign policies --key policy.pem --id refunds@14',
+      'attestctl policy pcr approve golden.attest.json --pcr 0 4 7 --key operator.pem -o web-2026-12.json',
     ],
     commands: [
       POLICY_CHECK,
+      POLICY_PCR,
       {
         name: 'lint',
         host: true,

@@ -47,16 +47,23 @@ const STORAGE_ATTRIBUTES: readonly AttributeName[] = [
   'decrypt',
 ];
 
-/** Why a key has not exactly these attributes, P-256 and SHA-256; undefined when it has. */
-export function keyFault(key: TpmPublic, wanted: readonly AttributeName[]): string | undefined {
+/** What a record key is whose use the TPM binds to approved states: by its policy, and not by its auth value alone. */
+const BOUND_KEY_ATTRIBUTES = RECORD_KEY_ATTRIBUTES.filter((a) => a !== 'userWithAuth');
+const POLICY_BYTES = 32;
+
+/**
+ * Why a key has not exactly these attributes, P-256 and SHA-256; undefined when it has.
+ * @param policy bytes of its authPolicy; none where it is used by its auth value
+ */
+export function keyFault(key: TpmPublic, wanted: readonly AttributeName[], policy = 0): string | undefined {
   if (key.type !== 'ecc' || key.curve !== CURVE_P256) return 'it is not on P-256';
   if (key.nameAlg !== ALG_SHA256) return 'its Name is not SHA-256';
   const raw = makeAttributes(...wanted).raw;
   if (key.attributes.raw !== raw) {
     return `its attributes are 0x${key.attributes.raw.toString(16)} and not 0x${raw.toString(16)}`;
   }
-  if (key.authPolicy.length > 0) return 'it can be used by a policy';
-  return undefined;
+  if (key.authPolicy.length === policy) return undefined;
+  return policy === 0 ? 'it can be used by a policy' : 'it has no policy of SHA-256, and no other use';
 }
 
 /** Why a key is no attestation key of ours; undefined when it is. */
@@ -68,8 +75,15 @@ export function akFault(key: TpmPublic): string | undefined {
   return alone ? undefined : 'it does not sign by ECDSA with SHA-256 alone';
 }
 
-/** Why a key is no record key of ours; undefined when it is. */
-export const recordKeyFault = (key: TpmPublic): string | undefined => keyFault(key, RECORD_KEY_ATTRIBUTES);
+/** Why a key is no key that we make for a caller; undefined when it is. */
+export const signingKeyFault = (key: TpmPublic): string | undefined => keyFault(key, RECORD_KEY_ATTRIBUTES);
+
+/** Whether the TPM lets a key be used by its policy only. */
+export const isBound = (key: TpmPublic): boolean => !key.attributes.userWithAuth && key.authPolicy.length > 0;
+
+/** Why a key is no record key of ours; undefined when it is. One that is bound has exactly one form too. */
+export const recordKeyFault = (key: TpmPublic): string | undefined =>
+  isBound(key) ? keyFault(key, BOUND_KEY_ATTRIBUTES, POLICY_BYTES) : signingKeyFault(key);
 
 export const akAttributes: CheckDefinition = {
   id: 'ak-attributes',

@@ -2,11 +2,12 @@
  * `record-key`: the AK certified the record key under the tag for that role and this origin, so what the record key
  * signs is the host's own. TPM 2.0 Library part 2 §10.12.3 (TPMS_CERTIFY_INFO).
  */
+import { toHex } from '../../core/bytes.ts';
 import { KEY_ROLES, keyExtraData } from '../../evidence/binding.ts';
 import { attestors } from '../evidence.ts';
 import { certificationFault, recordKeyAt } from '../keys.ts';
 import { blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
-import { recordKeyFault } from './akkey.ts';
+import { isBound, recordKeyFault } from './akkey.ts';
 
 export const recordKey: CheckDefinition = {
   id: 'record-key',
@@ -21,8 +22,12 @@ export const recordKey: CheckDefinition = {
     const extraData = keyExtraData(KEY_ROLES.record, checkpoint.origin);
     const claim = { certified, extraData, key };
     const why = await certificationFault(e.verify, attestor(index), keys.genesis, claim);
-    return why === undefined
-      ? pass('The attestation key certified the record key for this log.')
-      : fail(`The certification of the record key does not hold: ${why}.`);
+    if (why !== undefined) return fail(`The certification of the record key does not hold: ${why}.`);
+    const certifiedIt = 'The attestation key certified the record key for this log';
+    return isBound(key.public)
+      ? pass(
+          `${certifiedIt}. Its TPM lets it sign only in states approved under the policy ${toHex(key.public.authPolicy)}.`,
+        )
+      : pass(`${certifiedIt}.`);
   },
 };

@@ -11,7 +11,7 @@ import { attestors, type EntryFacts } from '../evidence.ts';
 import { keyOf, signedOf } from '../keyfacts.ts';
 import { certificationFault } from '../keys.ts';
 import { attempt, blocked, type CheckDefinition, fail, pass, together } from '../outcome.ts';
-import { recordKeyFault } from './akkey.ts';
+import { signingKeyFault } from './akkey.ts';
 
 /** What an entry says about the key of a caller. */
 function changeIn({ statement }: EntryFacts) {
@@ -39,7 +39,7 @@ export const workloadKey: CheckDefinition = {
       const read = attempt(() => ({ key: keyOf(change.key), certified: signedOf(change.key) }));
       if (!read.ok) return fail(`The key in ${entry.role} cannot be read: ${read.why}.`);
       const { key, certified } = read.value;
-      const fault = recordKeyFault(key.public);
+      const fault = signingKeyFault(key.public);
       if (fault !== undefined) return fail(`The key in ${entry.role} is not what it should be: ${fault}.`);
       // A withdrawal repeats the certification, which may be by an attestation key that was retired since.
       const places = change.change === 'added' ? [] : [0, ...keys.changes.map((c) => c.index + 1)];

@@ -3,7 +3,12 @@ import { ATTEST_QUOTE } from '../../../src/evidence/tpm/attest.ts';
 import { makeAttributes } from '../../../src/evidence/tpm/attributes.ts';
 import { flip } from '../../kit/forge.ts';
 
+import type { Hooks } from '../../kit/hooks.ts';
 import type { Vector } from './vector.ts';
+
+const BOUND_NAMES = ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'noDA', 'sign'] as const;
+const BOUND = makeAttributes(...BOUND_NAMES);
+const POLICY = new Uint8Array(32).fill(0xa5);
 
 export const KEYS_VECTORS: readonly Vector[] = [
   {
@@ -115,4 +120,57 @@ export const KEYS_VECTORS: readonly Vector[] = [
       }),
     },
   },
+  {
+    id: 'record-key',
+    name: 'the key can be used by a policy beside its auth value',
+    hooks: { recordPublic: (p) => ({ ...p, authPolicy: POLICY }) },
+  },
+  {
+    id: 'record-key',
+    name: 'the key has no use: neither its auth value nor a policy',
+    hooks: { recordPublic: (p) => ({ ...p, attributes: BOUND }) },
+  },
+  {
+    id: 'record-key',
+    name: 'the policy of a bound key is of another hash',
+    hooks: { recordPublic: (p) => ({ ...p, attributes: BOUND, authPolicy: new Uint8Array(20).fill(1) }) },
+  },
+  {
+    id: 'record-key',
+    name: 'a bound key can leave the TPM',
+    hooks: {
+      recordPublic: (p) => ({
+        ...p,
+        attributes: makeAttributes('sensitiveDataOrigin', 'noDA', 'sign'),
+        authPolicy: POLICY,
+      }),
+    },
+  },
+  {
+    id: 'record-key',
+    name: 'the policy of a bound key is asked for certifications too',
+    hooks: {
+      recordPublic: (p) => ({
+        ...p,
+        attributes: makeAttributes(...BOUND_NAMES, 'adminWithPolicy'),
+        authPolicy: POLICY,
+      }),
+    },
+  },
+  {
+    id: 'ak-attributes',
+    name: 'the attestation key is bound to states',
+    hooks: {
+      akPublic: (p) => ({
+        ...p,
+        attributes: makeAttributes(...BOUND_NAMES, 'restricted'),
+        authPolicy: POLICY,
+      }),
+    },
+  },
 ];
+
+/** A record key that is bound to approved states, as `record-key` accepts it. */
+export const BOUND_RECORD_KEY: Hooks = {
+  recordPublic: (p) => ({ ...p, attributes: BOUND, authPolicy: POLICY }),
+};
