@@ -37,6 +37,7 @@ export const CLIENT = /^[A-Za-z0-9._-]{1,64}\/[A-Za-z0-9._+-]{1,64}$/;
 /** Where spans come in, and the media type that only they have. */
 export const TRACES = '/v1/otlp/v1/traces';
 export const PROTOBUF = 'application/x-protobuf';
+const CHARSET = /;\s*charset\s*=\s*"?([^";]*)/i;
 /** Paths that exist, with the methods they take. */
 const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/otlp\/v1\/traces$/, 'POST'],
@@ -50,6 +51,7 @@ const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/keys\/[^/]+\/(?:sign|withdraw)$/, 'POST'],
   [/^\/v1\/keys\/[^/]+\/request$/, 'GET'],
   [/^\/v1\/records\/[^/]+(?:\/(?:bundle|envelope|provenance|cose))?$/, 'GET'],
+  [/^\/v1\/attachments\/[^/]+$/, 'GET'],
   [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+)$/, 'GET'],
   [/^\/(?:v1\/status|v1\/health|metrics)$/, 'GET'],
 ];
@@ -77,15 +79,14 @@ export function createApp(input: AppInput): FastifyInstance {
     return sendProblem(reply, e, request.id);
   }
   app.setErrorHandler((e, request, reply) => refuse(e, request, reply));
-  app.setNotFoundHandler((request, reply) => {
+  function notFound(request: FastifyRequest, reply: FastifyReply): AttestdError {
     const path = request.url.split('?', 1)[0] as string;
     const known = PATHS.find(([form]) => form.test(path));
-    if (known === undefined) {
-      return refuse(new AttestdError('NOT_FOUND', 'there is no such path'), request, reply);
-    }
+    if (known === undefined) return new AttestdError('NOT_FOUND', 'there is no such path');
     reply.header('allow', known[1]);
-    return refuse(new AttestdError('METHOD_NOT_ALLOWED', `this path takes ${known[1]} only`), request, reply);
-  });
+    return new AttestdError('METHOD_NOT_ALLOWED', `this path takes ${known[1]} only`);
+  }
+  app.setNotFoundHandler((request, reply) => refuse(notFound(request, reply), request, reply));
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     // Bodies are checked by their handlers, lines of a stream and single ones alike; headers by the hook below.
     if (httpPart === 'body' || httpPart === 'headers') return () => true;
@@ -109,6 +110,11 @@ export function createApp(input: AppInput): FastifyInstance {
       );
       return;
     }
+    // Before anything is taken or read for it.
+    if (request.is404) {
+      done(notFound(request, reply));
+      return;
+    }
     const ready = (caller: Caller): void => {
       request.caller = caller;
       try {
@@ -130,6 +136,8 @@ export function createApp(input: AppInput): FastifyInstance {
   /** Takes what a body may cost before a byte of it is kept, and gives it back when the answer is out. */
   function share(request: FastifyRequest, reply: FastifyReply, uid: number): void {
     if (request.headers['content-type']?.startsWith('application/x-ndjson') === true) return;
+    // It went away while the kernel was asked who it is: nothing would ever give its share back.
+    if (reply.raw.destroyed) throw new AttestdError('MALFORMED', 'the caller went away');
     const announced = Number(request.headers['content-length'] ?? bodies.maxBytes);
     const bytes = Math.min(announced, bodies.maxBytes);
     limits.take(uid, bytes);
@@ -139,6 +147,11 @@ export function createApp(input: AppInput): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(['application/json', PROTOBUF], (request, _payload, done) => {
     const packed = request.routeOptions.url === TRACES;
+    const other = otherEncoding(request, packed);
+    if (other !== undefined) {
+      done(other);
+      return;
+    }
     if (request.mediaType === PROTOBUF && !packed) {
       done(new AttestdError('UNSUPPORTED_MEDIA_TYPE', 'protobuf is for spans alone'));
       return;
@@ -162,6 +175,23 @@ export function createApp(input: AppInput): FastifyInstance {
     });
   });
   // A stream is read line by line by its handler.
-  app.addContentTypeParser('application/x-ndjson', (_request, _payload, done) => done(null, undefined));
+  app.addContentTypeParser('application/x-ndjson', (request, _payload, done) =>
+    done(otherEncoding(request, false) ?? null, undefined),
+  );
   return app;
+}
+
+/** A body that says of itself that it is packed, or not UTF-8: nothing here reads it as if it were neither. */
+function otherEncoding({ headers }: FastifyRequest, packed: boolean): AttestdError | undefined {
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity' && !packed)
+    return new AttestdError('UNSUPPORTED_MEDIA_TYPE', 'a body is taken as it is, without content-encoding', {
+      field: 'content-encoding',
+    });
+  const charset = CHARSET.exec(headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && charset.toLowerCase() !== 'utf-8')
+    return new AttestdError('UNSUPPORTED_MEDIA_TYPE', 'JSON is UTF-8, and this says that it is not', {
+      field: 'content-type',
+    });
+  return undefined;
 }

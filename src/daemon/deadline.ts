@@ -14,6 +14,8 @@ export interface BodyReader {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** Of a body that is too large so many bytes are read and dropped, so that its sender is there to hear why. */
+const DROPPED = 4_194_304;
 
 export function createBodyReader(maxBytes: number, deadlineMs: number): BodyReader {
   const reading = new Map<IncomingMessage, number>();
@@ -32,7 +34,7 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
     maxBytes,
     read(request, done) {
       const announced = Number(request.headers['content-length'] ?? 0);
-      if (announced > maxBytes) {
+      if (announced > maxBytes + DROPPED) {
         done(new AttestdError('TOO_LARGE', `a body of ${announced} bytes, ${maxBytes} allowed`), EMPTY);
         return;
       }
@@ -40,6 +42,7 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
       let more: Buffer[] | undefined;
       let size = 0;
       let over = false;
+      const tooLarge = () => new AttestdError('TOO_LARGE', `a body of more than ${maxBytes} bytes`);
       reading.set(request, Date.now());
       const end = (): void => {
         over = true;
@@ -48,10 +51,13 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
       request.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (over) return;
-        if (size > maxBytes) {
+        if (size > maxBytes + DROPPED) {
           end();
           request.pause();
-          done(new AttestdError('TOO_LARGE', `a body of more than ${maxBytes} bytes`), EMPTY);
+          done(tooLarge(), EMPTY);
+        } else if (size > maxBytes) {
+          first = EMPTY;
+          more = undefined;
         } else if (first === undefined) first = chunk;
         else {
           more ??= [first];
@@ -61,7 +67,8 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
       request.on('end', () => {
         if (over) return;
         end();
-        done(null, more === undefined ? (first ?? EMPTY) : Buffer.concat(more));
+        if (size > maxBytes) done(tooLarge(), EMPTY);
+        else done(null, more === undefined ? (first ?? EMPTY) : Buffer.concat(more));
       });
       // Without a listener for errors, a peer that goes away half-way shows here alone.
       request.on('close', () => {

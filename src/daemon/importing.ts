@@ -19,7 +19,7 @@ import { disclosuresOf } from './bundle.ts';
 import type { Caller } from './caller.ts';
 import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
-import { Headers, json, problem, REFUSALS } from './openapi.ts';
+import { BODY_REFUSALS, Headers, json, problem } from './openapi.ts';
 import { Receipt } from './openreceipt.ts';
 import { type Idempotency, idempotencyOf, type Wait } from './recorder.ts';
 import { compileSchema, RecordQuery } from './request.ts';
@@ -39,7 +39,7 @@ const POST_IMPORTS = {
   body: { content: { 'application/json': { schema: ImportRequest } } },
   response: {
     201: json('recorded', Receipt),
-    ...REFUSALS,
+    ...BODY_REFUSALS,
     422: problem(
       'it does not hold, or something recorded contradicts it; the detail begins with the condition',
     ),

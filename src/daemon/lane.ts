@@ -108,6 +108,7 @@ function isPlain({ headers }: IncomingMessage): boolean {
     headers['content-type'] === 'application/json' &&
     headers['idempotency-key'] === undefined &&
     headers['transfer-encoding'] === undefined &&
+    headers['content-encoding'] === undefined &&
     headers.expect === undefined &&
     LENGTH.test(headers['content-length'] ?? '') &&
     CLIENT.test((headers['attestd-client'] as string | undefined) ?? '')

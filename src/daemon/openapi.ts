@@ -53,6 +53,12 @@ export const REFUSALS = {
   429: problem('this caller has used up its share; see Retry-After'),
   503: problem('the TPM, the log or the daemon is not ready; see Retry-After'),
 };
+/** Shared by all routes that take a body. */
+export const BODY_REFUSALS = {
+  ...REFUSALS,
+  413: problem('the body, or the record that it makes, is too large'),
+  415: problem('another media type, charset or encoding than this path takes'),
+};
 /** Shared by all routes. */
 export const Headers = Type.Object({
   'attestd-client': Type.String({ description: 'name/version of the program that calls; required' }),
@@ -88,10 +94,8 @@ export const POST_RECORDS = {
       content: { 'application/json': { schema: Receipt }, 'application/x-ndjson': { schema: Line } },
     },
     201: json('recorded', Receipt),
-    ...REFUSALS,
+    ...BODY_REFUSALS,
     409: problem('the Idempotency-Key came with another body before'),
-    413: problem('the body, or the record that it makes, is too large'),
-    415: problem('neither application/json nor application/x-ndjson'),
   },
 };
 
@@ -133,7 +137,7 @@ export const POST_FORGET = {
   headers: Headers,
   params: RecordPath,
   body: { content: { 'application/json': { schema: ForgetBody } } },
-  response: { 201: json('the tombstone', Receipt), ...REFUSALS },
+  response: { 201: json('the tombstone', Receipt), ...BODY_REFUSALS },
 };
 
 export const POST_QUOTES = {
@@ -143,7 +147,7 @@ export const POST_QUOTES = {
   body: { content: { 'application/json': { schema: QuoteBody } } },
   response: {
     200: { description: 'fresh evidence', content: { [FRESH_MEDIA_TYPE]: { schema: FreshSchema } } },
-    ...REFUSALS,
+    ...BODY_REFUSALS,
     409: problem('this host has no certificate yet'),
   },
 };
@@ -194,7 +198,7 @@ export const POST_KEYS = {
   summary: 'Make a key in the TPM for this caller, its uid and unit, and record it',
   headers: Headers,
   body: { content: { 'application/json': { schema: KeyBody } } },
-  response: { 201: json('made', WorkloadKey), ...REFUSALS, 409: problem('you have a key of this name') },
+  response: { 201: json('made', WorkloadKey), ...BODY_REFUSALS, 409: problem('you have a key of this name') },
 };
 
 export const POST_SIGN = {
@@ -207,7 +211,7 @@ export const POST_SIGN = {
       'signed',
       Type.Object({ signature: Type.String({ description: 'base64 of the DER signature' }) }),
     ),
-    ...REFUSALS,
+    ...BODY_REFUSALS,
   },
 };
 
@@ -216,7 +220,7 @@ export const POST_WITHDRAW = {
   summary: 'Record that a key is withdrawn, and forget it',
   ...YOUR_KEY,
   body: { content: { 'application/json': { schema: WithdrawBody } } },
-  response: { 200: json('withdrawn', WorkloadKey), ...REFUSALS },
+  response: { 200: json('withdrawn', WorkloadKey), ...BODY_REFUSALS },
 };
 
 export const GET_KEY_REQUEST = {
@@ -257,32 +261,5 @@ export const GET_SEALS = {
       }),
     ),
     ...REFUSALS,
-  },
-};
-
-const Open = Type.Object({}, { additionalProperties: true });
-export const GET_STATUS = {
-  operationId: 'getStatus',
-  summary: 'What the daemon is doing',
-  headers: Headers,
-  response: { 200: json('status', Open), 403: REFUSALS[403] },
-};
-export const GET_HEALTH = {
-  operationId: 'getHealth',
-  summary: 'Alive, can record, can seal, can be trusted: each by itself',
-  headers: Headers,
-  response: {
-    200: json(
-      'health',
-      Type.Object({
-        alive: Type.Literal(true),
-        canRecord: Type.Boolean(),
-        canSeal: Type.Boolean(),
-        canBeTrusted: Type.Boolean(),
-        expires: Type.Optional(Type.Integer({ description: 'ms since 1970' })),
-        reasons: Type.Array(Type.String()),
-      }),
-    ),
-    403: REFUSALS[403],
   },
 };

@@ -16,7 +16,7 @@ import { PROTOBUF, TRACES } from './app.ts';
 import type { BodyReader } from './deadline.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
-import { Headers, json, REFUSALS } from './openapi.ts';
+import { BODY_REFUSALS, Headers } from './openapi.ts';
 import { idempotencyOf } from './recorder.ts';
 import { compileSchema } from './request.ts';
 import { type Telling, tellings } from './telemetry.ts';
@@ -46,7 +46,7 @@ const POST_TRACES = {
     content: {
       'application/json': {
         schema: Type.Object(
-          { resourceSpans: Type.Array(Type.Object({})) },
+          { resourceSpans: Type.Optional(Type.Union([Type.Array(Type.Object({})), Type.Null()])) },
           { description: 'ExportTraceServiceRequest' },
         ),
       },
@@ -54,15 +54,20 @@ const POST_TRACES = {
     },
   },
   response: {
-    200: json(
-      'recorded, but for what partialSuccess counts',
-      Type.Object({
-        partialSuccess: Type.Optional(
-          Type.Object({ rejectedSpans: Type.String(), errorMessage: Type.String() }),
-        ),
-      }),
-    ),
-    ...REFUSALS,
+    200: {
+      description: 'recorded, but for what partialSuccess counts; in the media type of the request',
+      content: {
+        'application/json': {
+          schema: Type.Object({
+            partialSuccess: Type.Optional(
+              Type.Object({ rejectedSpans: Type.String(), errorMessage: Type.String() }),
+            ),
+          }),
+        },
+        [PROTOBUF]: { schema: Type.String({ description: 'ExportTraceServiceResponse' }) },
+      },
+    },
+    ...BODY_REFUSALS,
   },
 };
 

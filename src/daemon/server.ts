@@ -4,7 +4,13 @@
  * lets answers under way go out. Nothing listens on TCP.
  */
 import { chmodSync, chownSync, existsSync, readFileSync, unlinkSync } from 'node:fs';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import { connect, Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestdError } from '../core/errors.ts';
@@ -12,6 +18,7 @@ import type { Callers } from './caller.ts';
 import type { Config } from './config.ts';
 import type { Limits } from './limits.ts';
 import type { Cut } from './metrics/tally.ts';
+import { problemAnswer } from './problem.ts';
 
 /** Where a server listens: a descriptor from systemd, or a path of its own. */
 export type Listen =
@@ -36,7 +43,9 @@ export interface ServerInput {
 }
 
 interface Connection {
-  uid: number;
+  readonly uid: number;
+  /** The answer to its newest request. */
+  newest: ServerResponse | undefined;
   /** Bytes that the peer had taken at the last look, and when that last changed. */
   taken: number;
   takenAt: number;
@@ -59,10 +68,19 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
       keepAliveTimeout: 75_000,
       connectionsCheckingInterval: Math.min(1000, settings.request_ms),
       insecureHTTPParser: false,
+      // It is required (RFC 9112 3.2), but a refusal looks as all others do.
+      requireHostHeader: false,
     },
     (request, response) => {
-      // Whoever is told so does not send the next request into a connection that ends.
-      if (draining) response.shouldKeepAlive = false;
+      // Whoever is told so does not send the next request into a connection that ends. Node reads nothing more on one
+      // where another protocol was offered, though it was not taken (RFC 9110 7.8): the next would wait for ever.
+      if (draining || request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+      const connection = connections.get(request.socket);
+      if (connection !== undefined) connection.newest = response;
+      if (request.headers.host === undefined && request.httpVersion === '1.1') {
+        refuse(response, new AttestdError('MALFORMED', 'the host header is missing', { field: 'host' }));
+        return;
+      }
       input.handler(request, response);
     },
   );
@@ -79,25 +97,33 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
     }
     if (!input.limits.connect(uid)) {
       input.onCut('limit');
-      refuse(socket);
+      turnAway(socket, new AttestdError('OVERLOADED', 'too many connections', { retryAfter: 1 }));
       return;
     }
-    connections.set(socket, { uid, taken: 0, takenAt: Date.now() });
+    connections.set(socket, { uid, newest: undefined, taken: 0, takenAt: Date.now() });
     socket.once('close', () => {
       connections.delete(socket);
       input.limits.disconnect(uid);
     });
   });
   server.on('clientError', (_e, socket) => {
-    if (socket.writable) {
-      socket.end(
-        'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\r\n' +
-          '{"type":"urn:attestd:error:MALFORMED","title":"the input is malformed","status":400,' +
-          '"detail":"not an HTTP/1.1 request, or not in time"}',
-      );
-    }
-    (socket as Socket).destroySoon();
+    const newest = connections.get(socket as Socket)?.newest;
+    const underWay = newest !== undefined && !newest.writableFinished && !newest.destroyed;
+    // A 400 before the answer to what came before it would be taken for that answer, though that may be on record.
+    if (underWay && newest.headersSent) socket.destroy();
+    else if (underWay && newest.req.complete) newest.shouldKeepAlive = false;
+    else turnAway(socket as Socket, new AttestdError('MALFORMED', 'not an HTTP/1.1 request, or not in time'));
   });
+  server.on('connect', (_request, socket) =>
+    turnAway(socket as Socket, new AttestdError('METHOD_NOT_ALLOWED', 'this is no proxy')),
+  );
+  // RFC 9110 10.1.1: nothing but 100-continue is expected of a server; the body that would come is not read.
+  server.on('checkExpectation', (_request, response: ServerResponse) =>
+    refuse(
+      response,
+      new AttestdError('MALFORMED', 'nothing but 100-continue is expected here', { field: 'expect' }),
+    ),
+  );
   const sweep = setInterval(
     () => cutStalled(connections, settings.stalled_ms, input.onCut),
     Math.min(1000, settings.stalled_ms),
@@ -124,13 +150,21 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
   };
 }
 
-function refuse(socket: Socket): void {
-  socket.end(
-    'HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n' +
-      'content-type: application/problem+json\r\n\r\n' +
-      '{"type":"urn:attestd:error:OVERLOADED","title":"the daemon has as much work queued as it takes","status":503,' +
-      '"detail":"too many connections"}',
-  );
+/** Refuses a request before anything looks at it, and ends its connection: what is left of it is not read. */
+function refuse(response: ServerResponse, e: AttestdError): void {
+  const { status, headers, body } = problemAnswer(e);
+  response.writeHead(status, [...headers, 'connection', 'close']);
+  response.end(body);
+}
+
+/** Answers on a connection that takes no more requests, and ends it. */
+function turnAway(socket: Socket, e: AttestdError): void {
+  if (socket.writable) {
+    const { status, headers, body } = problemAnswer(e);
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n`;
+    for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
+    socket.end(Buffer.concat([Buffer.from(`${head}\r\n`), body]));
+  }
   socket.destroySoon();
 }
 

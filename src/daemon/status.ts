@@ -3,6 +3,7 @@
  * that systemctl shows. None of it waits for the TPM.
  */
 import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
 import { toHex } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { formatTime } from '../core/time.ts';
@@ -13,8 +14,36 @@ import type { Tpm } from '../tpm/tpm.ts';
 import type { Certificates } from './certificate.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
-import { GET_HEALTH, GET_STATUS } from './openapi.ts';
+import { Headers, json, REFUSALS } from './openapi.ts';
 import { VERSION } from './version.ts';
+
+const REFUSED = { 400: REFUSALS[400], 403: REFUSALS[403] };
+const Open = Type.Object({}, { additionalProperties: true });
+const GET_STATUS = {
+  operationId: 'getStatus',
+  summary: 'What the daemon is doing',
+  headers: Headers,
+  response: { 200: json('status', Open), ...REFUSED },
+};
+const GET_HEALTH = {
+  operationId: 'getHealth',
+  summary: 'Alive, can record, can seal, can be trusted: each by itself',
+  headers: Headers,
+  response: {
+    200: json(
+      'health',
+      Type.Object({
+        alive: Type.Literal(true),
+        canRecord: Type.Boolean(),
+        canSeal: Type.Boolean(),
+        canBeTrusted: Type.Boolean(),
+        expires: Type.Optional(Type.Integer({ description: 'ms since 1970' })),
+        reasons: Type.Array(Type.String()),
+      }),
+    ),
+    ...REFUSED,
+  },
+};
 
 export interface StatusInput {
   readonly gate: Gate;

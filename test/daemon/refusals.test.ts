@@ -131,6 +131,20 @@ const bad: [string, Ask, number, string, string | undefined][] = [
     'UNSUPPORTED_MEDIA_TYPE',
     undefined,
   ],
+  [
+    'a charset that is not UTF-8',
+    { body: body(), headers: { 'content-type': 'application/json; charset=iso-8859-1' } },
+    415,
+    'UNSUPPORTED_MEDIA_TYPE',
+    'content-type',
+  ],
+  [
+    'an encoding',
+    { body: body(), headers: { 'content-encoding': 'gzip' } },
+    415,
+    'UNSUPPORTED_MEDIA_TYPE',
+    'content-encoding',
+  ],
   ['no body', { method: 'POST' }, 400, 'MALFORMED', undefined],
   [
     'no attestd-client header',
@@ -172,6 +186,7 @@ describe('a request with', () => {
     ['an id that is none', '/v1/records/abc', 'GET', 400, '/id'],
     ['a path that is none', '/v1/nothing', 'GET', 404, undefined],
     ['another method', '/v1/records', 'DELETE', 405, undefined],
+    ['another method of what few paths take', `/v1/attachments/${'0'.repeat(64)}`, 'DELETE', 405, undefined],
   ])('%s is refused by name', async (_what, path, method, status, field) => {
     const answer = await ask(socket, path, method === 'POST' ? { body: body() } : { method });
     expect([answer.status, answer.json.field]).toEqual([status, field]);
@@ -215,6 +230,44 @@ describe('a connection with', () => {
   it('a length and another one is refused', async () => {
     const got = await raw(`${head}content-length: 5\r\ncontent-length: 6\r\n\r\n{}`);
     expect(got).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('a caller that goes away before it is known takes nothing with it', async () => {
+    const request = `${head}content-length: 60000\r\n\r\n{`;
+    for (let i = 0; i < 200; i++) {
+      await new Promise((resolve) => {
+        const s = connect(socket, () => s.end(request));
+        s.on('error', () => undefined);
+        s.on('close', resolve);
+        s.resume();
+      });
+    }
+    const idle = { records: 0, bytes: 0 };
+    await until(async () => {
+      const { queue } = (await ask(socket, '/v1/status')).json;
+      return queue.records === idle.records && queue.bytes === idle.bytes;
+    });
+  });
+
+  it('an expectation, a tunnel, another protocol or no host is met by name, and never by silence', async () => {
+    const get = (more: string) => `GET /v1/health HTTP/1.1\r\nattestd-client: test/1\r\n${more}\r\n`;
+    expect(await raw(get('host: x\r\nexpect: 200-ok\r\n'))).toMatch(
+      /^HTTP\/1\.1 400 [\s\S]*"field":"expect"/,
+    );
+    expect(await raw(get(''))).toMatch(/^HTTP\/1\.1 400 [\s\S]*"field":"host"/);
+    expect(await raw('CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /);
+    // Node reads nothing behind a request that offers another protocol: its connection ends with the answer.
+    const upgrade = get('host: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n');
+    expect(await raw(upgrade)).toMatch(/^HTTP\/1\.1 200 [\s\S]*"alive":true/);
+  });
+
+  it('something broken behind a request under way answers that request, and nothing else', async () => {
+    const whole = body();
+    const got = await raw(
+      `${head}content-length: ${Buffer.byteLength(whole)}\r\n\r\n${whole}\x00\x16nonsense\r\n\r\n`,
+    );
+    expect(got).toMatch(/^HTTP\/1\.1 201 /);
+    expect(got.match(/HTTP\/1\.1/g)).toHaveLength(1);
   });
 
   it('a client that never reads is cut', async () => {

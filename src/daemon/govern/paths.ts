@@ -8,12 +8,11 @@ import {
   ExecutionRequest,
   GrantRequest,
 } from '../../evidence/schema/governed.ts';
-import { Headers, json, problem, REFUSALS } from '../openapi.ts';
+import { BODY_REFUSALS, Headers, json, problem, REFUSALS } from '../openapi.ts';
 import { Receipt } from '../openreceipt.ts';
 import { RecordPath, RecordQuery } from '../request.ts';
 
 const DENIED = {
-  ...REFUSALS,
   403: problem('denied: the code says which condition failed, and `denial` names the record of it'),
 };
 const body = (schema: unknown) => ({ content: { 'application/json': { schema } } });
@@ -24,7 +23,7 @@ const post = (operationId: string, summary: string, schema: unknown, params?: un
   ...(params === undefined ? {} : { params }),
   querystring: RecordQuery,
   body: body(schema),
-  response: { 201: json('recorded', Receipt), ...DENIED },
+  response: { 201: json('recorded', Receipt), ...BODY_REFUSALS, ...DENIED },
 });
 
 export const POST_GRANTS = post(
@@ -35,7 +34,12 @@ export const POST_GRANTS = post(
 export const POST_EXECUTIONS = post('begin', 'Use a grant once: writes `attempted`', ExecutionRequest);
 export const POST_COMPLETION = {
   ...post('complete', 'End what was begun; only the process that began may', CompletionRequest, RecordPath),
-  response: { 201: json('recorded', Receipt), ...DENIED, 409: problem('it has come to an end before') },
+  response: {
+    201: json('recorded', Receipt),
+    ...BODY_REFUSALS,
+    ...DENIED,
+    409: problem('it has come to an end before'),
+  },
 };
 export const POST_APPROVALS = post('approve', 'Stand up for what a denial says was asked', ApprovalRequest);
 
@@ -69,5 +73,5 @@ export const DELETE_GRANT = {
   headers: Headers,
   params: RecordPath,
   querystring: closed({ ...RecordQuery.properties, reason: Type.Optional(text(1024)) }),
-  response: { 200: json('recorded', Receipt), ...DENIED },
+  response: { 200: json('recorded', Receipt), ...REFUSALS, ...DENIED },
 };

@@ -14,7 +14,7 @@ import type { Caller } from '../caller.ts';
 import type { Config } from '../config.ts';
 import type { Gate } from '../gate.ts';
 import type { Limits } from '../limits.ts';
-import { Headers, json, problem, REFUSALS } from '../openapi.ts';
+import { BODY_REFUSALS, Headers, json, problem } from '../openapi.ts';
 import { Receipt } from '../openreceipt.ts';
 import { compileSchema, RecordQuery } from '../request.ts';
 
@@ -34,7 +34,7 @@ const POST_MEASUREMENTS = {
   body: { content: { 'application/json': { schema: MeasurementBody } } },
   response: {
     201: json('measured', Type.Object({ ...Receipt.properties, event: MeasuredEvent })),
-    ...REFUSALS,
+    ...BODY_REFUSALS,
     409: problem('this daemon does not measure'),
   },
 };

@@ -11,6 +11,7 @@ const GET_METRICS = {
   headers: Headers,
   response: {
     200: { description: 'exposition format 0.0.4', content: { 'text/plain': { schema: Type.String() } } },
+    400: REFUSALS[400],
     403: REFUSALS[403],
   },
 };
