@@ -14,7 +14,7 @@ const KNOWN = new Set([
     'items',
     'minItems',
   ],
-  ...['maxItems', 'description', 'format'],
+  ...['maxItems', 'description', 'format', 'dependentRequired'],
 ]);
 /** Larger than this nothing is made at random: limits have a damage of their own. */
 const SMALL = 4;
@@ -107,11 +107,19 @@ function objectOf(schema: Schema): fc.Arbitrary<unknown> {
     { requiredKeys: required },
   );
   const open = more === undefined ? {} : more;
-  if (open === false) return named;
+  if (open === false) return named.map((v) => complete(v as Record<string, unknown>, schema));
   const least = Number(schema.minProperties ?? 0);
   const rest = fc.dictionary(word, fitting(open === true ? {} : open), {
     minKeys: least,
     maxKeys: Math.max(least, SMALL),
   });
-  return fc.tuple(rest, named).map(([a, b]) => ({ ...a, ...(b as object) }));
+  return fc.tuple(rest, named).map(([a, b]) => complete({ ...a, ...(b as object) }, schema));
+}
+
+/** Without the members that may not stand there alone. */
+function complete(value: Record<string, unknown>, { dependentRequired = {} }: Schema): unknown {
+  const rules = Object.entries(dependentRequired as Record<string, string[]>);
+  const alone = rules.filter(([name, others]) => name in value && others.some((o) => !(o in value)));
+  if (alone.length === 0) return value;
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !alone.some(([n]) => n === name)));
 }
