@@ -35,6 +35,7 @@ import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
 import { type Listen, type SocketServer, startServer } from './server.ts';
 import { createService, type Service } from './service.ts';
+import { sketchIdly } from './sketching.ts';
 import { createStamps } from './stamps.ts';
 import { addStatus, type Health, healthOf, type StatusInput, sentenceOf } from './status.ts';
 
@@ -162,6 +163,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     await startServer({ ...shared, admin: true, listen: listen(input.sockets.admin, config.admin_socket) }),
   );
   const started = service.start();
+  const sketching = sketchIdly(() => service.store);
   const textfile = keepTextfile(config.metrics, exposition, journal);
 
   return {
@@ -171,6 +173,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     health: () => healthOf(status, wall()),
     sentence: () => sentenceOf(status, wall()),
     async stop() {
+      sketching();
       await Promise.all(servers.map((s) => s.close(GRACE_MS)));
       await service.stop();
       await textfile.stop();

@@ -77,6 +77,9 @@ const KINDS: ReadonlyMap<string, Kind> = new Map(
   (Object.keys(PREDICATES) as Kind[]).map((kind) => [predicateType(kind), kind]),
 );
 
+/** The kind of a predicate type; undefined where it is none. */
+export const kindOf = (type: string): Kind | undefined => KINDS.get(type);
+
 /** Refuses a value that does not fit, naming the field by JSON pointer. @throws MALFORMED */
 export function checkShape(what: string, schema: TSchema, value: unknown): void {
   if (Check(schema, value)) return;

@@ -1,10 +1,12 @@
 /**
  * A record in a line, and which records somebody asks for: what lists, searches and reports are made of. It reads what
  * a record says and judges nothing. Whoever has the bytes of many entries asks `marksOf` first: an entry without one of
- * those byte strings cannot match, and canonical JSON has only one way to write each.
+ * those byte strings cannot match, and canonical JSON has only one way to write each. Whoever keeps an index of entries
+ * keeps `wordsIn` each, and looks for `wordsFor` what is asked.
  */
-import { utf8 } from '../core/bytes.ts';
-import { predicateType, type Statement } from './statement.ts';
+import { fromUtf8, utf8 } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
+import { kindOf, predicateType, type Statement } from './statement.ts';
 
 /** Whether somebody was asked before, and what the answer was; for records to which that does not apply, nothing. */
 export type Decision = 'permitted' | 'denied' | 'ungoverned';
@@ -118,18 +120,65 @@ export interface Filter {
   readonly text?: string;
 }
 
-/** Byte strings that every matching entry holds. */
-export function marksOf(f: Filter): Uint8Array[] {
-  const marks: string[] = [];
-  if (f.kind !== undefined) marks.push(`"predicateType":"${predicateType(f.kind as Statement['kind'])}"`);
-  if (f.uid !== undefined) marks.push(`"uid":${f.uid}`);
-  if (f.decision === 'ungoverned') marks.push('"authorization":"ungoverned"');
-  if (f.decision === 'denied') marks.push(`"predicateType":"${predicateType('denial')}"`);
-  if (f.grant !== undefined) marks.push(JSON.stringify(f.grant));
-  if (f.trace !== undefined) marks.push(`"traceparent":"00-${f.trace}-`);
+/** Groups of byte strings: every matching entry holds one of each group. */
+export function marksOf(f: Filter): Uint8Array[][] {
+  const marks: string[][] = [];
+  const one = (...alternatives: string[]) => marks.push(alternatives);
+  const kind = (k: Statement['kind']) => `"predicateType":"${predicateType(k)}"`;
+  if (f.kind !== undefined) one(kind(f.kind as Statement['kind']));
+  if (f.uid !== undefined) one(`"uid":${f.uid}`);
+  if (f.decision === 'ungoverned') one('"authorization":"ungoverned"');
+  if (f.decision === 'denied') one(kind('denial'));
+  if (f.decision === 'permitted') one('"authorization":{', kind('grant'));
+  if (f.grant !== undefined) one(JSON.stringify(f.grant));
+  if (f.trace !== undefined) one(`"traceparent":"00-${f.trace}-`);
+  if (f.action !== undefined) {
+    // What is asked for begins where a type or a name does, or behind a slash inside of a type.
+    const first = f.action.replace(/\*$/, '').split('/', 1)[0] as string;
+    const [begin, inside] = [JSON.stringify(first).slice(0, -1), JSON.stringify(`/${first}`).slice(1, -1)];
+    one(`"type":${begin}`, `"name":${begin}`, inside);
+  }
   // As canonical JSON writes it (RFC 8785 §3.2.2.2), without the quotes.
-  if (f.text !== undefined) marks.push(JSON.stringify(f.text).slice(1, -1));
-  return marks.map((m) => utf8(m));
+  if (f.text !== undefined) one(JSON.stringify(f.text).slice(1, -1));
+  return marks.map((group) => group.map((m) => utf8(m)));
+}
+
+/** The words of a record by which it may be found. */
+export function wordsIn(s: Summary): string[] {
+  const { kind, uid, action, decision, grant, trace } = s;
+  return [
+    `kind ${kind}`,
+    ...(uid === undefined ? [] : [`uid ${uid}`]),
+    ...(action === undefined ? [] : formsOf(action).map((form) => `action ${form}`)),
+    ...(decision === undefined ? [] : [`decision ${decision}`]),
+    ...(grant === undefined ? [] : [`grant ${grant}`]),
+    ...(trace === undefined ? [] : [`trace ${trace}`]),
+  ];
+}
+
+/** The words that every matching record has; none where what is asked is no whole word. */
+export function wordsFor({ kind, uid, action, decision, grant, trace }: Filter): string[] {
+  const whole = action?.endsWith('*') ? undefined : action;
+  return [
+    ...(kind === undefined ? [] : [`kind ${kind}`]),
+    ...(uid === undefined ? [] : [`uid ${uid}`]),
+    ...(whole === undefined ? [] : [`action ${whole}`]),
+    ...(decision === undefined ? [] : [`decision ${decision}`]),
+    ...(grant === undefined ? [] : [`grant ${grant}`]),
+    ...(trace === undefined ? [] : [`trace ${trace}`]),
+  ];
+}
+
+/**
+ * The summary of an entry of one's own log, which was checked when it went in: read without checking it again.
+ * @throws where it is none
+ */
+export function quickSummary(entry: Uint8Array): Summary {
+  // The PAE has no brace before the payload.
+  const { predicateType: type, predicate } = JSON.parse(fromUtf8(entry.subarray(entry.indexOf(0x7b))));
+  const kind = kindOf(type);
+  if (kind === undefined) throw new AttestdError('MALFORMED', 'the entry is of no kind');
+  return summarize({ kind, predicate } as unknown as Statement);
 }
 
 /** Whether a summary is asked for. The text is looked for in the bytes (`marksOf`) and not here. */
@@ -149,8 +198,13 @@ export function matches(s: Summary, f: Filter): boolean {
 
 function isAction(action: string | undefined, wanted: string): boolean {
   if (action === undefined) return false;
-  const at = action.indexOf('/');
-  const forms = [action, action.slice(0, at), action.slice(at + 1)];
+  const forms = formsOf(action);
   if (!wanted.endsWith('*')) return forms.includes(wanted);
   return forms.some((form) => form.startsWith(wanted.slice(0, -1)));
+}
+
+/** `type/name`, and what stands before and after its first slash. */
+function formsOf(action: string): [string, string, string] {
+  const at = action.indexOf('/');
+  return [action, action.slice(0, at), action.slice(at + 1)];
 }

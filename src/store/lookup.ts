@@ -13,12 +13,14 @@
  * 's' u48 size u48 seq                 → u48 boot index u32 ordinal u32 offset
  * 'm'                                  → u48 size u32 ordinal u32 offset chain[32]    how far this index goes
  * 'd'                                  → u48 number of full tiles written
+ * 'b' u48 number                       → a sketch, see sketch.ts
  * ```
  */
 import { statfs } from 'node:fs/promises';
 import { ulidTime } from './batch.ts';
 import { type Database, key, keyText, openDatabase, placeAt, placeBytes, u48 } from './database.ts';
 import type { Place } from './segment.ts';
+import { Sketches } from './sketch.ts';
 
 const RUN_MS = 100;
 const PLACE_EVERY = 64;
@@ -64,6 +66,7 @@ interface Pending {
 const nothing = (): Pending => ({ places: [], runs: [], keys: new Map(), seals: [], mark: undefined });
 
 export class Lookup {
+  readonly sketches: Sketches;
   readonly #path: string;
   readonly #db: Database;
   readonly #warn: (what: string, cause: unknown) => void;
@@ -84,6 +87,7 @@ export class Lookup {
     this.#path = path;
     this.#db = db;
     this.#warn = warn;
+    this.sketches = new Sketches(db, () => this.#soon());
     const tiles = db.get(key('d'));
     this.#tiles = tiles?.length === 6 ? tiles.readUIntBE(0, 6) : 0;
   }
@@ -271,7 +275,7 @@ export class Lookup {
 
   #puts(p: Pending): Promise<boolean>[] {
     const db = this.#db;
-    const puts: Promise<boolean>[] = [];
+    const puts = this.sketches.puts();
     for (const [first, place] of p.places) puts.push(db.put(key('f', first), placeBytes(place)));
     for (const { least, first, count } of p.runs) {
       const b = Buffer.alloc(4);

@@ -20,11 +20,14 @@ import { type OwnedEntry, ownedEntries } from './owned.ts';
 import type { StoreParts } from './parts.ts';
 import type { Recovered } from './recover.ts';
 import { readSealed, type Sealed } from './seal.ts';
+import type { Sketches } from './sketch.ts';
 import { openIntent, sealFault, takeSeal } from './tip.ts';
 
 const refuse = (why: string) => new AttestdError('SEAL_REFUSED', why);
 
 export class Store {
+  /** By which lists pass over entries. */
+  readonly sketches: Sketches;
   readonly #p: StoreParts;
   #closed: Promise<void> | undefined;
   readonly #prove = createInclusionProvers((level, index) => this.#node(level, index));
@@ -33,6 +36,7 @@ export class Store {
   /** Not to be called: see `openStore`. */
   constructor(parts: StoreParts) {
     this.#p = parts;
+    this.sketches = parts.lookup.sketches;
     const { size, root } = parts.recovered;
     this.#head = { size, root };
   }
@@ -64,7 +68,6 @@ export class Store {
     if (this.#head.size !== this.size) this.#head = { size: this.size, root: this.rootAt(this.size) };
     return this.#head;
   }
-
   /**
    * Makes items durable with one write and one fdatasync, together with whatever else is waiting, and next to each
    * other in the order given. Resolves in the order of the log with the index of the first.
@@ -147,13 +150,10 @@ export class Store {
   *entries(from = 0, to: number = this.size): Generator<Uint8Array> {
     checkSize(from, 'first index');
     if (to > this.size) throw new AttestdError('MALFORMED', `there are ${this.size} entries, not ${to}`);
-    for (const batch of this.#p.wal.batches(from, to)) {
-      const end = Math.min(to - batch.first, batch.count);
-      for (let i = Math.max(0, from - batch.first); i < end; i++) yield batch.entry(i);
-    }
+    for (const { entry } of ownedEntries(this.#p.wal, from, to)) yield entry;
   }
 
-  /** The entries `from` to `to` - 1 with the uid that owns each; see `ownedEntries`. */
+  /** The same with the uid that owns each. */
   owned(from: number, to: number): Generator<OwnedEntry> {
     return ownedEntries(this.#p.wal, from, Math.min(to, this.size));
   }

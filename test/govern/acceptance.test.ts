@@ -97,7 +97,7 @@ describe('evidence of one execution', () => {
     passes('counter', 'genesis-anchor');
   });
   it('portable, independently verifiable', () => {
-    const { status, stdout } = spawnSync(
+    const { status, stdout, stderr } = spawnSync(
       'unshare',
       ['-n', process.execPath, 'dist/cli/main.js', 'verify', file, '--trust', trust, '--json'],
       {
@@ -106,6 +106,7 @@ describe('evidence of one execution', () => {
     );
     // Where a test may not make a network namespace, the verdict stands for itself: the verifier has no network.
     if (status === 0) expect(JSON.parse(stdout).verdict).toBe('verified');
+    else expect(stderr).toMatch(/^unshare: /);
     expect(report.verdict).toBe('verified');
   });
   it('tamper-evident', async () => {

@@ -136,6 +136,10 @@ test('a record that knows one of another host by a checkpoint verifies, and says
   expect([both.verdict, said(both)]).toEqual(['verified', expect.stringMatching(/, 1 stand under a seal/)]);
 });
 
+test('the decision behind a record is derived again, with at least 30 ways to break it', () => {
+  expect(GOVERNED_VECTORS.length).toBeGreaterThanOrEqual(30);
+});
+
 test('without its evidence a record of another host is named, and nothing is said of it', async () => {
   const report = await judged(await resting({ given: false }));
   expect(report.verdict).toBe('verified');
