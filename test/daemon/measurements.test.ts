@@ -1,7 +1,7 @@
 /** POST /v1/measurements: who may have something measured, and which file a path names. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { toHex, ZERO32 } from '../../src/core/bytes.ts';
@@ -91,4 +91,57 @@ test('a path that leads elsewhere, no regular file, and a file that is changed w
   const { status, json } = await answer;
   expect([status, json.type, json.detail]).toEqual([400, INVALID, expect.stringContaining('changed')]);
   expect(await register()).toBe(before);
+});
+
+/** What a process of another user may have measured. */
+const asUid = async (
+  uid: number,
+  socket: string,
+  what: object,
+): Promise<{ status: number; text: string }> => {
+  const script = `
+    const [socketPath, body] = process.argv.slice(1);
+    const headers = { 'attestd-client': 'child/1', 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    require('node:http').request({ socketPath, path: '/v1/measurements', method: 'POST', headers }, (res) => {
+      let text = '';
+      res.on('data', (d) => (text += d));
+      res.on('end', () => { console.log(JSON.stringify({ status: res.statusCode, text })); process.exit(0); });
+    }).end(body);`;
+  const child = spawn(process.execPath, ['-e', script, socket, JSON.stringify(what)], {
+    uid,
+    gid: uid,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: '/',
+  });
+  let out = '';
+  for await (const chunk of child.stdout) out += chunk;
+  return JSON.parse(out);
+};
+
+test.runIf(process.getuid?.() === 0)('measure.uids names who else may, and for whose files', async () => {
+  const [permitted, other] = [65_534, 65_533];
+  const second = await makeHost({ measure: { uids: [permitted] } }, { proxy: true });
+  try {
+    await second.init();
+    await (await second.start(undefined, software)).started;
+    const { path } = second.config.socket;
+    chmodSync(path, 0o666);
+    chmodSync(second.dir, 0o755);
+    const model = { type: 'model', name: 'llama.gguf', sha256: '5e'.repeat(32) };
+    const made = await asUid(permitted, path, model);
+    expect([made.status, JSON.parse(made.text).event], made.text).toEqual([201, model]);
+    const { id } = JSON.parse(made.text);
+    const { statement } = (await ask(second.config.admin_socket.path, `/v1/records/${id}`)).json;
+    expect(statement.predicate).toMatchObject({ caller: { uid: permitted } });
+    // Nobody else, root neither, but on the admin socket.
+    expect((await asUid(other, path, model)).status).toBe(403);
+    expect((await ask(path, '/v1/measurements', { body: JSON.stringify(model) })).status).toBe(403);
+    // A file of another user's is not theirs to have measured.
+    const closed = join(second.dir, 'closed');
+    writeFileSync(closed, 'a secret\n', { mode: 0o600 });
+    const refused = await asUid(permitted, path, { type: 'file', name: closed });
+    expect([refused.status, JSON.parse(refused.text).type]).toEqual([400, INVALID]);
+  } finally {
+    await second.remove();
+  }
 });
