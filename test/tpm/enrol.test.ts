@@ -15,6 +15,8 @@ import { quoteSelection } from '../../src/tpm/pcr.ts';
 import { readProperties } from '../../src/tpm/property.ts';
 import { signMessage } from '../../src/tpm/sign.ts';
 import { tpmCrypto } from '../../src/tpm/webcrypto.ts';
+import { until } from '../kit/host.ts';
+import { CC, extendCommand } from '../kit/wire.ts';
 import { type Host, random, startHost } from './host.ts';
 
 const run = promisify(execFile);
@@ -50,6 +52,39 @@ async function asker(h: Host, identity: Identity, kind: string) {
 }
 
 describe('enrolment with a real authority', () => {
+  test('outlasts a daemon that begins beside it and measures itself', async () => {
+    const h = await start({ proxy: true });
+    const identity = await h.identity();
+    const authority = await authorityFor(h);
+    const { ek, request } = await asker(h, identity, 'rsa2048');
+    const { challenge } = await makeChallenge(authority, request);
+    let extending = true;
+    const extender = (async () => {
+      for (let i = 0; extending; i++) await h.swtpm.send([extendCommand(11 + (i % 4), random(32))]);
+    })();
+    const response = respond(h.tpm, {
+      request,
+      challenge,
+      identity,
+      ek,
+      selection: quoteSelection(false),
+      clock,
+    });
+    let answered = false;
+    void response.then(() => {
+      answered = true;
+    });
+    // More quotes than are taken in one go.
+    await until('quotes that were overtaken', () => answered || h.proxy.seen(CC.quote) > 6);
+    extending = false;
+    await extender;
+    const { certificateFile } = await issue(authority, await response, {
+      signer: await openSigner(authority),
+      approve: () => true,
+    });
+    expect(parseCertificateFile(certificateFile).chain).not.toEqual([]);
+  });
+
   test.each(['rsa2048', 'p256', 'p384'])(
     'by an EK of kind %s ends with a certificate for the AK',
     async (kind) => {
