@@ -97,7 +97,7 @@ function createAgent(socket: Socket): Agent {
           'out-truncated'?: boolean;
         };
         if (!s.exited) {
-          await sleep(100);
+          await sleep(500);
           continue;
         }
         if (s['out-truncated'] === true) throw new Error(`${line}: more output than the agent carries`);

@@ -12,6 +12,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,11 +21,12 @@ import { promisify } from 'node:util';
 import { until, within } from '../host.ts';
 import { startSwtpm } from '../swtpm.ts';
 import { type Agent, reachAgent } from './agent.ts';
-import { chooseAccelerator, isTranslated, qemuArguments, VARIABLES } from './qemu.ts';
+import { qemuArguments, VARIABLES } from './qemu.ts';
 
 const run = promisify(execFile);
-/** For a loaded machine with two cores and no KVM; an idle one takes half a minute. */
+/** For a loaded machine; an idle one takes half a minute. */
 const BOOT_MS = 900_000;
+const OFF_MS = 600_000;
 
 /** A running machine. */
 export interface Booted {
@@ -34,31 +36,36 @@ export interface Booted {
   /** Runs a line of shell as root. @returns what it wrote to stdout @throws when it does not end with 0 */
   sh(line: string, stdin?: Uint8Array): Promise<Buffer>;
   write(path: string, bytes: Uint8Array): Promise<void>;
+  /** Waits until the daemon takes records (systemd's own waiting ends when it listens), and puts the clock right. */
+  recording(): Promise<void>;
   /** An orderly end: systemd stops everything, the power goes off. */
   shutdown(): Promise<void>;
+  /** The power fails, that of the TPM too. What the guest has synced stays, and nothing else need. */
+  kill(): Promise<void>;
 }
 
 export interface Machine {
   readonly dir: string;
   /** The vendor's certificates of its TPM. */
   readonly vendorPem: string;
-  /** Whether its processor is translated, which is slow. */
-  readonly translated: boolean;
   /** The store of the firmware's variables for the next boots. */
   secureBoot(state: 'on' | 'off'): void;
   /** Text of a file on the boot partition. */
   bootFile(name: string): Promise<string>;
   putBootFile(name: string, text: string): Promise<void>;
   boot(): Promise<Booted>;
-  /** What this boot wrote to the serial console. */
-  console(): string;
+  /** Shows why a test failed and what this boot wrote to the serial console. */
+  complain(why: readonly string[]): void;
   remove(): Promise<void>;
 }
 
+/** Whether disk, TPM state and evidence are left behind, to look around. */
+const KEEP = process.env.ATTESTD_VM_KEEP !== undefined;
 const children = new Set<ChildProcess>();
 const folders = new Set<string>();
 process.once('exit', () => {
   for (const c of children) c.kill('SIGKILL');
+  if (KEEP) return;
   for (const f of folders) rmSync(f, { recursive: true, force: true });
 });
 
@@ -93,16 +100,20 @@ async function provisionTpm(dir: string): Promise<string> {
   }
 }
 
-/** @param image folder that scripts/vm-image printed @param extraDisk a file that becomes /dev/vdb */
-export async function makeMachine(image: string, extraDisk?: string): Promise<Machine> {
+/** @param image folder that scripts/vm-image printed @param extraBytes size of an empty disk that becomes /dev/vdb */
+export async function makeMachine(image: string, extraBytes?: number): Promise<Machine> {
   const dir = mkdtempSync(join(tmpdir(), 'attestd-vm-'));
   folders.add(dir);
   const at = (name: string) => join(dir, name);
   mkdirSync(at('tpm'));
   const vendorPem = await provisionTpm(at('tpm'));
   await run('cp', ['--sparse=always', '--reflink=auto', join(image, 'disk.img'), at('disk.img')]);
+  const extraDisk = extraBytes === undefined ? undefined : at('extra.img');
+  if (extraDisk !== undefined) {
+    writeFileSync(extraDisk, '');
+    truncateSync(extraDisk, extraBytes);
+  }
   for (const state of ['on', 'off'] as const) copyFileSync(VARIABLES[state], at(`variables-${state}`));
-  const accelerator = await chooseAccelerator();
   const esp = `${at('disk.img')}@@1M`;
   let variables = at('variables-on');
   let boots = 0;
@@ -110,7 +121,7 @@ export async function makeMachine(image: string, extraDisk?: string): Promise<Ma
   async function boot(): Promise<Booted> {
     boots += 1;
     const began = performance.now();
-    const sockets = { tpm: at(`tpm-${boots}`), agent: at(`agent-${boots}`) };
+    const sockets = { tpm: at(`tpm-${boots}`), agent: at(`agent-${boots}`), monitor: at(`monitor-${boots}`) };
     const control = `type=unixio,path=${sockets.tpm}`;
     const swtpm = start('swtpm', ['socket', '--tpm2', '--tpmstate', `dir=${at('tpm')}`, '--ctrl', control]);
     await until('the TPM', () => existsSync(sockets.tpm));
@@ -118,7 +129,7 @@ export async function makeMachine(image: string, extraDisk?: string): Promise<Ma
     rmSync(parts.console, { force: true });
     const qemu = start(
       'qemu-system-x86_64',
-      qemuArguments(accelerator, extraDisk === undefined ? parts : { ...parts, extraDisk }),
+      qemuArguments(extraDisk === undefined ? parts : { ...parts, extraDisk }),
     );
     void qemu.ended.then(() => swtpm.child.kill('SIGKILL'));
     const ended = Promise.all([qemu.ended, swtpm.ended]);
@@ -128,7 +139,7 @@ export async function makeMachine(image: string, extraDisk?: string): Promise<Ma
       agent = await reachAgent(sockets.agent, qemu.ended, BOOT_MS);
     } catch (e) {
       qemu.child.kill('SIGKILL');
-      throw new Error(`${(e as Error).message}\n${qemu.said()}\n${readText(parts.console).slice(-3000)}`);
+      throw new Error(`${(e as Error).message}\n${qemu.said()}`);
     }
     const sh = async (line: string, stdin?: Uint8Array): Promise<Buffer> => {
       const { status, stdout, stderr } = await agent.run(line, stdin);
@@ -142,9 +153,19 @@ export async function makeMachine(image: string, extraDisk?: string): Promise<Ma
       async write(path, bytes) {
         await sh(`cat >'${path}'`, bytes);
       },
+      async recording() {
+        await sh(`date -s @${Math.ceil(Date.now() / 1000)}`);
+        await sh(`until systemctl show -P StatusText attestd | grep -q '^[0-9]* entries'; do sleep 3; done`);
+      },
       async shutdown() {
         await agent.start('systemctl poweroff').catch(() => undefined);
-        await within('the machine to power off', ended, 180_000);
+        await within('the machine to power off', ended, OFF_MS);
+        agent.close();
+      },
+      async kill() {
+        swtpm.child.kill('SIGKILL');
+        qemu.child.kill('SIGKILL');
+        await ended;
         agent.close();
       },
     };
@@ -153,7 +174,6 @@ export async function makeMachine(image: string, extraDisk?: string): Promise<Ma
   return {
     dir,
     vendorPem,
-    translated: isTranslated(accelerator),
     boot,
     secureBoot(state) {
       variables = at(`variables-${state}`);
@@ -165,10 +185,19 @@ export async function makeMachine(image: string, extraDisk?: string): Promise<Ma
       writeFileSync(at('boot-file'), text);
       await run('mcopy', ['-o', '-i', esp, at('boot-file'), `::${name}`]);
     },
-    console: () => readText(at('console')),
+    complain(why) {
+      const end = readText(at('console')).split('\n').slice(-100).join('\n');
+      process.stderr.write(
+        `\n${why.join('\n')}\n     vm: the end of the console of boot ${boots}:\n${end}\n`,
+      );
+    },
     async remove() {
       for (const c of children) c.kill('SIGKILL');
       await until('everything to end', () => children.size === 0);
+      if (KEEP) {
+        process.stderr.write(`     vm: its folder is ${dir}\n`);
+        return;
+      }
       rmSync(dir, { recursive: true, force: true });
       folders.delete(dir);
     },

@@ -1,0 +1,179 @@
+/**
+ * What only a kernel of its own can break: the wall clock, the quota, the blocks and the inodes of a file system, a file
+ * system that turns read-only under a daemon that writes to it, sleep, and the power. Each does what design says of it, and
+ * nothing that was acknowledged is lost. One machine, one boot and the one after the power failed.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { ctl } from '../kit/ctl.ts';
+import { until } from '../kit/host.ts';
+import { enrol, outside } from '../kit/vm/enrol.ts';
+import { type Booted, type Machine, makeMachine } from '../kit/vm/machine.ts';
+import { say } from '../kit/vm/say.ts';
+
+/** Of the log: two segments of 16 MiB, and some. */
+const STATE_BYTES = 96 << 20;
+const STATE = '/var/lib/attestd';
+const FILL = '/usr/lib/attestd/node /run/fill.mjs';
+/** More than a segment holds. */
+const MORE = 800;
+
+let machine: Machine;
+let booted: Booted;
+/** Records that were acknowledged. */
+let acknowledged = 0;
+const at = (name: string) => join(machine.dir, name);
+const sh = async (line: string): Promise<string> => (await booted.sh(line)).toString();
+
+interface Filled {
+  readonly recorded: number;
+  readonly refused?: { readonly type: string; readonly status: number; readonly detail: string };
+  readonly broke?: string;
+}
+async function fill(count: number): Promise<Filled> {
+  const filled = JSON.parse(await sh(`${FILL} ${count}`)) as Filled;
+  acknowledged += filled.recorded;
+  return filled;
+}
+/** One record, sealed, its evidence taken out and verified outside. @returns the time that it bears */
+async function recordOne(name: string): Promise<number> {
+  await booted.sh('attestctl run --bundle /run/bundle -- true && chmod a+r /run/bundle');
+  // Attempted and completed.
+  acknowledged += 2;
+  writeFileSync(at(`${name}.attest.json`), await booted.sh('cat /run/bundle'));
+  const { stdout } = await ctl(['verify', `${name}.attest.json`, '--trust', 'trust.json', '--json'], {
+    cwd: machine.dir,
+  });
+  const report = JSON.parse(stdout);
+  expect(report.verdict, stdout).toBe('verified');
+  const shown = JSON.parse(await outside(machine.dir, 'show', `${name}.attest.json`, '--json'));
+  return Date.parse(shown.predicate.time);
+}
+
+beforeAll(async () => {
+  machine = await makeMachine(process.env.ATTESTD_VM_IMAGE as string, STATE_BYTES);
+  machine.secureBoot('off');
+  booted = await machine.boot();
+  say(`booted in ${(booted.bootMs / 1000).toFixed(1)} s`);
+  await booted.write('/run/fill.mjs', readFileSync(new URL('fill.mjs', import.meta.url)));
+  await booted.sh(
+    [
+      'systemctl stop attestd.socket attestd-admin.socket attestd.service',
+      'mke2fs -q -t ext4 -O quota -E quotatype=usrquota -N 256 -m 0 /dev/vdb',
+      `mount -o usrquota,errors=remount-ro /dev/vdb ${STATE}`,
+      `chown attestd:attestd ${STATE} && chmod 0700 ${STATE}`,
+      `echo '/dev/vdb ${STATE} ext4 usrquota,errors=remount-ro 0 2' >>/etc/fstab`,
+      'systemctl daemon-reload && systemctl start attestd.socket attestd-admin.socket attestd.service',
+    ].join(' && '),
+  );
+  await enrol(machine, booted);
+  const trust = ['--root', 'ca/root.pem', '--software', '--accept-host-time', '--level', '2'];
+  await outside(machine.dir, 'trust', 'init', ...trust, '-o', 'trust.json');
+  say('enrolled');
+}, 1_800_000);
+afterEach((context) => {
+  // The errors as well: vitest shows them at the end, and that is long after.
+  const { state, errors } = context.task.result ?? {};
+  if (state === 'fail') machine.complain(errors?.map((e) => e.message) ?? []);
+});
+afterAll(async () => {
+  await machine?.remove();
+});
+
+test('a wall clock that is put back and forth: the times of records never go back, and all of it verifies', async () => {
+  const times = [await recordOne('before')];
+  for (const jump of ['-2 hours', '+5 hours', '-3 hours']) {
+    await sh(`date -s '${jump}'`);
+    times.push(await recordOne('jumped'));
+  }
+  const [before, back, ahead, again] = times as [number, number, number, number];
+  expect(back).toBeGreaterThanOrEqual(before);
+  expect(back - before).toBeLessThan(3_600_000);
+  expect(ahead - before).toBeGreaterThan(2 * 3_600_000);
+  expect(again).toBeGreaterThanOrEqual(ahead);
+  say('the clock was put back and forth');
+}, 1_800_000);
+
+test('sleep: the TPM lives another life afterwards, a new run begins, and its records verify', async () => {
+  const slept = (await sh('dmesg | grep -c "PM: suspend exit" || true')).trim();
+  await booted.agent.start('rtcwake -m mem -s 10');
+  await until(
+    'the machine to wake',
+    async () => (await sh('dmesg | grep -c "PM: suspend exit" || true')).trim() !== slept,
+    600_000,
+  );
+  say('the machine slept');
+  await sh("until journalctl -u attestd -o cat | grep -q 'another life: a new run begins'; do sleep 3; done");
+  await booted.recording();
+  await recordOne('slept');
+}, 1_800_000);
+
+test('quota, inodes and blocks used up in turn: read-only with a sentence that says why, what is recorded stays, and it passes', async () => {
+  // Without the spare segment that it keeps, so that less has to be written.
+  await sh(
+    [
+      'systemctl stop attestd.socket attestd-admin.socket attestd.service',
+      `rm ${STATE}/log/*/wal/spare`,
+      `used=$(repquota -u ${STATE} | awk '$1 == "attestd" { print $3 }')`,
+      `setquota -u attestd 0 $((used + 4096)) 0 0 ${STATE}`,
+      'systemctl start attestd.socket attestd-admin.socket attestd.service',
+    ].join(' && '),
+  );
+  await booted.recording();
+  const full = (why: RegExp) => ({
+    refused: expect.objectContaining({
+      type: 'urn:attestd:error:STORAGE_UNAVAILABLE',
+      status: 503,
+      detail: expect.stringMatching(why),
+    }),
+  });
+  expect(await fill(MORE)).toMatchObject(full(/read-only: .*EDQUOT/));
+  say(`the quota is used up, ${acknowledged} records`);
+  const health = JSON.parse(await sh('attestctl status --json')).health;
+  expect(health).toMatchObject({ alive: true, canRecord: false });
+  expect((await booted.agent.run('attestctl run -- true')).status).toBe(5);
+  // What was recorded can still be shown.
+  await sh('attestctl bundle "$(attestctl list --json | grep -o 01[0-9A-Z]* | head -n 1)" -o /run/bundle');
+
+  await sh(`cd ${STATE} && mkdir x && : >y && i=0 && while : 2>/dev/null >x/$i; do i=$((i + 1)); done
+    setquota -u attestd 0 0 0 0 ${STATE}`);
+  expect(await fill(1)).toMatchObject(full(/read-only: .*ENOSPC.*spare/));
+  say('the inodes are used up');
+  // At no time are there inodes and blocks.
+  await sh(`dd if=/dev/zero of=${STATE}/y bs=1M 2>/dev/null || rm -r ${STATE}/x`);
+  expect(await fill(1)).toMatchObject(full(/read-only: .*ENOSPC/));
+  say('the disk is full');
+  await sh(`rm ${STATE}/y`);
+  expect(await fill(1)).toEqual({ recorded: 1 });
+  await recordOne('room');
+}, 1_800_000);
+
+test('a file system that turns read-only: nothing more is acknowledged, and after its repair nothing is lost', async () => {
+  await sh('echo 1 >/sys/fs/ext4/vdb/trigger_fs_error');
+  const { recorded } = await fill(8);
+  expect(recorded).toBe(0);
+  say('the file system is read-only');
+  await sh(
+    [
+      'systemctl stop attestd.socket attestd-admin.socket attestd.service',
+      `umount ${STATE} && { e2fsck -fy /dev/vdb || [ $? = 1 ]; }`,
+      `mount ${STATE}`,
+      'systemctl reset-failed "attestd*"; systemctl start attestd.socket attestd-admin.socket attestd.service',
+    ].join(' && '),
+  );
+  await booted.recording();
+  await recordOne('repaired');
+}, 1_800_000);
+
+test('the power fails: what was acknowledged is there, and the whole log bears it out', async () => {
+  expect(await fill(8)).toEqual({ recorded: 8 });
+  await booted.kill();
+  booted = await machine.boot();
+  say(`booted again in ${(booted.bootMs / 1000).toFixed(1)} s`);
+  await booted.recording();
+  await recordOne('powered');
+  const audit = JSON.parse(await sh(`attestctl audit --socket /run/attestd/admin.sock --json`));
+  expect(audit.verdict).toBe('verified');
+  expect(audit.logs[0].kinds.execution).toBeGreaterThanOrEqual(acknowledged);
+}, 1_800_000);
