@@ -48,6 +48,7 @@ export function createPublished(input: PublishedInput): Published {
   let working: Promise<void> | undefined;
   let stopped = false;
   let lastSize = -1;
+  let trouble: string | undefined;
 
   async function publish(seal: Sealed): Promise<void> {
     const { text, signatures } = parseNote(seal.note);
@@ -66,6 +67,7 @@ export function createPublished(input: PublishedInput): Published {
     writeDurably(input.path, made);
     note = made;
     lastSize = seal.size;
+    trouble = undefined;
   }
 
   function noteLine(text: string): NoteSignature[] {
@@ -84,7 +86,9 @@ export function createPublished(input: PublishedInput): Published {
     working = publish(seal)
       .catch((e: Error) => {
         offered ??= seal;
-        input.onTrouble(e);
+        // It is tried at every interval: what is known already is not told again.
+        if (e.message !== trouble) input.onTrouble(e);
+        trouble = e.message;
       })
       .finally(() => {
         working = undefined;

@@ -11,6 +11,7 @@ import { parseCorim } from '../../src/evidence/corim/manifest.ts';
 import { parseSignedCorim } from '../../src/evidence/corim/signed.ts';
 import { coseSigned } from '../../src/evidence/cosesignature.ts';
 import * as kit from '../kit/corim.ts';
+import { runs } from './runs.ts';
 
 const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../vectors/corim/${name}`, import.meta.url)));
@@ -285,6 +286,6 @@ test('whatever the bytes are, they are read or refused by a code', () => {
     fc.property(fc.oneof({ weight: 4, arbitrary: changed }, fc.uint8Array({ maxLength: 200 })), (bytes) => {
       for (const read of [parseCorim, parseSignedCorim, parseComid]) refusalOf(() => read(bytes));
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });

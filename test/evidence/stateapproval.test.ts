@@ -15,6 +15,7 @@ import {
 } from '../../src/evidence/stateapproval.ts';
 import { policyApproved } from '../../src/evidence/tpm/policy.ts';
 import { ecKey, spkiOf } from '../kit/corim.ts';
+import { runs } from './runs.ts';
 
 const { privateKey, publicKey } = ecKey();
 const key = spkiOf(publicKey);
@@ -89,7 +90,7 @@ describe('files that are none', () => {
           if (!isAttestdError(e)) throw e;
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });
