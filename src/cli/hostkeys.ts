@@ -48,6 +48,7 @@ export async function readHostKeys(
   for await (const frame of readLog(layout.log(epochOf(origin))).frames()) {
     if (frame.kind !== 'entries') continue;
     for (let i = 0; i < frame.batch.count; i++) {
+      if (frame.batch.removed(i)) continue;
       const index = frame.first + i;
       const entry = frame.batch.entry(i);
       const view = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);

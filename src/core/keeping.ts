@@ -26,4 +26,16 @@ export const KEEPING = {
     'the counter in the TPM does not agree with the log in the backup',
     'nothing was written; restore it --as-evidence, and go on with attestctl recover --new-epoch',
   ),
+  RECORD_REMOVED: row(
+    410,
+    2,
+    'the record was removed for its age',
+    'its place in the log is still proven; bundles that were taken out before stay valid',
+  ),
+  RETENTION_REFUSED: row(
+    409,
+    6,
+    'so much cannot be removed from the log yet',
+    'name an index that is sealed, anchored and, where there are witnesses, cosigned; the answer says which',
+  ),
 } as const satisfies Record<string, Row>;

@@ -46,13 +46,13 @@ const PATHS: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/executions\/[^/]+\/complete$/, 'POST'],
   [/^\/v1\/grants\/[^/]+$/, 'GET, DELETE'],
   [/^\/v1\/records\/[^/]+\/forget$/, 'POST'],
-  [/^\/v1\/(?:quotes|measurements)$/, 'POST'],
+  [/^\/v1\/(?:quotes|measurements|retention)$/, 'POST'],
   [/^\/v1\/keys$/, 'GET, POST'],
   [/^\/v1\/keys\/[^/]+\/(?:sign|withdraw)$/, 'POST'],
   [/^\/v1\/keys\/[^/]+\/request$/, 'GET'],
   [/^\/v1\/records\/[^/]+(?:\/(?:bundle|envelope|provenance|cose))?$/, 'GET'],
   [/^\/v1\/attachments\/[^/]+$/, 'GET'],
-  [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+)$/, 'GET'],
+  [/^\/v1\/log\/[^/]+\/(?:checkpoint|seals|tile\/.+|remains\/[^/]+)$/, 'GET'],
   [/^\/(?:v1\/status|v1\/health|metrics)$/, 'GET'],
 ];
 

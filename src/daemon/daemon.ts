@@ -33,6 +33,7 @@ import { keepTextfile } from './metrics/textfile.ts';
 import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
+import { addRetention } from './retaining/routes.ts';
 import { type Listen, type SocketServer, startServer } from './server.ts';
 import { createService, type Service } from './service.ts';
 import { sketchIdly } from './sketching.ts';
@@ -124,6 +125,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   addListing(app, { gate, store });
   const cosigs = createCosigs({ kept: layout.timestamps, drop: config.timestamps.drop_dir });
   addReading(app, { gate, limits, certificates, stamps, cosigs, store });
+  addRetention(app, { gate, cosigs, store });
   addExporting(app, { gate, limits, store });
   addImporting(app, { gate, store, random: input.random });
   addMeasuring(app, { gate, limits, settings: config.measure });

@@ -18,6 +18,7 @@ import { addMetrics } from './metrics/route.ts';
 import { addOtlp } from './otlp.ts';
 import { addPosting } from './posting.ts';
 import { addReading } from './reading.ts';
+import { addRetention } from './retaining/routes.ts';
 import { addStatus } from './status.ts';
 import { VERSION } from './version.ts';
 
@@ -73,6 +74,7 @@ export async function documentedApp(
       cosigs: { find: nobody, newest: nobody },
       store: nobody,
     });
+    addRetention(app, { gate, cosigs: { find: nobody, newest: nobody }, store: nobody });
     addExporting(app, { gate, limits, store: nobody });
     addImporting(app, { gate, store: nobody, random: nobody });
     addMeasuring(app, { gate, limits, settings: config.measure });

@@ -30,6 +30,7 @@ import { hooksOf } from './metrics/hooks.ts';
 import { createPcrFiles } from './pcrfile.ts';
 import { createPublished } from './published.ts';
 import { createRecorder } from './recorder.ts';
+import { openRetention } from './retaining/retention.ts';
 import { OWN_UID, readPlatform } from './run.ts';
 import { beginAgain, createRuns } from './runs.ts';
 import { createSealer, type Sealer } from './sealer.ts';
@@ -265,6 +266,16 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     build,
     trouble: () => trouble,
     forget: createForget(store, sequencer, build),
+    retention: openRetention({
+      store,
+      sequencer,
+      sealer: sealing,
+      build,
+      anchored: () => anchors?.last.size,
+      file: `${layout.log(epochOf(origin))}/retention.json`,
+      now,
+      journal,
+    }),
     async stop() {
       stopping = true;
       clearInterval(interval);

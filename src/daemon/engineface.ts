@@ -16,6 +16,7 @@ import type { MeasuredPlaces } from './measured/places.ts';
 import type { PcrFiles } from './pcrfile.ts';
 import type { Published } from './published.ts';
 import type { Recorder } from './recorder.ts';
+import type { Retention } from './retaining/retention.ts';
 import type { Run } from './run.ts';
 import type { Sealer } from './sealer.ts';
 
@@ -45,6 +46,7 @@ export interface Engine {
   /** A record of this moment and this run, for the recorder. */
   build<K extends Kind>(kind: K, body: Body<K>, artefacts?: readonly Subject[]): BuiltRecord;
   readonly forget: Forget;
+  readonly retention: Retention;
   /** Why the last attempt to seal failed; undefined when it did not. */
   readonly trouble: () => Error | undefined;
   /** Final anchor, final seal; leaves store and TPM open. */

@@ -17,7 +17,7 @@ import { readGenesis } from '../verify/gather.ts';
 import { changeFault, type KeyChange, type Keys, orderFault, readKeyChange } from '../verify/keys.ts';
 import { areInForce, type HostKeyNames } from './chronicle.ts';
 import { writeDurably } from './layout.ts';
-import type { LogReader } from './reader.ts';
+import { entryIfKept, type LogReader } from './reader.ts';
 
 const corrupt = (why: string) => new AttestdError('STORE_CORRUPT', why);
 const wordPath = (logDir: string) => join(logDir, 'keychange.json');
@@ -66,8 +66,9 @@ export async function openHostKeys(log: Source, logDir: string, identity: HostKe
 async function searchHostKeys(log: Source, logDir: string): Promise<Keys> {
   const mark = Buffer.from(`"predicateType":"${predicateType('keychange')}"`);
   for (let index = log.size - 1; index > 0; index--) {
-    const entry = log.entry(index);
-    if (!Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes(mark)) continue;
+    const entry = entryIfKept(log, index);
+    if (entry === undefined || !Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes(mark))
+      continue;
     const found = changeAt(log, index);
     if (found === undefined) continue;
     leaveWord(logDir, found.predicate.id);

@@ -15,6 +15,7 @@ import type { Caller } from './caller.ts';
 import type { Gate } from './gate.ts';
 import { GET_RECORDS } from './openlisting.ts';
 import type { ListQuery } from './request.ts';
+import { firstAt } from './search.ts';
 import { createSketcher, isSettled } from './sketching.ts';
 
 export interface ListingInput {
@@ -148,18 +149,6 @@ function* look({ log, caller, filter, marks }: Looking, from: number, to: number
     if (matches(summary, filter)) yield { index, digest: toHex(recordDigest(entry)), ...summary };
   }
   sketcher?.end();
-}
-
-/** The first entry below `size` whose time is past a bound. */
-function firstAt(log: Store, size: number, past: (time: string) => boolean): number {
-  let low = 0;
-  let high = size;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (past(readStatement(log.entry(middle)).predicate.time)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 const pause = () => new Promise((resolve) => setImmediate(resolve));

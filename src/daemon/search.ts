@@ -6,7 +6,7 @@
 import { toHex } from '../core/bytes.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { type Predicate, readStatement } from '../evidence/statement.ts';
-import type { LogReader } from './reader.ts';
+import { entryIfKept, type LogReader } from './reader.ts';
 
 export interface FoundAnchor {
   readonly index: number;
@@ -39,8 +39,9 @@ export function findAnchor(log: LogReader, counter: bigint): FoundAnchor | undef
 const MARK = Buffer.from('"predicateType":"https://attestd.dev/anchor/v1"');
 
 function anchorAt(log: LogReader, index: number): Predicate<'anchor'> | undefined {
-  const entry = log.entry(index);
-  if (!Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes(MARK)) return undefined;
+  const entry = entryIfKept(log, index);
+  if (entry === undefined || !Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).includes(MARK))
+    return undefined;
   const statement = readStatement(entry);
   return statement.kind === 'anchor' ? statement.predicate : undefined;
 }
@@ -63,6 +64,25 @@ function firstCounter(log: LogReader): bigint {
   return value === undefined ? 1n : BigInt(value) + 1n;
 }
 
+/** The first entry below `size` whose time is past a bound; what was removed counts as what follows it. */
+export function firstAt(
+  log: Pick<LogReader, 'entry'>,
+  size: number,
+  past: (time: string) => boolean,
+): number {
+  let low = 0;
+  let high = size;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    let at = middle;
+    let entry = entryIfKept(log, at);
+    while (entry === undefined && ++at < high) entry = entryIfKept(log, at);
+    if (entry === undefined || past(readStatement(entry).predicate.time)) high = middle;
+    else low = at + 1;
+  }
+  return low;
+}
+
 /** How far back parents are looked for, in entries, and how many at a time. */
 const FARTHEST = 65_536;
 const AT_A_TIME = 512;
@@ -77,7 +97,8 @@ export async function findParents(
   const found: number[] = [];
   const stop = Math.max(0, index - FARTHEST);
   for (let i = index - 1; i >= stop && wanted.size > 0; i--) {
-    if (wanted.delete(toHex(recordDigest(log.entry(i))))) found.push(i);
+    const entry = entryIfKept(log, i);
+    if (entry !== undefined && wanted.delete(toHex(recordDigest(entry)))) found.push(i);
     if ((index - i) % AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   return found.sort((a, b) => a - b);

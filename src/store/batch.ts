@@ -10,7 +10,8 @@
 import { AttestdError } from '../core/errors.ts';
 import { isUlid } from '../core/ulid.ts';
 import { crc32c } from './crc32c.ts';
-import type { Frame } from './frame.ts';
+import { type Frame, TYPE } from './frame.ts';
+import { leafInto } from './hash.ts';
 
 /** The largest entry (tlog-tiles: a u16 length). */
 export const MAX_ENTRY = 0xffff;
@@ -148,16 +149,35 @@ export function putMeta(b: Buffer, item: Item, from: number): number {
   return at;
 }
 
+/** Writes metadata as it was read, of an opening only that there was one. @returns where it ends */
+export function metaBytes(b: Buffer, meta: Meta, from: number): number {
+  const { id, uid, key, body, opening, mark } = meta;
+  const item: Item = {
+    entry: new Uint8Array(0),
+    ...(id === undefined ? {} : { id }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(key === undefined || body === undefined ? {} : { idempotency: { key, body } }),
+    ...(opening === undefined ? {} : { opening: new Uint8Array(0) }),
+    ...(mark === undefined ? {} : { mark }),
+  };
+  return putMeta(b, item, from);
+}
+
 const damaged = (frame: Frame, why: string) =>
   new AttestdError('STORE_CORRUPT', `frame at byte ${frame.offset}: ${why}`);
 
-/** A BATCH frame taken apart on demand: where its entries lie is found once, nothing is copied. */
+const removed = (index: number) =>
+  new AttestdError('RECORD_REMOVED', `entry ${index} was removed for its age; its leaf hash is what is left`);
+
+/** A BATCH frame, or what retention left of one, taken apart on demand: where its entries lie is found once, nothing is copied. */
 export class Batch {
   readonly frame: Frame;
   readonly first: number;
   readonly count: number;
   /** Offsets of the entries (behind their lengths), and one more for the end of the last. */
   readonly #at: Uint32Array;
+  /** For a thinned frame: which entries were removed. */
+  readonly #gone: Uint8Array | undefined;
 
   /** @throws STORE_CORRUPT when the payload does not hold the entries that the header states */
   constructor(frame: Frame) {
@@ -168,23 +188,44 @@ export class Batch {
     if (frame.count === 0 || frame.count > payload.length)
       throw damaged(frame, `${frame.count} entries in ${payload.length} bytes`);
     this.#at = new Uint32Array(frame.count + 1);
-    let at = 2;
+    this.#gone = frame.type === TYPE.thinned ? new Uint8Array(frame.count) : undefined;
+    let at = this.#gone === undefined ? 2 : 34;
     for (let i = 0; i < frame.count; i++) {
       if (at > payload.length) throw damaged(frame, `entry ${i} is cut off`);
       this.#at[i] = at;
-      at += payload.readUInt16BE(at - 2) + 2;
+      const length = payload.readUInt16BE(at - 2);
+      if (length === 0 && this.#gone !== undefined) this.#gone[i] = 1;
+      at += (this.#gone?.[i] === 1 ? 32 : length) + 2;
     }
     this.#at[frame.count] = at;
     if (at - 2 > payload.length) throw damaged(frame, 'the last entry is cut off');
   }
 
-  /** Entry `i` of the frame, a view. */
+  /** Whether entry `i` was removed. */
+  removed(i: number): boolean {
+    return this.#gone?.[i] === 1;
+  }
+
+  /** Whether any of the entries `from` to `to` - 1 was removed. */
+  anyRemoved(from = 0, to: number = this.count): boolean {
+    return this.#gone?.subarray(from, to).includes(1) === true;
+  }
+
+  /** Leaf hash of entry `i`, into `out`. */
+  leafInto(i: number, out: Buffer, at: number): void {
+    if (this.removed(i)) this.frame.payload.copy(out, at, this.#at[i], (this.#at[i] as number) + 32);
+    else leafInto(this.entry(i), out, at);
+  }
+
+  /** Entry `i` of the frame, a view. @throws RECORD_REMOVED */
   entry(i: number): Buffer {
+    if (this.removed(i)) throw removed(this.first + i);
     return this.frame.payload.subarray(this.#at[i], (this.#at[i + 1] as number) - 2);
   }
 
-  /** The entries `from` to `to` - 1 of the frame in bundle encoding, a view. */
+  /** The entries `from` to `to` - 1 of the frame in bundle encoding, a view. @throws RECORD_REMOVED */
   bundle(from: number, to: number): Buffer {
+    if (this.anyRemoved(from, to)) throw removed(this.first + from);
     return this.frame.payload.subarray((this.#at[from] as number) - 2, (this.#at[to] as number) - 2);
   }
 
@@ -228,13 +269,15 @@ export class Batch {
       out.push(meta);
     }
     if (at !== payload.length) throw damaged(this.frame, `${payload.length - at} bytes too many`);
-    if (hidden !== erasable.length) throw damaged(this.frame, 'the openings do not fill their part');
+    if (this.#gone === undefined && hidden !== erasable.length)
+      throw damaged(this.frame, 'the openings do not fill their part');
     return out;
   }
 
   /** The opening of a meta: its bytes (a view), `erased`, or `damaged` when it is neither what was written nor erased. */
   opening(meta: Meta): Buffer | 'erased' | 'damaged' | undefined {
     if (meta.opening === undefined) return undefined;
+    if (this.#gone !== undefined) return 'erased';
     const { at, length, crc } = meta.opening;
     const bytes = this.frame.erasable.subarray(at, at + length);
     if (bytes[0] === ERASED && bytes.every((b) => b === ERASED)) return 'erased';

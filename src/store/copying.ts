@@ -14,6 +14,7 @@ import { type LogEnd, readLog } from './reader.ts';
 import { tornBytes } from './replay.ts';
 import type { Sealed } from './seal.ts';
 import { SEGMENT_BYTES } from './segments.ts';
+import { openThinMap, thinMapOf } from './thin.ts';
 
 /** A log that was copied. */
 export interface CopiedLog {
@@ -61,7 +62,9 @@ export async function copyLog(from: string, to: string, options: CopyOptions): P
 async function readWhole(segment: SegmentFile, last: boolean): Promise<Buffer | undefined> {
   let before = -1;
   for (let i = 0; i < TRIES; i++) {
-    const bytes = await readFile(segment.path);
+    const file = await readFile(segment.path);
+    const thin = thinMapOf(file);
+    const bytes = thin?.expand(file) ?? file;
     const head = frameAt(bytes, 0);
     if (head?.type !== TYPE.segment) {
       if (last && segment.ordinal > 0 && findFrame(bytes, 0, undefined) === -1) return undefined;
@@ -70,7 +73,8 @@ async function readWhole(segment: SegmentFile, last: boolean): Promise<Buffer | 
     let end = 0;
     for (let f: Frame | undefined = head; f !== undefined; f = frameAt(bytes, end, head.salt)) end += f.bytes;
     const later = findFrame(bytes, end + 1, head.salt);
-    if (later === -1 && (last || tornBytes(bytes, end) === 0)) return bytes.subarray(0, end);
+    if (later === -1 && (last || tornBytes(bytes, end) === 0))
+      return thin === undefined ? bytes.subarray(0, end) : file;
     // Bytes that were written between two reads of the same file look like damage, once.
     if (!last || end === before) throw damaged(segment, end, 'a frame is damaged');
     before = end;
@@ -91,13 +95,15 @@ async function checkCopy(to: string, { openings, progress }: CopyOptions): Promi
     if (frame.kind !== 'entries') continue;
     const { batch, place } = frame;
     progress?.(batch.first + batch.count);
-    kept += batch.metas().filter((m) => m.opening !== undefined).length;
+    kept += batch.metas().filter((m) => (m.opening?.length ?? 0) > 0).length;
     const { length } = batch.frame.erasable;
-    if (openings || length === 0) continue;
+    if (openings || length === 0 || batch.frame.type === TYPE.thinned) continue;
     const segment = names[place.ordinal] as SegmentFile;
     const file = await open(segment.path, 'r+');
     try {
-      await file.write(Buffer.alloc(length, ERASED), 0, length, place.offset + batch.frame.bytes - length);
+      const at = place.offset + batch.frame.bytes - length;
+      const where = openThinMap(file.fd)?.place(at, length) ?? at;
+      await file.write(Buffer.alloc(length, ERASED), 0, length, where);
       await file.sync();
     } finally {
       await file.close();

@@ -22,8 +22,8 @@ export const MAGIC: Buffer = Buffer.from('ff57414c', 'hex');
 /** What a payload may be at most; longer ones are damage, not data. */
 export const MAX_PAYLOAD: number = 8 << 20;
 
-/** Types of frames. */
-export const TYPE = { segment: 1, batch: 2, intent: 3, seal: 4, forget: 5 } as const;
+/** Types of frames; `thinned` is what retention leaves of a batch (thin.ts). */
+export const TYPE = { segment: 1, batch: 2, intent: 3, seal: 4, forget: 5, thinned: 6 } as const;
 export type FrameType = (typeof TYPE)[keyof typeof TYPE];
 
 /** A frame as it stands in a segment; payload and erasable are views of the segment's bytes. */
@@ -142,7 +142,11 @@ export function frameAt(b: Buffer, at: number, salt?: Buffer): Frame | undefined
     erasable: b.subarray(end, end + head.erasable),
     offset: at,
     bytes: end + head.erasable - at,
-    digest: () => sha256Of(b.subarray(at, end)),
+    // A thinned frame carries the digest of the one in whose place it stands.
+    digest: () =>
+      head.type === TYPE.thinned && head.length >= 32
+        ? Buffer.from(b.subarray(at + HEADER, at + HEADER + 32))
+        : sha256Of(b.subarray(at, end)),
   };
 }
 

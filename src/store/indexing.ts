@@ -50,7 +50,7 @@ export async function catchUp(
 }
 
 function addFrame(lookup: Lookup, frame: Frame, place: Place, origin: string): void {
-  if (frame.type === TYPE.batch) {
+  if (frame.type === TYPE.batch || frame.type === TYPE.thinned) {
     lookup.addFrame(frame.first, place);
     for (const [i, { id, uid, key }] of new Batch(frame).metas().entries())
       lookup.addEntry(frame.first + i, id, uid, key);

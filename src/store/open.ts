@@ -175,6 +175,7 @@ async function build(
   });
   const [release] = undo as [() => void];
   const store = new Store({
+    disk,
     tip,
     recovered,
     wal,

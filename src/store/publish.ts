@@ -79,7 +79,8 @@ export class Publisher {
   /** Bundle and tile `n`, and each tile above that it completes. */
   async #write(n: number): Promise<void> {
     const { tiles, wal } = this.#o;
-    await this.#put({ level: 'entries', n, width: WIDTH }, wal.bundle(n * WIDTH, (n + 1) * WIDTH));
+    const bundle = wal.wholeBundle(n * WIDTH, (n + 1) * WIDTH);
+    if (bundle !== undefined) await this.#put({ level: 'entries', n, width: WIDTH }, bundle);
     for (let level = 0, i = n; ; level++) {
       await this.#put({ level, n: i, width: WIDTH }, tiles.tile(level, i).bytes());
       tiles.written(level, i);

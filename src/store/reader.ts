@@ -14,6 +14,7 @@ import { layoutOf, listSegments, type SegmentFile } from './layout.ts';
 import { damagedOpenings, tornBytes } from './replay.ts';
 import { readSealed, type Sealed } from './seal.ts';
 import { type Place, parseSegmentHead } from './segment.ts';
+import { wholeSegment } from './thin.ts';
 
 /** Where reading goes on: in front of a frame. */
 export interface Cursor {
@@ -64,7 +65,7 @@ export interface LogReader {
    * @throws STORE_CORRUPT, saying where
    */
   frames(from?: Cursor): AsyncGenerator<LogFrame, LogEnd>;
-  /** The entries from `index` on, copied. @throws STORE_CORRUPT */
+  /** The entries from `index` on, copied; those that were removed are left out. @throws STORE_CORRUPT */
   entries(index?: number): AsyncGenerator<LogEntry>;
 }
 
@@ -103,25 +104,27 @@ export function readLog(dir: string): LogReader {
       for await (const frame of streamFrames(dir, origin, from)) {
         if (frame.kind !== 'entries' || frame.next.size <= index) continue;
         const metas = frame.batch.metas();
-        for (let i = Math.max(0, index - frame.first); i < frame.batch.count; i++)
+        for (let i = Math.max(0, index - frame.first); i < frame.batch.count; i++) {
+          if (frame.batch.removed(i)) continue;
           yield {
             index: frame.first + i,
             entry: Uint8Array.from(frame.batch.entry(i)),
             meta: metas[i] as Meta,
           };
+        }
       }
     },
   };
 }
 
 function originOf(segment: SegmentFile): string {
-  const head = frameAt(readFileSync(segment.path), 0);
+  const head = frameAt(wholeSegment(readFileSync(segment.path)), 0);
   if (head?.type !== TYPE.segment) throw corrupt(segment, 0, 'the head is damaged');
   return parseSegmentHead(head.payload, head.first).tip.origin;
 }
 
 async function chainOf(segment: SegmentFile): Promise<Uint8Array> {
-  const head = frameAt(await readFile(segment.path), 0);
+  const head = frameAt(wholeSegment(await readFile(segment.path)), 0);
   if (head?.type !== TYPE.segment) throw corrupt(segment, 0, 'the head is damaged');
   return head.chain;
 }
@@ -135,7 +138,7 @@ async function* streamFrames(dir: string, origin: string, from: Cursor): AsyncGe
     const segment = segments[ordinal];
     if (segment === undefined) break;
     const isLast = ordinal === segments.length - 1;
-    const bytes = await readFile(segment.path);
+    const bytes = wholeSegment(await readFile(segment.path));
     const head = frameAt(bytes, 0);
     if (head?.type !== TYPE.segment) {
       if (isLast && ordinal > 0 && findFrame(bytes, 0, undefined) === -1) break;
@@ -178,6 +181,7 @@ function meaning(frame: Frame, segment: SegmentFile, origin: string) {
   try {
     switch (frame.type) {
       case TYPE.batch:
+      case TYPE.thinned:
         return { kind: 'entries', first: frame.first, batch: new Batch(frame) } as const;
       case TYPE.seal:
         return { kind: 'seal', sealed: readSealed(frame.payload, origin) } as const;

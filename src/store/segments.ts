@@ -116,6 +116,11 @@ export class Segments {
     return { ordinal, offset };
   }
 
+  /** Begins the next segment although there is room in this one. @throws DiskFull */
+  roll(): Promise<void> {
+    return this.#next();
+  }
+
   /** Overwrites bytes of a frame that is already there. */
   async overwrite(place: Place, bytes: Uint8Array): Promise<void> {
     if (place.ordinal === this.#point.ordinal && this.#file !== undefined) {
@@ -124,7 +129,7 @@ export class Segments {
     }
     const file = await this.#o.disk.openDurable(this.#path(place.ordinal));
     try {
-      await file.append([bytes], place.offset);
+      await file.append([bytes], this.#o.wal.offsetOf(place, bytes.length));
     } finally {
       await file.close();
     }

@@ -67,6 +67,13 @@ export class Sketches {
     this.#soon();
   }
 
+  /** Removes those of the first blocks: what they say is of records that are to be gone. */
+  async drop(blocks: number): Promise<void> {
+    const all = Array.from({ length: blocks }, (_, block) => block);
+    for (const block of all) this.#pending.delete(block);
+    await Promise.all(all.map((block) => this.#db.remove(key('b', block))));
+  }
+
   /** Writes what is pending. What is lost is made again. */
   puts(): Promise<boolean>[] {
     const pending = this.#pending;

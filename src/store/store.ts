@@ -12,15 +12,17 @@ import { consistencyProof } from '../log/consistency.ts';
 import { checkIndex, checkSize } from '../log/position.ts';
 import { createInclusionProvers } from '../log/prover.ts';
 import { levelExtent, type Tile } from '../log/tile.ts';
-import { ERASED, type Item, putUlid } from './batch.ts';
+import { ERASED, type Item } from './batch.ts';
 import { WIDTH } from './edge.ts';
+import { findRecord } from './finding.ts';
 import { TYPE } from './frame.ts';
 import { encodeForget, encodeIntent, type Intent } from './intent.ts';
-import { type OwnedEntry, ownedEntries } from './owned.ts';
+import { entriesOf, type OwnedEntry, ownedEntries } from './owned.ts';
 import type { StoreParts } from './parts.ts';
 import type { Recovered } from './recover.ts';
 import { readSealed, type Sealed } from './seal.ts';
 import type { Sketches } from './sketch.ts';
+import { type Keep, type Thinned, thinLog } from './thinning.ts';
 import { openIntent, sealFault, takeSeal } from './tip.ts';
 
 const refuse = (why: string) => new AttestdError('SEAL_REFUSED', why);
@@ -140,20 +142,20 @@ export class Store {
     }
   }
 
-  /** Entry `index`, as stored. @throws MALFORMED when there is none, STORE_CORRUPT */
+  /** Entry `index`, as stored. @throws MALFORMED when there is none, RECORD_REMOVED, STORE_CORRUPT */
   entry(index: number): Uint8Array {
     checkIndex(index, this.size);
     return this.#p.wal.entry(index);
   }
 
-  /** The entries `from` to `to` - 1; views that are good until the next one is asked for. */
+  /** The entries `from` to `to` - 1, empty where removed; views that are good until the next one is asked for. */
   *entries(from = 0, to: number = this.size): Generator<Uint8Array> {
     checkSize(from, 'first index');
     if (to > this.size) throw new AttestdError('MALFORMED', `there are ${this.size} entries, not ${to}`);
-    for (const { entry } of ownedEntries(this.#p.wal, from, to)) yield entry;
+    yield* entriesOf(this.#p.wal, from, to);
   }
 
-  /** The same with the uid that owns each. */
+  /** The same with the uid that owns each, without those that were removed. */
   owned(from: number, to: number): Generator<OwnedEntry> {
     return ownedEntries(this.#p.wal, from, Math.min(to, this.size));
   }
@@ -194,17 +196,7 @@ export class Store {
 
   /** The record with this ULID, and whose it is. */
   lookup(id: string): { index: number; uid: number } | undefined {
-    if (!isUlid(id)) return undefined;
-    const bytes = Buffer.alloc(16);
-    putUlid(bytes, id, 0);
-    for (const { first, count } of this.#p.lookup.runs(bytes.readUIntBE(0, 6))) {
-      for (const batch of this.#p.wal.batches(first, first + count)) {
-        if (!batch.mayHold(bytes)) continue;
-        for (const [i, meta] of batch.metas().entries())
-          if (meta.id === id && meta.uid !== undefined) return { index: batch.first + i, uid: meta.uid };
-      }
-    }
-    return undefined;
+    return isUlid(id) ? findRecord(this.#p, id) : undefined;
   }
 
   /** The durable record that was made under this idempotency key (its SHA-256), and the SHA-256 of its request body. */
@@ -252,6 +244,12 @@ export class Store {
       );
       wal.drop(place);
     });
+  }
+
+  /** Removes entries below `before` for good, but those to keep; their leaf hashes stay. See thinning.ts. */
+  thin(before: number, keep: Keep): Promise<Thinned> {
+    checkSize(before, 'bound');
+    return thinLog(this.#p, Math.min(before, this.size), keep);
   }
 
   /** Writes the index and the tiles up to now; nothing depends on it. */

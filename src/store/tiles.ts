@@ -10,7 +10,7 @@ import { EMPTY_ROOT } from '../log/merkle.ts';
 import { coveringNodes } from '../log/source.ts';
 import { printTilePath, type Tile } from '../log/tile.ts';
 import { type Edge, TileNodes, WIDTH } from './edge.ts';
-import { leafInto, nodeInto } from './hash.ts';
+import { nodeInto } from './hash.ts';
 import type { Wal } from './wal.ts';
 
 /** Tiles of 16 KiB kept for reading, and full ones that are not written yet. */
@@ -151,7 +151,7 @@ export class Tiles {
       const from = Math.max(n * WIDTH, batch.first);
       const to = Math.min((n + 1) * WIDTH, batch.first + batch.count);
       for (let i = from; i < to; i++) {
-        leafInto(batch.entry(i - batch.first), hash, 0);
+        batch.leafInto(i - batch.first, hash, 0);
         tile.append(hash, 0);
       }
     }

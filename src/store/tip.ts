@@ -33,6 +33,7 @@ export function applyFrame(tip: Tip, frame: Frame, place: Place, visit?: TileVis
     if (broken !== undefined) return `seal: ${broken}`;
     takeSeal(tip, { ...sealed, place });
   } else if (type === TYPE.forget) parseForget(payload);
+  else if (type === TYPE.thinned) return 'a thinned frame in the last segment';
   else return 'a segment head within a segment';
   return undefined;
 }

@@ -8,6 +8,7 @@ import { Batch } from './batch.ts';
 import { type Frame, frameAt, HEADER, headAt, TYPE } from './frame.ts';
 import type { SegmentFile } from './layout.ts';
 import type { Place } from './segment.ts';
+import { openThinMap, type ThinMap } from './thin.ts';
 
 const MAX_OPEN = 16;
 const MAX_CACHED = 8;
@@ -15,7 +16,15 @@ const MAX_CACHED = 8;
 interface OpenSegment {
   readonly fd: number;
   readonly salt: Buffer;
+  /** For a thinned segment: where its bytes lie. */
+  readonly thin?: ThinMap;
 }
+
+/** Reads as from the segment as it was written. */
+const readAt = ({ fd, thin }: Omit<OpenSegment, 'salt'>, b: Buffer, offset: number): number =>
+  thin === undefined ? readSync(fd, b, 0, b.length, offset) : thin.read(fd, b, offset);
+
+const holdsEntries = (type: number): boolean => type === TYPE.batch || type === TYPE.thinned;
 
 /** A frame and where it stands. */
 export interface Placed {
@@ -102,7 +111,7 @@ export class Wal {
         continue;
       }
       if (head.first > index) throw this.#damage(place, `entry ${index} is not found before it`);
-      if (head.type === TYPE.batch && index < head.first + head.count)
+      if (holdsEntries(head.type) && index < head.first + head.count)
         return { batch: this.#batch(place), place };
       offset += HEADER + head.length + head.erasable;
     }
@@ -135,6 +144,30 @@ export class Wal {
     return Buffer.concat(parts);
   }
 
+  /** The same, or nothing where one of them was removed. */
+  wholeBundle(from: number, to: number): Buffer | undefined {
+    for (const batch of this.batches(from, to))
+      if (
+        batch.anyRemoved(Math.max(from, batch.first) - batch.first, Math.min(to - batch.first, batch.count))
+      )
+        return undefined;
+    return this.bundle(from, to);
+  }
+
+  /** Told that another file stands in place of a segment. */
+  reopen(ordinal: number): void {
+    const open = this.#open.get(ordinal);
+    if (open !== undefined) closeSync(open.fd);
+    this.#open.delete(ordinal);
+    for (const key of [...this.#cache.keys()]) if (key.startsWith(`${ordinal}:`)) this.#cache.delete(key);
+  }
+
+  /** Where in its file bytes of a segment lie. */
+  offsetOf({ ordinal, offset }: Place, length: number): number {
+    const { thin } = this.#segment(ordinal);
+    return thin === undefined ? offset : thin.place(offset, length);
+  }
+
   /** Forgets what is in memory of a frame, after its file was changed. */
   drop(place: Place): void {
     this.#cache.delete(`${place.ordinal}:${place.offset}`);
@@ -160,20 +193,22 @@ export class Wal {
   }
 
   #head(place: Place) {
-    const { fd, salt } = this.#segment(place.ordinal);
+    const segment = this.#segment(place.ordinal);
+    const { salt } = segment;
     const b = Buffer.allocUnsafe(HEADER);
-    if (readSync(fd, b, 0, HEADER, place.offset) < HEADER) return undefined;
+    if (readAt(segment, b, place.offset) < HEADER) return undefined;
     return b.compare(salt, 0, 8, 32, 40) === 0 ? headAt(b, 0) : undefined;
   }
 
   #read(place: Place): Frame | undefined {
     const head = this.#head(place);
     if (head === undefined) return undefined;
-    const { fd, salt } = this.#segment(place.ordinal);
+    const segment = this.#segment(place.ordinal);
+    const { salt } = segment;
     const b = Buffer.allocUnsafeSlow(HEADER + head.length + head.erasable);
     let got = 0;
     while (got < b.length) {
-      const n = readSync(fd, b, got, b.length - got, place.offset + got);
+      const n = readAt(segment, b.subarray(got), place.offset + got);
       if (n === 0) return undefined;
       got += n;
     }
@@ -187,12 +222,17 @@ export class Wal {
     if (file === undefined) throw new AttestdError('STORE_CORRUPT', `there is no segment ${ordinal}`);
     const fd = openSync(file.path, 'r');
     const b = Buffer.alloc(HEADER);
-    readSync(fd, b, 0, HEADER, 0);
-    const opened = { fd, salt: Buffer.from(b.subarray(32, 40)) };
-    if (headAt(b, 0)?.type !== TYPE.segment) {
+    let thin: ThinMap | undefined;
+    try {
+      thin = openThinMap(fd);
+      readAt({ fd, ...(thin === undefined ? {} : { thin }) }, b, 0);
+      if (headAt(b, 0)?.type !== TYPE.segment)
+        throw this.#damage({ ordinal, offset: 0 }, 'the segment has no head');
+    } catch (e) {
       closeSync(fd);
-      throw this.#damage({ ordinal, offset: 0 }, 'the segment has no head');
+      throw e;
     }
+    const opened = { fd, salt: Buffer.from(b.subarray(32, 40)), ...(thin === undefined ? {} : { thin }) };
     if (this.#open.size >= MAX_OPEN) {
       const [oldest, old] = this.#open.entries().next().value as [number, OpenSegment];
       closeSync(old.fd);

@@ -25,6 +25,7 @@ describe('openapi.json', () => {
       'get /v1/keys listKeys',
       'get /v1/keys/{name}/request getKeyRequest',
       'get /v1/log/{epoch}/checkpoint getCheckpoint',
+      'get /v1/log/{epoch}/remains/{n} getRemains',
       'get /v1/log/{epoch}/seals getSeals',
       'get /v1/log/{epoch}/tile/{*} getTile',
       'get /v1/records listRecords',
@@ -47,6 +48,7 @@ describe('openapi.json', () => {
       'post /v1/quotes quote',
       'post /v1/records record',
       'post /v1/records/{id}/forget forget',
+      'post /v1/retention retain',
     ]);
   });
 

@@ -4,6 +4,8 @@
  */
 import { Reader } from '../../core/reader.ts';
 import { MAX_ENTRY_SIZE } from '../../log/entries.ts';
+import { HASH_SIZE } from '../../log/merkle.ts';
+import type { Batch } from '../../store/batch.ts';
 import type { Cursor, LogFrame } from '../../store/reader.ts';
 import type { Audit } from '../../verify/audit/audit.ts';
 import type { Stretch } from '../../verify/audit/stretch.ts';
@@ -56,8 +58,13 @@ export function createLine(audit: Audit, readers: Readers | undefined): Line {
       if (frame.kind === 'entries') {
         const { batch } = frame;
         if (readers === undefined) {
-          for (let i = 0; i < batch.count; i++) audit.entry(batch.entry(i));
+          readEach(audit, batch);
           return frame.next;
+        }
+        if (batch.anyRemoved()) {
+          ship();
+          steps.push({ next: frame.next, apply: async () => readEach(audit, batch) });
+          return await advance(4 * readers.threads);
         }
         gathered.push(batch.bundle(0, batch.count));
         count += batch.count;
@@ -82,6 +89,18 @@ export function createLine(audit: Audit, readers: Readers | undefined): Line {
       await readers?.close();
     },
   };
+}
+
+/** Entries one by one, those that were removed by their leaf hashes. */
+function readEach(audit: Audit, batch: Batch): void {
+  for (let i = 0; i < batch.count; i++) {
+    if (!batch.removed(i)) audit.entry(batch.entry(i));
+    else {
+      const leaf = Buffer.alloc(HASH_SIZE);
+      batch.leafInto(i, leaf, 0);
+      audit.removed(leaf);
+    }
+  }
 }
 
 async function place(audit: Audit, bytes: Uint8Array, stretch: Stretch | undefined): Promise<void> {

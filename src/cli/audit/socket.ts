@@ -4,9 +4,11 @@
  */
 import { openTransport, socketPath, type Transport } from '../../client/transport.ts';
 import { fromUtf8, utf8 } from '../../core/bytes.ts';
-import { AttestdError } from '../../core/errors.ts';
+import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
+import { Reader } from '../../core/reader.ts';
 import { parseEntries } from '../../log/entries.ts';
+import { HASH_SIZE } from '../../log/merkle.ts';
 import { parseOrigin } from '../../log/origin.ts';
 import { printTilePath, TILE_WIDTH } from '../../log/tile.ts';
 import { Audit } from '../../verify/audit/audit.ts';
@@ -39,9 +41,11 @@ export async function auditSocket(address: string, watch: Watch): Promise<Audite
           if (watch.cursor !== undefined) keepSocketCursor(watch.cursor, origin, done, await audit.save());
           throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${origin}`);
         }
-        for (const entry of await bundles(audit.size)) {
+        for (const left of await bundles(audit.size)) {
           // A bundle may reach past this seal; what is behind it comes with a later one.
-          if (audit.size < size) audit.entry(entry);
+          if (audit.size >= size) break;
+          if (left.removed) audit.removed(left.bytes);
+          else audit.entry(left.bytes);
         }
         watch.progress.update(audit.size, total);
       }
@@ -68,23 +72,43 @@ async function allSeals(transport: Transport, base: string): Promise<Page['seals
   }
 }
 
+/** An entry, or its leaf hash where it was removed for its age. */
+interface Left {
+  readonly removed: boolean;
+  readonly bytes: Uint8Array;
+}
+
 /** Reads the entries from an index to the end of their bundle; keeps the last bundle, for seals lie close together. */
-function bundleReader(
-  transport: Transport,
-  base: string,
-  total: number,
-): (index: number) => Promise<Uint8Array[]> {
-  let held: { readonly n: number; readonly entries: Uint8Array[] } | undefined;
+function bundleReader(transport: Transport, base: string, total: number): (index: number) => Promise<Left[]> {
+  let held: { readonly n: number; readonly entries: Left[] } | undefined;
   return async (index) => {
     const n = Math.floor(index / TILE_WIDTH);
     if (held?.n !== n) {
       const width = Math.min(TILE_WIDTH, total - n * TILE_WIDTH);
       const path = `${base}/${printTilePath({ level: 'entries', n, width })}`;
-      const { body } = await transport.call({ method: 'GET', path });
-      held = { n, entries: parseEntries(body, width) };
+      const entries = await transport.call({ method: 'GET', path }).then(
+        ({ body }) => parseEntries(body, width).map((bytes) => ({ removed: false, bytes })),
+        async (e: unknown) => {
+          if (!isAttestdError(e, 'RECORD_REMOVED')) throw e;
+          const { body } = await transport.call({ method: 'GET', path: `${base}/remains/${n}` });
+          return parseRemains(body).slice(0, width);
+        },
+      );
+      held = { n, entries };
     }
     return held.entries.slice(index - n * TILE_WIDTH);
   };
+}
+
+/** What is left of a bundle: u16 length ‖ entry, or u16 0 ‖ leaf hash. @throws MALFORMED */
+function parseRemains(body: Uint8Array): Left[] {
+  const r = new Reader(body, 'remains of a bundle');
+  const left: Left[] = [];
+  while (r.left > 0) {
+    const length = r.u16();
+    left.push({ removed: length === 0, bytes: r.bytes(length === 0 ? HASH_SIZE : length) });
+  }
+  return left;
 }
 
 async function getJson(transport: Transport, path: string): Promise<Record<string, unknown>> {

@@ -68,6 +68,8 @@ function report(io: Io, logs: readonly AuditedLog[]): number {
       if (log.entries > log.sealed) io.out(`  ? ${log.entries - log.sealed} entries are not sealed yet\n`);
       if (log.recovered > 0)
         io.out(`  ? ${log.recovered} entries were sealed by a later run: environment unknown\n`);
+      if (log.removed > 0)
+        io.out(`  ? ${log.removed} entries were removed for their age: in their places, and not read\n`);
       for (const at of log.foreign)
         io.out(
           `  ? entry ${at}: somebody else extended or reset the register in which the daemon measures itself\n`,

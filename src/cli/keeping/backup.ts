@@ -14,8 +14,9 @@ import { syncDirectory } from '../../store/disk.ts';
 import { sha256Of } from '../../store/hash.ts';
 import { epochDir, epochs } from '../../store/layout.ts';
 import { VERSION } from '../version.ts';
-import { listFiles, placeFile, readPlain } from './files.ts';
+import { listFiles, readPlain } from './files.ts';
 import { belongs, MANIFEST, type Manifest, printManifest } from './manifest.ts';
+import { placeFile } from './place.ts';
 
 export interface BackupInput {
   readonly state: string;

@@ -17,8 +17,9 @@ import { readLog } from '../../store/reader.ts';
 import { auditDirectory } from '../audit/directory.ts';
 import type { Progress } from '../progress.ts';
 import { checkBackup, holdLogs, readListed } from './checkbackup.ts';
-import { type Owner, placeFile, readPlain } from './files.ts';
+import { readPlain } from './files.ts';
 import type { Manifest } from './manifest.ts';
+import { type Owner, placeFile } from './place.ts';
 
 /**
  * Holds a backup against its list, against itself and against the host that it is to be put back on.

@@ -1,4 +1,4 @@
-/** What an operator does with evidence over the years: keep it elsewhere, put it back. */
+/** What an operator does with evidence over the years: keep it elsewhere, put it back, remove what is old. */
 import type { Command } from '../command.ts';
 import { CONFIG } from './option.ts';
 
@@ -41,5 +41,28 @@ export const KEEPING_COMMANDS: readonly Command[] = [
       PROGRESS,
     ],
     load: () => import('../commands/restore.ts'),
+  },
+  {
+    name: 'retain',
+    summary: 'remove old records for good; their places and all proofs stay',
+    examples: [
+      'attestctl retain --before 2026-01-01 --dry-run',
+      "attestctl retain --before 120000 --reason 'kept for a year'",
+    ],
+    options: [
+      {
+        flags: '--before <index-or-time>',
+        help: 'an index, a day or an RFC 3339 time: what stands before it goes',
+        required: true,
+      },
+      { flags: '--dry-run', help: 'say what would be removed, remove nothing' },
+      { flags: '--reason <text>', help: 'for the tombstone, which auditors read' },
+      { flags: '--yes', help: 'do not ask' },
+      {
+        flags: '--socket <path>',
+        help: 'the admin socket, else ATTESTD_SOCKET, else /run/attestd/admin.sock',
+      },
+    ],
+    load: () => import('../commands/retain.ts'),
   },
 ];

@@ -116,8 +116,15 @@ export const Measurement = ofRun({
   caller: Type.Optional(closed({ uid: Uint32, pid: Uint32, unit: Type.Optional(text(256)) })),
 });
 
-/** The openings of a record were erased. */
-export const Tombstone = ofRun({ record: Hex32, reason: Type.Optional(text(1024)) });
+const Reason = Type.Optional(text(1024));
+/**
+ * What was erased for good: the openings of a record, or, by retention, entries below an index, of which the leaf hashes
+ * stay in the log.
+ */
+export const Tombstone = Type.Union([
+  ofRun({ record: Hex32, reason: Reason }),
+  ofRun({ retention: closed({ before: Count }), reason: Reason }),
+]);
 
 export type GenesisPredicate = Static<typeof Genesis>;
 export type BootPredicate = Static<typeof Boot>;

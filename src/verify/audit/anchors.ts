@@ -1,5 +1,5 @@
 /** Anchors in the order of the log: each names the one before it, and its counter is one more. */
-import { equal, fromBase64, fromHex, ZERO32 } from '../../core/bytes.ts';
+import { equal, fromBase64, fromHex, toBase64, ZERO32 } from '../../core/bytes.ts';
 import type { Predicate } from '../../evidence/statement.ts';
 import { parseAttest } from '../../evidence/tpm/attest.ts';
 import { parseSignature } from '../../evidence/tpm/signature.ts';
@@ -7,6 +7,7 @@ import { printCheckpoint } from '../../log/checkpoint.ts';
 import { EMPTY_ROOT } from '../../log/merkle.ts';
 import type { AnchorClaim } from '../anchored.ts';
 import type { GenesisFacts } from '../evidence.ts';
+import type { RecentHeads } from './heads.ts';
 
 /** An anchor as later entries need it. */
 export interface AnchorState {
@@ -57,4 +58,15 @@ export function nextAnchor(
     claim: { certified, previous, text, value },
     fault,
   };
+}
+
+/** Why an anchor does not speak of this log; undefined where it does. */
+export function headFault(
+  heads: Pick<RecentHeads, 'rootAt'>,
+  index: number,
+  { checkpoint: { size, root } }: Predicate<'anchor'>,
+): string | undefined {
+  const actual = size <= index ? heads.rootAt(size) : undefined;
+  if (actual === undefined) return `a head of ${size} entries is out of reach`;
+  return toBase64(actual) === root ? undefined : 'it anchors another root';
 }

@@ -16,15 +16,16 @@ import { type AnchorClaim, anchorFault } from '../anchored.ts';
 import { readGenesis } from '../gather.ts';
 import { akAt, changeFault, type Keys, readKeyChange } from '../keys.ts';
 import { attestor } from '../signed.ts';
-import { type AnchorState, firstAnchor, nextAnchor } from './anchors.ts';
-import { type AuditCursor, CURSOR_SCHEMA, restoreSeal, saveSeal } from './cursor.ts';
+import { type AnchorState, firstAnchor, headFault, nextAnchor } from './anchors.ts';
+import { type AuditCursor, CURSOR_SCHEMA, restorePast, restoreSeal, saveSeal } from './cursor.ts';
 import { readEntry } from './entry.ts';
 import type { AuditReport } from './finding.ts';
 import { Findings } from './findings.ts';
 import { RecentHeads } from './heads.ts';
 import { attributesFault, keptChange, placeFault, workloadFault } from './keys.ts';
 import { MeasuredRegister, measuredStep } from './measured.ts';
-import { beginRun, goesBack, type Run } from './runs.ts';
+import { Removal } from './removal.ts';
+import { beginRun, goesBack, type Run, recoveredBy } from './runs.ts';
 import { NO_SEAL, type SealState, sealFaults } from './seals.ts';
 import { shapeFault } from './shape.ts';
 import type { Stretch } from './stretch.ts';
@@ -45,6 +46,7 @@ export class Audit {
   #sealCount = 0;
   #recovered = 0;
   readonly #register = new MeasuredRegister();
+  readonly #removal = new Removal();
 
   /** An audit from entry 0; `restore` makes one that goes on. */
   constructor(heads: RecentHeads = new RecentHeads(new CompactRange())) {
@@ -71,6 +73,12 @@ export class Audit {
     } catch (e) {
       this.#found('entry-form', index, (e as Error).message);
     }
+  }
+
+  /** Takes the leaf hash of an entry that was removed for its age: its place is checked, what it said cannot be. */
+  removed(leaf: Uint8Array): void {
+    this.#removal.take(this.#heads.size);
+    this.#heads.append(leaf);
   }
 
   /**
@@ -115,6 +123,7 @@ export class Audit {
     if (kind === 'gap' && step === undefined) for (const a of this.#anchors.slice(-1)) a.gapSince = true;
     const fault = step === undefined ? undefined : this.#register.take(index, run, step);
     if (fault !== undefined) this.#found('measurement-chain', index, fault);
+    if (kind === 'tombstone') this.#removal.announce(index, predicate as Predicate<'tombstone'>);
     if (kind === 'keychange') this.#keychange(index, bytes, predicate as Predicate<'keychange'>, run);
     if (kind === 'anchor') this.#anchor(index, bytes, predicate as Predicate<'anchor'>);
   }
@@ -138,15 +147,9 @@ export class Audit {
     const before = this.#runs.at(-1);
     const why = before === undefined ? undefined : goesBack(before, run);
     if (why !== undefined) this.#found('boot-clock', index, why);
-    const { recovered } = predicate;
-    if (recovered !== undefined) {
-      // From the last sealed size to the size at this start; what lies before the last boot entry was counted there.
-      const { from, size } = recovered;
-      this.#recovered += Math.max(0, size - Math.max(from, before?.index ?? 0));
-      if (size <= from || size > index || from < this.#seal.size) {
-        this.#found('boot-recovered', index, 'the recovered entries are not those after the last seal');
-      }
-    }
+    const recovered = recoveredBy(predicate, index, before, this.#seal.size);
+    this.#recovered += recovered.count;
+    if (recovered.fault !== undefined) this.#found('boot-recovered', index, recovered.fault);
     this.#runs.push(run);
   }
 
@@ -159,10 +162,8 @@ export class Audit {
     }
     const { state, claim, fault } = nextAnchor(index, recordDigest(bytes), this.#origin, predicate, last);
     if (fault !== undefined) this.#found('anchor-order', index, fault);
-    const { size, root } = predicate.checkpoint;
-    const actual = size <= index ? this.#heads.rootAt(size) : undefined;
-    if (actual === undefined) this.#found('anchor-head', index, `a head of ${size} entries is out of reach`);
-    else if (toBase64(actual) !== root) this.#found('anchor-head', index, 'it anchors another root');
+    const wrong = headFault(this.#heads, index, predicate);
+    if (wrong !== undefined) this.#found('anchor-head', index, wrong);
     this.#anchors.push(state);
     this.#findings.later(index, 'anchor-signature', this.#claimFault(keys, index, claim));
   }
@@ -235,6 +236,7 @@ export class Audit {
       recovered: this.#recovered,
       kinds: { ...this.#kinds },
       ...this.#register.save(),
+      ...this.#removal.save(),
       findings: [...this.#findings.all],
     };
   }
@@ -252,16 +254,16 @@ export class Audit {
       const changes = audit.#changes.map(({ index, entry }) => keptChange(index, entry));
       audit.#keys = { genesis, changes };
     }
-    audit.#runs.push(...cursor.runs.map((r) => ({ ...r, clock: BigInt(r.clock) })));
-    audit.#anchors.push(
-      ...cursor.anchors.map((a) => ({ ...a, digest: fromHex(a.digest), value: BigInt(a.value) })),
-    );
+    const { runs, anchors } = restorePast(cursor);
+    audit.#runs.push(...runs);
+    audit.#anchors.push(...anchors);
     audit.#seal = restoreSeal(cursor.seal);
     audit.#sealCount = cursor.sealCount;
     audit.#time = cursor.time;
     audit.#recovered = cursor.recovered;
     Object.assign(audit.#kinds, cursor.kinds);
     audit.#register.restore(cursor);
+    audit.#removal.restore(cursor);
     audit.#findings.restore(cursor.findings);
     return audit;
   }
@@ -271,6 +273,7 @@ export class Audit {
     await this.#findings.settle();
     const size = this.#heads.size;
     if (size === 0) this.#found('genesis-place', 0, 'the log is empty');
+    this.#removal.finish(this.#findings);
     return {
       schema: 'attestd.dev/audit/v1',
       verdict:
@@ -285,6 +288,7 @@ export class Audit {
       sealed: this.#seal.size,
       recovered: this.#recovered,
       foreign: this.#register.foreign,
+      removed: this.#removal.count,
       findings: this.#findings.all,
     };
   }

@@ -3,14 +3,17 @@
  * audit skip what came before it: it belongs to the auditor and is never taken from the audited host.
  */
 import { fromHex, toHex } from '../../core/bytes.ts';
+import type { AnchorState } from './anchors.ts';
 import type { Finding } from './finding.ts';
 import type { SavedHeads } from './heads.ts';
 import type { MeasuredState } from './measured.ts';
+import type { RemovalState } from './removal.ts';
+import type { Run } from './runs.ts';
 import type { SealState } from './seals.ts';
 
 export const CURSOR_SCHEMA = 'attestd.dev/audit-cursor/v2';
 
-export interface AuditCursor {
+export interface AuditCursor extends RemovalState {
   readonly schema: typeof CURSOR_SCHEMA;
   /** Base64 of the genesis entry; empty before it was read. */
   readonly genesis: string;
@@ -53,6 +56,14 @@ interface SavedSeal {
     readonly resetCount: number;
     readonly restartCount: number;
     readonly safe: boolean;
+  };
+}
+
+/** Boot entries and anchors. */
+export function restorePast(c: AuditCursor): { readonly runs: Run[]; readonly anchors: AnchorState[] } {
+  return {
+    runs: c.runs.map((r) => ({ ...r, clock: BigInt(r.clock) })),
+    anchors: c.anchors.map((a) => ({ ...a, digest: fromHex(a.digest), value: BigInt(a.value) })),
   };
 }
 

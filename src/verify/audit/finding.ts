@@ -27,6 +27,8 @@ export interface AuditReport {
   readonly recovered: number;
   /** Gaps between measurements, by index: somebody else extended or reset the daemon's own register there. */
   readonly foreign: readonly number[];
+  /** Entries that were removed for their age: their places are checked, what they said is not known. */
+  readonly removed: number;
   readonly findings: readonly Finding[];
 }
 

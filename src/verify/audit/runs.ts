@@ -39,3 +39,21 @@ export function goesBack(previous: Instant, next: Instant): string | undefined {
 export function sealedIn(run: Run, { clockInfo }: Attest): boolean {
   return clockInfo.resetCount === run.resetCount && clockInfo.restartCount === run.restartCount;
 }
+
+/**
+ * What a boot entry recovered: entries from the last sealed size to the size at that start. What lies before the boot
+ * entry before it was counted there.
+ * @param sealed size under the newest seal
+ */
+export function recoveredBy(
+  { recovered }: Predicate<'boot'>,
+  index: number,
+  before: Run | undefined,
+  sealed: number,
+): { readonly count: number; readonly fault?: string } {
+  if (recovered === undefined) return { count: 0 };
+  const { from, size } = recovered;
+  const count = Math.max(0, size - Math.max(from, before?.index ?? 0));
+  const sound = size > from && size <= index && from >= sealed;
+  return { count, ...(sound ? {} : { fault: 'the recovered entries are not those after the last seal' }) };
+}

@@ -1,0 +1,135 @@
+/**
+ * Removing entries for their age: leaf hashes stay, so roots, seals and proofs stay (thin.ts has the form). Segments are
+ * put in place of others one at a time, each by one rename, and a reader finds the old one or the new one; so a crash
+ * anywhere leaves a log that is whole, and doing it again goes on. Nothing is removed from the segment that is written to.
+ */
+import { readFile, unlink } from 'node:fs/promises';
+import { Batch, META_MAX, type Meta, metaBytes } from './batch.ts';
+import { WIDTH } from './edge.ts';
+import { type Frame, frameAt, HEADER, MAX_PAYLOAD, makeFrame, TYPE } from './frame.ts';
+import type { StoreParts } from './parts.ts';
+import { SKETCH_ENTRIES } from './sketch.ts';
+import { printThin, type ThinPart, wholeSegment } from './thin.ts';
+
+/** What was done. */
+export interface Thinned {
+  /** Entries that are gone now, and were not before. */
+  readonly removed: number;
+  /** Bytes of segments that were given back. */
+  readonly freed: number;
+}
+
+/** Which entries below the bound stay. */
+export type Keep = (index: number) => boolean;
+
+/** Frames after which others get a turn. */
+const AT_A_TIME = 512;
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/**
+ * Removes the entries below `before` but those that `keep` names, and the openings of all of them. What shares a frame
+ * with an entry from `before` on stays with it.
+ */
+export async function thinLog(p: StoreParts, before: number, keep: Keep): Promise<Thinned> {
+  const { committer, segments, wal, tiles } = p;
+  await committer.control(async () => {
+    const last = wal.segments.at(-1);
+    if (last === undefined || last.first >= before) return;
+    await committer.guard(() => segments.roll());
+    const { ordinal, offset, chain } = segments.point;
+    p.lookup.reach({ size: committer.size, place: { ordinal, offset }, chain });
+  });
+  // Copies of entries first: what is left of them after a crash would be found by nobody.
+  for (let n = 0; n * WIDTH < before; n++) {
+    await unlink(tiles.path({ level: 'entries', n, width: WIDTH })).catch((e: NodeJS.ErrnoException) => {
+      if (e.code !== 'ENOENT') throw e;
+    });
+  }
+  await p.lookup.sketches.drop(Math.ceil(before / SKETCH_ENTRIES));
+  let removed = 0;
+  let freed = 0;
+  for (const segment of wal.segments.slice(0, -1)) {
+    if (segment.first >= before) break;
+    const end = wal.segments[segment.ordinal + 1]?.first ?? before;
+    const make = async () => {
+      const file = await readFile(segment.path);
+      return { before: file.length, thin: await thinSegment(wholeSegment(file), before, keep) };
+    };
+    // `forget` overwrites in place: no file is replaced under it, and none that was read before it replaces what it wrote.
+    const made = end > before ? undefined : await make();
+    await committer.control(async () => {
+      const { before: size, thin } = made ?? (await make());
+      if (thin === undefined) return;
+      await p.disk.replace(segment.path, thin.file);
+      wal.reopen(segment.ordinal);
+      removed += thin.removed;
+      freed += size - thin.file.length;
+    });
+  }
+  return { removed, freed };
+}
+
+/** What is to stand in place of a segment; undefined where nothing of it is to go. */
+export async function thinSegment(
+  bytes: Buffer,
+  before: number,
+  keep: Keep,
+): Promise<{ readonly file: Buffer; readonly removed: number } | undefined> {
+  const parts: ThinPart[] = [];
+  let removed = 0;
+  let changed = false;
+  let at = 0;
+  for (let frame = frameAt(bytes, 0); frame !== undefined; frame = frameAt(bytes, at, frame.salt)) {
+    const thin = frame.first + frame.count <= before ? thinFrame(frame, keep) : undefined;
+    if (thin !== undefined) {
+      removed += thin.removed;
+      changed = true;
+    }
+    // What a thinned frame lost is not written again.
+    const length = frame.type === TYPE.thinned ? frame.bytes - frame.erasable.length : frame.bytes;
+    parts.push({ offset: at, bytes: thin?.bytes ?? bytes.subarray(at, at + length) });
+    at += frame.bytes;
+    if (parts.length % AT_A_TIME === 0) await turn();
+  }
+  return changed ? { file: printThin(at, parts), removed } : undefined;
+}
+
+/** What is left of a frame; undefined where nothing of it is to go. */
+function thinFrame(
+  frame: Frame,
+  keep: Keep,
+): { readonly bytes: Buffer; readonly removed: number } | undefined {
+  if (frame.type !== TYPE.batch && frame.type !== TYPE.thinned) return undefined;
+  const batch = new Batch(frame);
+  const metas = batch.metas();
+  const gone = metas.map((_, i) => batch.removed(i) || !keep(frame.first + i));
+  const removed = gone.filter((g, i) => g && !batch.removed(i)).length;
+  const openings = frame.type === TYPE.batch && metas.some((m) => m.opening !== undefined);
+  if (removed === 0 && !openings) return undefined;
+  const b = Buffer.alloc(frame.payload.length + 32 + frame.count * (34 + META_MAX));
+  frame.digest().copy(b, 0);
+  let at = 32;
+  for (let i = 0; i < frame.count; i++) {
+    if (gone[i]) {
+      batch.leafInto(i, b, at + 2);
+      at += 34;
+    } else at += batch.bundle(i, i + 1).copy(b, at);
+  }
+  for (const [i, meta] of metas.entries()) at = metaBytes(b, left(meta, gone[i] === true), at);
+  const erasable = frame.bytes - HEADER - at;
+  // Entries shorter than what stands for them: there is nothing to win.
+  if (erasable < 0 || erasable > MAX_PAYLOAD) return undefined;
+  const { first, count, salt, chain } = frame;
+  const facts = { type: TYPE.thinned, first, count, erasable, salt, chain };
+  return { bytes: makeFrame(facts, b.subarray(0, at)), removed };
+}
+
+/** What stays beside an entry: whose it was and under which id, so that its owner can be told where it went. */
+function left(meta: Meta, gone: boolean): Meta {
+  const { key, body, opening, ...rest } = meta;
+  return {
+    ...rest,
+    ...(opening === undefined ? {} : { opening: { at: 0, length: 0, crc: 0 } }),
+    ...(gone || key === undefined || body === undefined ? {} : { key, body }),
+  };
+}
