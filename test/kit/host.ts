@@ -160,9 +160,13 @@ function follow(child: ChildProcess, socket: string): DaemonProcess {
 /** Sections of the configuration to add, by name: lines of TOML. */
 export type Sections = { readonly [section: string]: readonly string[] };
 
-/** Makes an initialised host whose daemon does not run. */
-export async function makeProcessHost(sections: Sections = {}, name = 'host-1'): Promise<ProcessHost> {
-  const tpm = await startSwtpm({ proxy: true });
+/** Makes an initialised host whose daemon does not run. @param proxy 'managed': before the TPM stands a resource manager */
+export async function makeProcessHost(
+  sections: Sections = {},
+  name = 'host-1',
+  proxy: true | 'managed' = true,
+): Promise<ProcessHost> {
+  const tpm = await startSwtpm({ proxy });
   const dir = mkdtempSync(join(tmpdir(), 'attestd-host-'));
   folders.add(dir);
   const state = join(dir, 'state');

@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { exchange, failure } from './wire.ts';
+import { CC, exchange, failure, flushCommand } from './wire.ts';
 
 /** What to do with a command. Exactly the first matching fault that has `times` left is used. */
 export interface Fault {
@@ -58,11 +58,18 @@ interface Live {
   skip: number;
 }
 
+/** Commands whose response begins with the handle of what they made (TPM 2.0 Part 3). */
+const MAKING: ReadonlySet<number> = new Set([
+  ...[CC.createPrimary, CC.load, CC.startAuthSession, CC.loadExternal, CC.contextLoad, CC.createLoaded],
+]);
+
 /**
  * Listens on `path` and `path.ctrl` for a TPM at `upstream` and `upstream.ctrl`.
  * @param path absolute path of the socket to make; the TCTI string is `swtpm:path=<path>`
+ * @param manage flush what a command made whose response is lost, as the kernel's resource manager does once the client
+ *   has given up its connection
  */
-export async function startProxy(path: string, upstream: string): Promise<FaultProxy> {
+export async function startProxy(path: string, upstream: string, manage = false): Promise<FaultProxy> {
   let faults: Live[] = [];
   const counts = new Map<number, number>();
   const clients = new Set<Socket>();
@@ -135,6 +142,9 @@ export async function startProxy(path: string, upstream: string): Promise<FaultP
     if (fault?.rc !== undefined) return failure(fault.rc);
     if (fault?.eof === 'before') return null;
     const response = await exchange(await reach(), bytes).catch(() => null);
+    const lost = fault?.eof === 'after' || fault?.truncate !== undefined;
+    if (manage && lost && MAKING.has(cc) && response?.readUInt32BE(6) === 0)
+      await exchange(await reach(), flushCommand(response.readUInt32BE(10))).catch(() => null);
     if (response === null || fault?.eof === 'after') return null;
     if (fault?.truncate !== undefined) {
       const cut = Buffer.from(response.subarray(0, fault.truncate));

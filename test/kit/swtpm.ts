@@ -33,8 +33,8 @@ export interface SwtpmOptions {
   readonly eks?: 'debian' | 'p256' | 'none' | 'blank';
   /** Own seeds and own keys, not the ones shared by the TPMs of this process. Slower. */
   readonly fresh?: boolean;
-  /** Put a fault proxy in front; `tcti` then leads through it. */
-  readonly proxy?: boolean;
+  /** Put a fault proxy in front; `tcti` then leads through it. 'managed': it flushes what a lost response made. */
+  readonly proxy?: boolean | 'managed';
 }
 
 export interface Swtpm {
@@ -308,7 +308,7 @@ export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
   };
 
   await on('startup-clear', true);
-  const proxy = options.proxy ? await startProxy(join(dir, 'tpm'), raw) : null;
+  const proxy = options.proxy ? await startProxy(join(dir, 'tpm'), raw, options.proxy === 'managed') : null;
   const ca = localCa();
   const pem = (f: string) =>
     kind === 'none' || kind === 'blank' ? '' : readFileSync(join(ca.dir, f), 'utf8');

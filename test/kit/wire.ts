@@ -22,7 +22,9 @@ export const CC = {
   load: 0x157,
   quote: 0x158,
   sign: 0x15d,
+  contextLoad: 0x161,
   flushContext: 0x165,
+  loadExternal: 0x167,
   nvReadPublic: 0x169,
   readPublic: 0x173,
   startAuthSession: 0x176,
@@ -32,6 +34,7 @@ export const CC = {
   readClock: 0x181,
   pcrExtend: 0x182,
   nvCertify: 0x184,
+  createLoaded: 0x191,
 } as const;
 
 /** A command without authorisations. */
@@ -58,6 +61,27 @@ export function passwordCommand(cc: number, handle: number, body: Buffer = Buffe
 /** TPM2_PCR_Extend of a SHA-256 digest. */
 export function extendCommand(pcr: number, digest: Uint8Array): Buffer {
   return passwordCommand(CC.pcrExtend, pcr, Buffer.concat([Buffer.from([0, 0, 0, 1, 0, 0x0b]), digest]));
+}
+
+/** TPM2_FlushContext. */
+export function flushCommand(handle: number): Buffer {
+  const which = Buffer.alloc(4);
+  which.writeUInt32BE(handle);
+  return command(CC.flushContext, which);
+}
+
+/** TPM2_GetCapability: the handles of a range, by its first. */
+export function handlesCommand(range: number): Buffer {
+  const body = Buffer.alloc(12);
+  body.writeUInt32BE(1, 0);
+  body.writeUInt32BE(range, 4);
+  body.writeUInt32BE(64, 8);
+  return command(CC.getCapability, body);
+}
+
+/** Handles in a response to it. */
+export function handlesIn(response: Buffer): number[] {
+  return Array.from({ length: response.readUInt32BE(15) }, (_, i) => response.readUInt32BE(19 + 4 * i));
 }
 
 /** TPM2_Shutdown: STATE before a suspend, CLEAR before a power-off. */
