@@ -3,6 +3,7 @@
  * them only the npm packages that find files of their own.
  *   node scripts/package.mjs host DIR      the whole, for /usr/lib/attestd
  *   node scripts/package.mjs client DIR    an npm package without native code, without dependencies, without scripts
+ * A third argument is a file to which the names of the npm packages go whose code is in there, one a line.
  * Needs npm run build:ts before, for the declarations of types.
  */
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,7 +14,9 @@ import { rolldown } from 'rolldown';
 const root = fileURLToPath(new URL('../', import.meta.url));
 const src = join(root, 'src');
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const [kind, out] = process.argv.slice(2);
+const [kind, out, list] = process.argv.slice(2);
+/** npm packages that are in there, joined or as they are. */
+const inside = new Set();
 if (!['host', 'client'].includes(kind) || out === undefined) {
   process.stderr.write('usage: node scripts/package.mjs host|client DIR\n');
   process.exit(2);
@@ -39,7 +42,7 @@ async function bundle(input, into) {
       },
     ],
   });
-  await build.write({
+  const { output } = await build.write({
     dir: into,
     format: 'esm',
     entryFileNames: '[name].js',
@@ -47,6 +50,12 @@ async function bundle(input, into) {
     ...(Object.keys(input).length === 1 ? { codeSplitting: false } : {}),
   });
   await build.close();
+  for (const { moduleIds = [] } of output) {
+    for (const id of moduleIds) {
+      const name = /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1];
+      if (name !== undefined) inside.add(name);
+    }
+  }
 }
 
 /** A package and what it needs, as they lie in node_modules. */
@@ -86,6 +95,7 @@ async function host() {
   await bundle(cli, join(out, 'dist/cli'));
   await bundle({ firmware: join(src, 'cli/demo/firmware.ts') }, join(out, 'dist/demo'));
   for (const [name, dir] of closure(['lmdb', '@cedar-policy/cedar-wasm'])) {
+    inside.add(name);
     copyPackage(name, dir, join(out, 'node_modules', name));
   }
   mkdirSync(join(out, 'build/Release'), { recursive: true });
@@ -152,3 +162,11 @@ const notices = thirdParty().map(([name, dir]) => {
   return `${name} ${version}, ${license}\n\n${text}\n`;
 });
 writeFileSync(join(out, 'THIRD-PARTY'), notices.join(`\n${'-'.repeat(72)}\n\n`));
+if (list !== undefined)
+  writeFileSync(
+    list,
+    [...inside]
+      .sort()
+      .map((n) => `${n}\n`)
+      .join(''),
+  );

@@ -13,6 +13,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commandsOf } from '../../src/cli/table.ts';
 import { ROOT } from '../kit/ctl.ts';
@@ -148,6 +150,77 @@ describe('the packages', () => {
         expect.stringMatching(/99\.0 was installed.*is older\n.*a log is never rewritten/),
       ]);
     }
+  });
+});
+
+describe('the bill of materials', () => {
+  const read = (tree: string, name: string) =>
+    JSON.parse(readFileSync(at(tree, `usr/share/doc/${name}/sbom.cdx.json`), 'utf8'));
+  const schema = (name: string) =>
+    JSON.parse(readFileSync(join(ROOT, `test/vectors/cyclonedx/${name}.schema.json`), 'utf8'));
+  const sha256 = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+  it.each([
+    ['tree', 'attestd'],
+    ['client-tree', 'attestd-client'],
+  ])('in %s is CycloneDX 1.6, whole in itself, and says nothing that varies', (tree, name) => {
+    const ajv = new Ajv({ strict: false, allErrors: true });
+    addFormats.default(ajv);
+    for (const format of ['iri-reference', 'idn-email']) ajv.addFormat(format, true);
+    for (const part of ['spdx', 'jsf-0.82'])
+      ajv.addSchema(schema(part), `http://cyclonedx.org/schema/${part}.SNAPSHOT.schema.json`);
+    const check = ajv.compile(schema('bom-1.6'));
+    const bom = read(tree, name);
+    expect([check(bom), check.errors]).toEqual([true, null]);
+    expect(check({ ...bom, components: [{ type: 'library' }] })).toBe(false);
+    expect(Object.keys(bom.metadata)).toEqual(['component']);
+    expect(bom.serialNumber).toBeUndefined();
+    const refs = [bom.metadata.component, ...bom.components].map((c) => c['bom-ref']);
+    expect(new Set(refs).size).toBe(refs.length);
+    for (const { ref, dependsOn = [] } of bom.dependencies)
+      for (const r of [ref, ...dependsOn]) expect(refs).toContain(r);
+  });
+
+  it('names what is in the package, by version and digest', () => {
+    const { components } = read('tree', 'attestd');
+    const byName = (name: string) => components.find((c: { name: string }) => c.name === name);
+    const node = JSON.parse(readFileSync(join(ROOT, 'packaging/node.json'), 'utf8'));
+    const runtime = Buffer.from(node[ARCH].integrity.slice('sha512-'.length), 'base64').toString('hex');
+    expect(byName('node')).toMatchObject({ version: node.version, hashes: [{ content: runtime }] });
+    const addon = at('tree/usr/lib/attestd/build/Release/attestd.node');
+    expect(byName('attestd.node').hashes).toEqual([{ alg: 'SHA-256', content: sha256(addon) }]);
+    const control = readFileSync(at('tree/DEBIAN/control'), 'utf8');
+    for (const wanted of (/^Depends: (.*)$/m.exec(control)?.[1] ?? '').split(', ')) {
+      const first = wanted.split(' ')[0] as string;
+      if (first.startsWith('lib')) expect([first, byName(first)?.type]).toEqual([first, 'library']);
+    }
+    const modules = at('tree/usr/lib/attestd/node_modules');
+    for (const dir of readdirSync(modules, { recursive: true, encoding: 'utf8' }).filter((f) =>
+      /^(?:@[^/]+\/)?[^/]+\/package\.json$/.test(f),
+    )) {
+      const { name, version } = JSON.parse(readFileSync(join(modules, dir), 'utf8'));
+      const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;
+      expect([purl, components.some((c: { purl?: string }) => c.purl === purl)]).toEqual([purl, true]);
+    }
+    expect(byName('fastify').hashes[0].alg).toBe('SHA-512');
+    const client = read('client-tree', 'attestd-client').components.map((c: { name: string }) => c.name);
+    expect(client).toContain('pkijs');
+    expect(client.filter((n: string) => ['node', 'attestd.node', 'lmdb', 'fastify'].includes(n))).toEqual([]);
+  });
+});
+
+describe('the lock of npm packages', () => {
+  it('has a digest and the one registry for every package, and is all that scripts install from', () => {
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+    for (const [place, p] of Object.entries<Record<string, string>>(packages)) {
+      if (place === '') continue;
+      // No place of its own: the registry that npm is set to, and the digest says whether it is this.
+      expect([place, p.resolved]).toEqual([place, undefined]);
+      expect([place, p.integrity]).toEqual([place, expect.stringMatching(/^sha512-/)]);
+    }
+    const own = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    for (const [name, version] of Object.entries({ ...own.dependencies, ...own.devDependencies }))
+      expect([name, version]).toEqual([name, expect.stringMatching(/^\d+\.\d+\.\d+$/)]);
   });
 });
 
