@@ -117,8 +117,11 @@ export async function makeMachine(image: string, extraBytes?: number): Promise<M
   const esp = `${at('disk.img')}@@1M`;
   let variables = at('variables-on');
   let boots = 0;
+  let off: () => Promise<unknown> = async () => undefined;
 
   async function boot(): Promise<Booted> {
+    // Where a test failed half-way the machine still runs.
+    await off();
     boots += 1;
     const began = performance.now();
     const sockets = { tpm: at(`tpm-${boots}`), agent: at(`agent-${boots}`), monitor: at(`monitor-${boots}`) };
@@ -133,6 +136,10 @@ export async function makeMachine(image: string, extraBytes?: number): Promise<M
     );
     void qemu.ended.then(() => swtpm.child.kill('SIGKILL'));
     const ended = Promise.all([qemu.ended, swtpm.ended]);
+    off = () => {
+      qemu.child.kill('SIGKILL');
+      return ended;
+    };
     let agent: Agent;
     try {
       await until('QEMU', () => existsSync(sockets.agent) || qemu.child.exitCode !== null);
@@ -164,8 +171,7 @@ export async function makeMachine(image: string, extraBytes?: number): Promise<M
       },
       async kill() {
         swtpm.child.kill('SIGKILL');
-        qemu.child.kill('SIGKILL');
-        await ended;
+        await off();
         agent.close();
       },
     };
