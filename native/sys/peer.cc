@@ -3,11 +3,14 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
-#include <cstdio>
 #include <fstream>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 #include "js/system_error.h"
 #include "sys/sys.h"
@@ -74,9 +77,14 @@ Napi::Value pidfdAlive(const Napi::CallbackInfo& info) {
 Napi::Value pidOfPidfd(const Napi::CallbackInfo& info) {
   std::ifstream file("/proc/self/fdinfo/" + std::to_string(descriptor(info)));
   if (!file) throw systemError(info.Env(), EBADF, "open");
-  int pid = 0;
+  constexpr std::string_view name = "Pid:";
   for (std::string line; std::getline(file, line);) {
-    if (std::sscanf(line.c_str(), "Pid: %d", &pid) == 1) return Napi::Number::New(info.Env(), pid);
+    if (!line.starts_with(name)) continue;
+    const char* from = line.data() + std::min(line.find_first_not_of(" \t", name.size()), line.size());
+    const char* end = line.data() + line.size();
+    int pid = 0;
+    const auto [rest, wrong] = std::from_chars(from, end, pid);
+    if (wrong == std::errc() && rest == end) return Napi::Number::New(info.Env(), pid);
   }
   throw systemError(info.Env(), EINVAL, "fdinfo");  // no pidfd
 }

@@ -45,10 +45,11 @@ constexpr MethodRow kMethods[] = {{"close", close}, {"state", state}};
 Napi::Object face(Napi::Env env, const std::shared_ptr<Context>& context) {
   auto object = Napi::Object::New(env);
   const auto add = [&](std::span<const MethodRow> rows) {
-    for (const auto& [name, method] : rows) {
-      object.Set(name, Napi::Function::New(
-                           env, [context, method](const Napi::CallbackInfo& i) { return invoke(i, context, method); },
-                           name));
+    for (const auto& row : rows) {
+      const auto call = [context, method = row.method](const Napi::CallbackInfo& i) {
+        return invoke(i, context, method);
+      };
+      object.Set(row.name, Napi::Function::New(env, call, row.name));
     }
   };
   for (const auto rows : {std::span<const MethodRow>(kMethods), adminMethods(), objectMethods(), sessionMethods(),

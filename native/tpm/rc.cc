@@ -1,15 +1,16 @@
 #include "tpm/rc.h"
 
-#include <cstdio>
+#include <ios>
+#include <sstream>
 
 namespace attestd {
 
 namespace {
 
 std::string hex(TSS2_RC n) {
-  char text[16];
-  std::snprintf(text, sizeof text, "0x%X", n);
-  return text;
+  std::ostringstream text;
+  text << "0x" << std::uppercase << std::hex << n;
+  return text.str();
 }
 
 // TPM 2.0 Part 2 §6.6.2: bit 7 set is format 1, whose bits 6 and 8–11 say what the code is about.
