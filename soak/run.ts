@@ -35,6 +35,12 @@ const EVENTS: readonly Event[] = [...Array<Event>(17).fill('fault'), 'kill', 'st
 /** What happens first, so that even a short soak has all of it. */
 const OPENING: readonly Event[] = ['fault', 'kill', 'fault', 'reset', 'stop'];
 
+/** What is read of the report of `attestctl audit`. */
+interface Audited {
+  readonly verdict: string;
+  readonly logs: readonly { readonly findings: readonly unknown[] }[];
+}
+
 interface Happened {
   readonly faults: Record<Kind, number>;
   resets: number;
@@ -204,11 +210,12 @@ export async function runSoak({ seconds, seed, progress }: SoakInput): Promise<S
     await life.stop();
     progress('everything that was promised against the disk');
     const settled = await account.settle(host.logDir);
-    const reports = await host.audit();
-    const findings = reports.flatMap((r) => [
-      ...r.findings.map((f) => JSON.stringify(f)),
-      ...(r.verdict === 'verified' ? [] : [`the log is ${r.verdict}`]),
-    ]);
+    // As an operator would: the program, which reads a long log with threads.
+    const audited = await host.ctl('audit', host.config.state_dir, '--json', '--progress', 'none');
+    const { verdict, logs } = JSON.parse(audited.stdout) as Audited;
+    const findings = logs.flatMap((log) => log.findings.map((f) => JSON.stringify(f)));
+    if (verdict !== 'verified' || audited.status !== 0)
+      findings.push(`the audit ended with ${audited.status}: ${verdict} ${audited.stderr}`);
     const refused = new Map(work.refused);
     for (const [code, n] of load.refused) refused.set(code, (refused.get(code) ?? 0) + n);
     const { lost, forks, badProofs, acknowledged, entries, seals } = settled;

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { AttestdError } from '../../core/errors.ts';
 import type { Stretch } from '../../verify/audit/stretch.ts';
 
 /** More than this wait for the one thread that puts everything in its place. */
@@ -19,6 +20,8 @@ export interface Readers {
 interface Thread {
   readonly worker: Worker;
   readonly waiting: { resolve(s: Stretch | undefined): void; reject(e: Error): void }[];
+  /** Why it reads no more: whoever asked it then would wait for ever. */
+  failed: Error | undefined;
 }
 
 /** Starts one thread for each core. Answers come in the order asked of each thread, and each caller gets its own. */
@@ -28,10 +31,11 @@ export function startReaders(): Readers {
   return {
     threads: threads.length,
     read(entries) {
-      const { worker, waiting } = threads[turn++ % threads.length] as Thread;
+      const thread = threads[turn++ % threads.length] as Thread;
+      if (thread.failed !== undefined) return Promise.reject(thread.failed);
       return new Promise((resolve, reject) => {
-        waiting.push({ resolve, reject });
-        worker.postMessage(entries);
+        thread.waiting.push({ resolve, reject });
+        thread.worker.postMessage(entries);
       });
     },
     async close() {
@@ -42,10 +46,13 @@ export function startReaders(): Readers {
 
 function start(): Thread {
   const worker = new Worker(new URL('./readerthread.js', import.meta.url));
-  const waiting: Thread['waiting'] = [];
-  worker.on('message', (s: Stretch | undefined) => waiting.shift()?.resolve(s));
-  worker.on('error', (e) => {
-    for (const w of waiting.splice(0)) w.reject(e);
-  });
-  return { worker, waiting };
+  const thread: Thread = { worker, waiting: [], failed: undefined };
+  const fail = (e: Error): void => {
+    thread.failed ??= e;
+    for (const w of thread.waiting.splice(0)) w.reject(thread.failed);
+  };
+  worker.on('message', (s: Stretch | undefined) => thread.waiting.shift()?.resolve(s));
+  worker.on('error', fail);
+  worker.on('exit', () => fail(new AttestdError('INTERNAL', 'a thread of the audit has ended')));
+  return thread;
 }
