@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Trust } from '../src/verify/trust.ts';
 import { ask, startLoad } from '../test/crash/load.ts';
+import { ctl } from '../test/kit/ctl.ts';
 import type { DaemonProcess } from '../test/kit/host.ts';
 import { createAccount } from './account.ts';
 import { createDice, type Dice } from './dice.ts';
@@ -211,7 +212,7 @@ export async function runSoak({ seconds, seed, progress }: SoakInput): Promise<S
     progress('everything that was promised against the disk');
     const settled = await account.settle(host.logDir);
     // As an operator would: the program, which reads a long log with threads.
-    const audited = await host.ctl('audit', host.config.state_dir, '--json', '--progress', 'none');
+    const audited = await ctl(['audit', host.config.state_dir, '--json', '--progress', 'none']);
     const { verdict, logs } = JSON.parse(audited.stdout) as Audited;
     const findings = logs.flatMap((log) => log.findings.map((f) => JSON.stringify(f)));
     if (verdict !== 'verified' || audited.status !== 0)
