@@ -159,8 +159,11 @@ export const BODY_DAMAGES: Readonly<Record<string, Damage>> = {
   }),
   'half a text': inText((text, dice) => text.slice(0, 1 + dice(Math.max(1, text.length - 1)))),
   'UTF-16': inText((text) => Buffer.from(text, 'utf16le')),
+  // Nothing at all is a whole message in protobuf.
   'no body': (r) =>
-    r.media === undefined ? undefined : shotOf(r, { expect: 'refuse', body: Buffer.alloc(0) }),
+    r.media === undefined || r.media === 'application/x-protobuf'
+      ? undefined
+      : shotOf(r, { expect: 'refuse', body: Buffer.alloc(0) }),
   'too large a body': (r) => {
     if (r.value === undefined) return undefined;
     const body = Buffer.concat([textOf(r).subarray(0, -1), Buffer.alloc(400_000, ' '), Buffer.from('}')]);

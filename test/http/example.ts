@@ -18,6 +18,7 @@ export interface Example {
 export const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['getProvenance', 'takes a whole recorded CI run: test/e2e/provenance.test.ts'],
   ['approve', 'takes somebody else than who asked: test/govern/acceptance.test.ts'],
+  ['retain', 'takes records that are sealed and anchored: test/cli/retain.test.ts'],
   ['getAttachment', 'takes an IMA list that is too long for a bundle: test/daemon/ima.test.ts'],
 ]);
 
@@ -119,6 +120,8 @@ export function createExamples(client: string, epoch: string): Examples {
     quote: () => ({ value: { nonce: randomBytes(32).toString('base64url') } }),
     getCheckpoint: () => ({ path: { epoch } }),
     getTile: () => ({ path: { epoch, '*': '0/000.p/1' } }),
+    retain: () => ({ socket: 'admin', value: { before: 1, dryRun: true } }),
+    getRemains: () => ({ socket: 'admin', path: { epoch, n: '0' } }),
     getSeals: () => ({ socket: 'admin', path: { epoch }, query: { from: '1' } }),
     importRecord() {
       const cer = sealed({ executionId: `exec-${executions++}` });

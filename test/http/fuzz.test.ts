@@ -23,6 +23,9 @@ import { WIRE_DAMAGES } from './wiredamage.ts';
 
 /** Requests of each operation; FUZZ_RUNS asks for more. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 30);
+/** A landing is not held up by luck: the test run draws the same requests each time, scripts/fuzz others. */
+const SEED = process.env.FUZZ_SEED ?? (process.env.FUZZ_RUNS === undefined ? '1' : undefined);
+const PARAMETERS = { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) };
 const DAMAGES: Readonly<Record<string, Damage>> = { ...BODY_DAMAGES, ...WIRE_DAMAGES };
 
 let host: ProcessHost;
@@ -206,7 +209,7 @@ describe('requests from the document', () => {
           const what = `${drawn.damage ?? 'whole'} on ${shot.socket}: ${JSON.stringify(shot.bytes.toString('latin1'))}`;
           expect(wrong, what).toEqual([]);
         }),
-        { numRuns: RUNS, ...(process.env.FUZZ_SEED ? { seed: Number(process.env.FUZZ_SEED) } : {}) },
+        PARAMETERS,
       );
     },
     0,
@@ -224,7 +227,7 @@ describe('requests from the document', () => {
         } as const;
         expect((await fire(shot)).wrong).toEqual([]);
       }),
-      { numRuns: RUNS },
+      PARAMETERS,
     );
   });
 });

@@ -85,10 +85,13 @@ export const WIRE_DAMAGES: Readonly<Record<string, Damage>> = {
       expect: 'refuse',
       stray: true,
     }),
-  'another version': (r, dice) =>
-    shotOf(r, {
+  // Nothing comes behind it: these versions end the connection with their answer, or leave it open, as the parser likes.
+  'another version': (r, dice) => ({
+    ...shotOf(r, {
       line: `${r.method} ${targetOf(r)} ${one(dice, ['HTTP/1.0', 'HTTP/2.0', 'HTTP/0.9', 'HTTP/1.1 ', ''])}`,
     }),
+    end: true,
+  }),
   'another media type': (r, dice) => (r.media === undefined ? undefined : wrongMedia(r, dice)),
   'another charset': (r, dice) =>
     r.media === undefined

@@ -13,7 +13,7 @@ import type { Store } from '../../store/store.ts';
 import type { Cosigs } from '../cosigs.ts';
 import type { Gate } from '../gate.ts';
 import { epochOf } from '../layout.ts';
-import { Bytes, Headers, json, problem, REFUSALS } from '../openapi.ts';
+import { BODY_REFUSALS, Bytes, Headers, json, problem, REFUSALS } from '../openapi.ts';
 import { compileSchema } from '../request.ts';
 import { firstAt } from '../search.ts';
 
@@ -42,7 +42,7 @@ const POST_RETENTION = {
         tombstone: Type.Optional(Ulid),
       }),
     ),
-    ...REFUSALS,
+    ...BODY_REFUSALS,
     409: problem('so much is not sealed, anchored or cosigned yet'),
   },
 };
