@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { isAttestdError } from '../core/errors.ts';
+import { createRandomPool } from '../evidence/pool.ts';
 import { type Body, type BuiltRecord, buildEntry, newFrame } from '../evidence/record.ts';
 import type { Kind, Subject } from '../evidence/statement.ts';
 import { loadCounter } from '../tpm/counter.ts';
@@ -189,7 +190,8 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   const foundation = createHouse({
     config,
     store,
-    random,
+    // A flow takes some ten salts and names: bought in bulk, as those of records are.
+    random: createRandomPool(random),
     clock,
     run,
     hasRun: () => runs.sealing !== undefined,
