@@ -12,11 +12,8 @@ import { type Acked, type Answer, ask, newBody } from '../test/crash/load.ts';
 import type { Account } from './account.ts';
 
 export interface Work {
-  /**
-   * Governed executions that were completed, quotes, bundles that were judged; and of those, bundles that were rejected
-   * because their record was taken after a reset of the TPM and before the daemon had measured itself again.
-   */
-  readonly done: { flows: number; quotes: number; bundles: number; unfinished: number };
+  /** Governed executions that were completed, quotes, and bundles that were judged. */
+  readonly done: { flows: number; quotes: number; bundles: number };
   readonly refused: ReadonlyMap<string, number>;
   /** Evidence that did not verify, and answers that name a fault of the daemon. */
   readonly wrong: readonly string[];
@@ -34,7 +31,7 @@ const ACTION = { type: 'tool.call', name: 'refund.approve', target: 'crm:order/1
 const PAUSE_MS = 25;
 
 export function startWork({ socket, account, trust }: WorkInput): Work {
-  const done = { flows: 0, quotes: 0, bundles: 0, unfinished: 0 };
+  const done = { flows: 0, quotes: 0, bundles: 0 };
   const refused = new Map<string, number>();
   const wrong: string[] = [];
   const agent = new Agent({ keepAlive: true });
@@ -83,9 +80,7 @@ export function startWork({ socket, account, trust }: WorkInput): Work {
     if (evidence === undefined || judge === undefined) return;
     const { verdict, checks } = await verifyBundle(jcsBytes(evidence), judge);
     done.bundles++;
-    const failed = checks.filter((c) => c.status === 'fail');
-    if (failed.length === 1 && failed[0]?.fault === 'unfinished') done.unfinished++;
-    else if (verdict !== 'verified') {
+    if (verdict !== 'verified') {
       const not = checks.filter((c) => c.status === 'fail' || (c.required && c.status !== 'pass'));
       const why = not.map((c) => `${c.id}: ${c.sentence} ${c.actual ?? ''}`);
       wrong.push(`record ${receipt.id} is ${verdict}: ${why.join('; ')}`);

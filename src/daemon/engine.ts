@@ -87,6 +87,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     sealedSize: () => store.lastSeal()?.size ?? 0,
     ...attestor(input, () => inForce.identity.ak.public),
     ...(measuring === undefined ? {} : { measuring }),
+    hold: input.hold,
     async examine() {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);

@@ -24,6 +24,8 @@ export interface EngineInput {
   readonly late: LateJournal;
   /** The root helper, where one is configured. */
   readonly observer: Observer | undefined;
+  /** Has callers wait while this goes on. */
+  readonly hold: (work: Promise<unknown>) => void;
   /** Nothing can be recorded or sealed any more. */
   readonly onFailure: (e: Error) => void;
 }

@@ -15,13 +15,15 @@ export interface Gate {
   readonly reason: AttestdError | undefined;
   /** The engine while it runs. */
   readonly engine: Engine | undefined;
-  /** The engine, at once where it runs. @throws (or rejects with) the reason */
+  /** The engine, at once where it runs and nobody has to wait. @throws (or rejects with) the reason */
   enter(): Engine | Promise<Engine>;
+  /** Has requests wait until this has ended in whatever way, but no longer than they would for the first start. */
+  hold(work: Promise<unknown>): void;
   open(engine: Engine): void;
   shut(phase: Exclude<Phase, 'running' | 'starting'>, reason: AttestdError): void;
 }
 
-/** @param patienceMs how long a request waits for the first start */
+/** @param patienceMs how long a request waits at most */
 export function createGate(patienceMs: number): Gate {
   let phase: Phase = 'starting';
   let reason: AttestdError | undefined;
@@ -30,6 +32,21 @@ export function createGate(patienceMs: number): Gate {
   const decided = new Promise<void>((resolve) => {
     decide = resolve;
   });
+
+  let held: Promise<void> | undefined;
+
+  /** Resolves when `work` ends, or patience does. */
+  function atMost(work: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patienceMs);
+    });
+    const ended = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    return Promise.race([ended, patience]).then(() => clearTimeout(timer));
+  }
 
   const settled = (): Engine => {
     if (engine !== undefined) return engine;
@@ -46,15 +63,14 @@ export function createGate(patienceMs: number): Gate {
       return engine;
     },
     enter() {
-      if (phase !== 'starting') return settled();
-      let timer: NodeJS.Timeout | undefined;
-      const patience = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, patienceMs);
+      if (phase === 'starting') return atMost(decided).then(settled);
+      return held === undefined ? settled() : held.then(settled);
+    },
+    hold(work) {
+      const mine = atMost(work).then(() => {
+        if (held === mine) held = undefined;
       });
-      return Promise.race([decided, patience]).then(() => {
-        clearTimeout(timer);
-        return settled();
-      });
+      held = mine;
     },
     open(e) {
       engine = e;

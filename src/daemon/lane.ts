@@ -74,12 +74,15 @@ export function createLane(input: LaneInput): RequestListener {
         const body = parseJson(bytes);
         const wrong = check(body);
         if (wrong !== undefined) throw wrong;
-        // It may have been shut while the body came.
-        const engine = gate.engine ?? (gate.enter() as Engine);
-        run(engine, caller, body, (e, receipt) => {
-          if (e !== null) refuse(request, response, e);
-          else sendReceipt(response, 201, receipt);
-        });
+        const go = (engine: Engine): void =>
+          run(engine, caller, body, (e, receipt) => {
+            if (e !== null) refuse(request, response, e);
+            else sendReceipt(response, 201, receipt);
+          });
+        // It may have been shut while the body came, or everybody waits for a new run to be measured.
+        const entered = gate.enter();
+        if (entered instanceof Promise) entered.then(go).catch((e: unknown) => refuse(request, response, e));
+        else go(entered);
       } catch (e) {
         refuse(request, response, e);
       }

@@ -61,7 +61,7 @@ function post(input: PostingInput, engine: Engine, request: FastifyRequest, repl
       throw badKey('is not 1 to 255 visible characters');
     if (request.mediaType === 'application/x-ndjson') {
       if (key !== undefined) throw badKey('is for single records, not for streams');
-      stream(input, engine, request, reply, wait);
+      stream(input, request, reply, wait);
       return;
     }
     if (request.rawBody === null) throw new AttestdError('MALFORMED', 'the request has no body');
@@ -92,7 +92,6 @@ const badKey = (why: string) =>
 
 function stream(
   { limits, settings, gate }: PostingInput,
-  engine: Engine,
   request: FastifyRequest,
   reply: FastifyReply,
   wait: Wait,
@@ -112,11 +111,14 @@ function stream(
         const body = parseJson(bytes);
         const fault = check(body);
         if (fault !== undefined) throw fault;
-        // The engine may have been shut while the stream went on.
-        const now = gate.engine === engine ? engine : (gate.enter() as Engine);
-        submitRecord(now, caller, body as RecordRequest, wait, undefined, (e, receipt) => {
-          done(e === null ? null : asAttestdError(e), receipt);
-        });
+        const go = (engine: Engine): void =>
+          submitRecord(engine, caller, body as RecordRequest, wait, undefined, (e, receipt) => {
+            done(e === null ? null : asAttestdError(e), receipt);
+          });
+        // The engine may have been shut while the stream went on, or everybody waits.
+        const entered = gate.enter();
+        if (entered instanceof Promise) entered.then(go).catch((e: unknown) => done(asAttestdError(e), ''));
+        else go(entered);
       } catch (e) {
         done(asAttestdError(e), '');
       }

@@ -28,12 +28,17 @@ export interface RunsInput {
   readonly journal: Journal;
   /** Size of the newest seal, 0 before the first. */
   readonly sealedSize: () => number;
-  /** Reads the platform, and the counter after the counter rule was checked. */
   /** The report of a confidential machine over a boot predicate; absent where none is asked for. */
   readonly attest?: (predicate: Uint8Array) => Promise<Body<'boot'>['tee']>;
+  /** Reads the platform, and the counter after the counter rule was checked. */
   readonly examine: () => Promise<{ readonly platform: Platform; readonly counter: BootInput['counter'] }>;
   /** The register into which the daemon measures itself, and that being done; absent where it does not. */
   readonly measuring?: { readonly pcr: number; start(): Promise<void> };
+  /**
+   * Has callers wait for this: what they record in a run before its measurements stand would be rejected as taken by a
+   * daemon that nobody knows.
+   */
+  readonly hold: (work: Promise<unknown>) => void;
 }
 
 /** Milliseconds after which a run that could not begin is begun again. */
@@ -104,10 +109,14 @@ export function createRuns(input: RunsInput): Runs {
     });
     const run: Run = { ...built, bootIndex: size };
     writing = run;
-    const bootIndex = await queued;
-    writing = { ...run, bootIndex };
     // No seal speaks for this run before what it runs from is in the register.
-    await input.measuring?.start();
+    const standing = queued.then((bootIndex) => {
+      writing = { ...run, bootIndex };
+      return input.measuring?.start();
+    });
+    if (input.measuring !== undefined) input.hold(standing);
+    await standing;
+    const { bootIndex } = writing;
     sealing = writing;
     input.journal.info('a run begins', {
       index: bootIndex,

@@ -89,7 +89,7 @@ export function createService(input: ServiceInput): Service {
       sessions,
       onFault: (e) => raise(tally.tpmErrors, nameOfFault(e)),
     });
-    const engine = await startEngine({ ...input, store, tpm, onFailure });
+    const engine = await startEngine({ ...input, store, tpm, onFailure, hold: gate.hold });
     if (stopping) await engine.stop();
     else gate.open(engine);
   }

@@ -11,7 +11,7 @@ import type { MeasuredEvent } from '../../src/evidence/schema/predicates.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import type { Trust } from '../../src/verify/trust.ts';
 import { verifyBundle, verifyFresh } from '../../src/verify/verify.ts';
-import { extendCommand } from '../kit/wire.ts';
+import { CC, extendCommand } from '../kit/wire.ts';
 import { enrol, trustFor } from './enrol.ts';
 import { ask, body, type Host, makeHost, random, until } from './kit.ts';
 
@@ -94,6 +94,32 @@ test('a reset under the running daemon begins a run that is measured again', asy
   const again = await bundle();
   expect(pcr13(again)).toBe(toHex(after(START)));
   expect((await judged(again)).own).toMatchObject({ status: 'pass' });
+});
+
+test('callers wait until a new run is measured, so none of its records stands before that', async () => {
+  await start();
+  await bundle();
+  host.tpm.proxy?.inject({ cc: CC.pcrExtend, delayMs: 250 });
+  let stopped = false;
+  let answered = 0;
+  const post = (type?: string) =>
+    ask(host.config.socket.path, '/v1/records?wait=durable', {
+      body: type === undefined ? body() : `${body()}\n`,
+      ...(type === undefined ? {} : { headers: { 'content-type': type } }),
+    });
+  const calling = [undefined, 'application/x-ndjson'].map(async (type) => {
+    for (; !stopped; answered++) expect((await post(type)).status).toBeLessThan(300);
+  });
+  await host.tpm.reset();
+  const again = await bundle();
+  const before = answered;
+  await until(async () => answered > before + 10);
+  stopped = true;
+  await Promise.all(calling);
+  const { measurements, boot } = parseBundle(again);
+  expect(measurements.map((m) => m.index - boot.index)).toEqual([1, 2, 3]);
+  const { own, failed } = await judged(again);
+  expect([failed, own?.status]).toEqual([[], 'pass']);
 });
 
 test('a suspend keeps the register, and the run after it goes on from there', async () => {

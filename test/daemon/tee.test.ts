@@ -49,6 +49,7 @@ async function begin(attest: (predicate: Uint8Array, sequencer: Sequencer) => Pr
     now: () => 1_700_000_000_000,
     sequencer,
     journal: createJournal('error', () => {}),
+    hold: () => undefined,
     sealedSize: () => 0,
     examine: async () => ({ platform: PLATFORM, counter: undefined }),
     attest: (predicate) => attest(predicate, sequencer),
