@@ -114,9 +114,15 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
     else if (underWay && newest.req.complete) newest.shouldKeepAlive = false;
     else turnAway(socket as Socket, new AttestdError('MALFORMED', 'not an HTTP/1.1 request, or not in time'));
   });
-  server.on('connect', (_request, socket) =>
-    turnAway(socket as Socket, new AttestdError('METHOD_NOT_ALLOWED', 'this is no proxy')),
-  );
+  server.on('connect', (_request, stream) => {
+    const socket = stream as Socket;
+    // Node has let go of the socket: whoever asked and went away would otherwise end the daemon.
+    socket.on('error', () => undefined);
+    const newest = connections.get(socket)?.newest;
+    // Behind a request under way it is not the answer to that one, and no answer can follow it.
+    if (newest !== undefined && !newest.writableFinished) socket.destroy();
+    else turnAway(socket, new AttestdError('METHOD_NOT_ALLOWED', 'this is no proxy'));
+  });
   // RFC 9110 10.1.1: nothing but 100-continue is expected of a server; the body that would come is not read.
   server.on('checkExpectation', (_request, response: ServerResponse) =>
     refuse(

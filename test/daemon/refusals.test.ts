@@ -261,6 +261,22 @@ describe('a connection with', () => {
     expect(await raw(upgrade)).toMatch(/^HTTP\/1\.1 200 [\s\S]*"alive":true/);
   });
 
+  it('a tunnel that is asked for by somebody who goes away, or behind a request under way, ends nothing else', async () => {
+    const tunnel = 'CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n';
+    for (let i = 0; i < 200; i++) {
+      await new Promise((resolve) => {
+        const s = connect(socket, () => s.write(tunnel, () => s.destroy()));
+        s.on('error', () => undefined);
+        s.on('close', resolve);
+      });
+    }
+    const whole = body();
+    const got = await raw(`${head}content-length: ${Buffer.byteLength(whole)}\r\n\r\n${whole}${tunnel}`);
+    // Its own answer, or none: never that to another request.
+    expect(got).not.toMatch(/^HTTP\/1\.1 405/);
+    expect((await ask(socket, '/v1/health')).json.alive).toBe(true);
+  });
+
   it('something broken behind a request under way answers that request, and nothing else', async () => {
     const whole = body();
     const got = await raw(
