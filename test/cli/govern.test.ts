@@ -4,10 +4,11 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isRoot, OTHER } from '../govern/other.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
 
 let host: EnrolledHost;
@@ -30,9 +31,13 @@ beforeAll(async () => {
   );
   writeFileSync(
     join(policies, 'run.cedar'),
-    'permit(principal, action == Action::"execute", resource in Kind::"command.run") when { ["sh", "true"].contains(resource.name) };',
+    `permit(principal, action == Action::"execute", resource in Kind::"command.run") when { ["sh", "true"].contains(resource.name) };
+permit(principal, action == Action::"execute", resource in Kind::"command.run")
+  when { resource.name == "env" && context.approvers.contains(Caller::"${OTHER}") };
+permit(principal == Caller::"${OTHER}", action == Action::"approve", resource);`,
   );
   host = await makeEnrolledHost({
+    socket: [`mode = "0666"`],
     policy: [`directory = "${policies}"`, `keys = ["${join(policies, 'public.pem')}"]`, 'break_glass = true'],
   });
   await host.must(['policy', 'lint', policies]);
@@ -115,6 +120,66 @@ it('a token is named by its digest and chosen claims, under what is claimed', as
   const wrong = await host.ctl(['run', '--token', host.at('token'), '--claim', 'email', '--', 'true']);
   expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining('the claim email')]);
 }, 120_000);
+
+it.runIf(isRoot)(
+  'refused, approved by another person, granted, used, revoked: each by its command',
+  async () => {
+    chmodSync(host.dir, 0o755);
+    const wanted = ['grant', 'request', '--type', 'command.run', '--name', 'env', '--uses', '2'];
+    const refused = await host.ctl(wanted);
+    expect([refused.status, refused.stderr]).toEqual([6, expect.stringContaining('POLICY_DENY')]);
+    const denial = /the denial is record ([0-9A-Z]{26})/.exec(refused.stderr)?.[1] ?? '';
+    // Who asked cannot approve, and that is refused on record; nobody approves without saying so.
+    const own = await host.ctl(['approve', denial, '--yes']);
+    expect([own.status, own.stderr]).toEqual([6, expect.stringContaining('IDENTITY_MISMATCH')]);
+    const silent = await host.ctl(['approve', denial], { uid: OTHER });
+    expect([silent.status, silent.stdout, silent.stderr]).toEqual([2, '', expect.stringContaining('--yes')]);
+    const approve = ['approve', denial, '--yes', '--comment', 'seen by two', '--json'];
+    const approved = await host.ctl(approve, { uid: OTHER });
+    expect(approved.status, approved.stderr).toBe(0);
+    expect(approved.stderr).toContain(`uid ${process.getuid?.()} asked, and was refused`);
+    const { id: approval } = JSON.parse(approved.stdout);
+    expect(
+      JSON.parse(await host.must(['show', approval, '--json', '--socket', host.config.admin_socket.path]))
+        .statement.predicate,
+    ).toMatchObject({
+      caller: { observed: { uid: OTHER } },
+      request: { id: denial },
+      comment: 'seen by two',
+    });
+
+    const grant = (await host.must([...wanted, '--approval', approval])).trim();
+    await host.must(['run', '--grant', grant, '--id-file', host.at('id'), '--', 'env']);
+    const id = readFileSync(host.at('id'), 'utf8').trim();
+    // An approval is good for one grant.
+    expect((await host.ctl([...wanted, '--approval', approval])).stderr).toContain('EVIDENCE_CHAIN_INVALID');
+
+    const foreign = await host.ctl(['grant', 'revoke', grant], { uid: OTHER });
+    expect([foreign.status, foreign.stderr]).toEqual([2, expect.stringContaining('NOT_FOUND')]);
+    const revoked = await host.must(['grant', 'revoke', grant, '--reason', 'done', '--json']);
+    expect((await host.shown(JSON.parse(revoked).id)).statement.predicate).toMatchObject({
+      grant: { id: grant },
+      reason: 'done',
+    });
+    const late = await host.ctl(['run', '--grant', grant, '--', 'env']);
+    expect([late.status, late.stdout, late.stderr]).toEqual([
+      6,
+      '',
+      expect.stringContaining('GRANT_EXPIRED'),
+    ]);
+    expect(JSON.parse(await host.must(['grant', 'show', grant, '--json']))).toMatchObject({
+      state: 'revoked',
+      used: 1,
+    });
+
+    const plain = await host.recorded('true');
+    const { verdict, of } = await checks(await host.bundle(id), await host.trust(await host.bundle(plain)));
+    for (const check of ['approvals', 'grant-given', 'grant-policy'])
+      expect([check, of(check)?.status, of(check)?.sentence]).toEqual([check, 'pass', of(check)?.sentence]);
+    expect(verdict).toBe('verified');
+  },
+  120_000,
+);
 
 it('a denial verifies as evidence of its own', async () => {
   const refused = await host.ctl(['grant', 'request', '--type', 'command.run', '--name', 'rm', '--json']);

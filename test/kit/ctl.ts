@@ -22,14 +22,20 @@ export interface Circumstances {
   readonly env?: NodeJS.ProcessEnv;
   /** Another command to run it under: `unshare -n`, `script`. */
   readonly under?: readonly string[];
+  /** The user to run it as, where the test runs as root. */
+  readonly uid?: number;
 }
 
 /** Runs a program to its end. */
 export function runProgram(command: readonly string[], given: Circumstances = {}): Promise<Outcome> {
-  const { stdin, cwd, env, under = [] } = given;
+  const { stdin, cwd, env, uid, under = [] } = given;
   const [file, ...args] = [...under, ...command];
   return new Promise((resolve, reject) => {
-    const child = spawn(file as string, args, { env: { ...process.env, ...env }, ...(cwd ? { cwd } : {}) });
+    const child = spawn(file as string, args, {
+      env: { ...process.env, ...env },
+      ...(cwd ? { cwd } : {}),
+      ...(uid === undefined ? {} : { uid, gid: uid, cwd: '/' }),
+    });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (b: Buffer) => out.push(b));

@@ -172,10 +172,10 @@ export async function makeProcessHost(
   const state = join(dir, 'state');
   const file = join(dir, 'attestd.toml');
   const all: Record<string, readonly string[]> = {
-    socket: [`path = "${join(dir, 'client.sock')}"`],
     admin_socket: [`path = "${join(dir, 'admin.sock')}"`],
     log: ['level = "info"'],
     ...sections,
+    socket: [`path = "${join(dir, 'client.sock')}"`, ...(sections.socket ?? [])],
     tpm: [`tcti = "${tpm.tcti}"`, 'assurance = "software"', 'sessions = "password"', ...(sections.tpm ?? [])],
   };
   const lines = Object.entries(all).flatMap(([name, keys]) => [`[${name}]`, ...keys]);
