@@ -31,6 +31,8 @@ const MAX_SCAN = 32_768;
 const SKETCHED = 1 / 32;
 /** Entries looked at without a pause for others: those of one sketch. */
 const AT_A_TIME = SKETCH_ENTRIES;
+/** Sketches looked at without one. */
+const SKETCHES_AT_A_TIME = 32;
 
 /** A summary with its place. */
 export interface Listed extends Summary {
@@ -85,14 +87,17 @@ async function backwards(l: Looking, from: number, most: number): Promise<Omit<P
   const { since, until } = l.filter;
   const records: Listed[] = [];
   // Time never goes back within an epoch, so its bounds are places.
-  const floor = since === undefined ? 0 : firstAt(l.log, from, (time) => time >= since);
-  const top = until === undefined ? from : firstAt(l.log, from, (time) => time > until);
+  const floor = since === undefined ? 0 : await firstAt(l.log, from, (time) => time >= since);
+  const top = until === undefined ? from : await firstAt(l.log, from, (time) => time > until);
   let left = MAX_SCAN;
+  let passed = 0;
   let to = top;
   while (to > floor && left > 0) {
     const at = Math.max(floor, Math.floor((to - 1) / AT_A_TIME) * AT_A_TIME);
-    if (passes(l, at, to)) left -= (to - at) * SKETCHED;
-    else {
+    if (passes(l, at, to)) {
+      left -= (to - at) * SKETCHED;
+      if (++passed % SKETCHES_AT_A_TIME === 0) await pause();
+    } else {
       left -= to - at;
       const found = [...look(l, at, to)];
       while (found.length > 0) {
@@ -111,11 +116,14 @@ async function backwards(l: Looking, from: number, most: number): Promise<Omit<P
 async function onwards(l: Looking, from: number, size: number, most: number): Promise<Omit<Page, 'size'>> {
   const records: Listed[] = [];
   let left = MAX_SCAN;
+  let passed = 0;
   let at = from;
   while (at < size && left > 0) {
     const to = Math.min(size, (Math.floor(at / AT_A_TIME) + 1) * AT_A_TIME);
-    if (passes(l, at, to)) left -= (to - at) * SKETCHED;
-    else {
+    if (passes(l, at, to)) {
+      left -= (to - at) * SKETCHED;
+      if (++passed % SKETCHES_AT_A_TIME === 0) await pause();
+    } else {
       left -= to - at;
       for (const record of look(l, at, to)) {
         records.push(record);

@@ -6,7 +6,9 @@
 import { toHex } from '../core/bytes.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { type Predicate, readStatement } from '../evidence/statement.ts';
+
 import { entryIfKept, type LogReader } from './reader.ts';
+import type { SketchedLog } from './sketching.ts';
 
 export interface FoundAnchor {
   readonly index: number;
@@ -65,20 +67,20 @@ function firstCounter(log: LogReader): bigint {
 }
 
 /** The first entry below `size` whose time is past a bound; what was removed counts as what follows it. */
-export function firstAt(
-  log: Pick<LogReader, 'entry'>,
+export async function firstAt(
+  log: Pick<SketchedLog, 'owned'>,
   size: number,
   past: (time: string) => boolean,
-): number {
+): Promise<number> {
   let low = 0;
   let high = size;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    let at = middle;
-    let entry = entryIfKept(log, at);
-    while (entry === undefined && ++at < high) entry = entryIfKept(log, at);
-    if (entry === undefined || past(readStatement(entry).predicate.time)) high = middle;
-    else low = at + 1;
+    const [kept] = log.owned(middle, high);
+    if (kept === undefined || past(readStatement(kept.entry).predicate.time)) high = middle;
+    else low = kept.index + 1;
+    // Where much was removed, one step may pass over many entries.
+    await new Promise((resolve) => setImmediate(resolve));
   }
   return low;
 }

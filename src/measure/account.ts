@@ -39,6 +39,8 @@ const SERVES_MS = 60_000;
 const MAX_KNOWN = 4096;
 const MAX_ASKED = 256;
 const MAX_ANSWER = 1 << 20;
+/** Questions under way at once; the daemon may start few processes. */
+const MAX_CHILDREN = 4;
 /** A line of passwd or group: name, password, number. */
 const LINE = /^([^:\p{Cc}]{1,64}):[^:\n]*:(\d{1,10}):/u;
 
@@ -59,6 +61,7 @@ interface Known {
 }
 
 export function createAccounts({ command = COMMAND, now, serves = SERVES_MS }: AccountsInput): Accounts {
+  let children = 0;
   const known = { passwd: new Map<number, Known>(), group: new Map<number, Known>() };
 
   function ask(database: 'passwd' | 'group', numbers: readonly number[]): Promise<Map<number, string>> {
@@ -71,8 +74,18 @@ export function createAccounts({ command = COMMAND, now, serves = SERVES_MS }: A
       cwd: '/',
     } as const;
     return new Promise((resolve) => {
-      // Where one number has no name, getent ends with 2 and has told the others.
-      execFile(command, args, options, (_error, stdout) => resolve(namesIn(stdout, numbers)));
+      children++;
+      const end = (answer: string): void => {
+        children--;
+        resolve(namesIn(answer, numbers));
+      };
+      try {
+        // Where one number has no name, getent ends with 2 and has told the others.
+        execFile(command, args, options, (_error, stdout) => end(stdout));
+      } catch {
+        // Without memory or leave to start it, Node throws at once.
+        end('');
+      }
     });
   }
 
@@ -81,7 +94,8 @@ export function createAccounts({ command = COMMAND, now, serves = SERVES_MS }: A
     const names = known[database];
     const at = now();
     const open = numbers.filter((n) => (names.get(n)?.until ?? 0) <= at).slice(0, MAX_ASKED);
-    if (open.length > 0) {
+    // When too many are under way, what is not known stays so for this time, and is asked for the next.
+    if (open.length > 0 && children < MAX_CHILDREN) {
       if (names.size + open.length > MAX_KNOWN) names.clear();
       const answer = ask(database, open);
       for (const n of open) names.set(n, { name: answer.then((a) => a.get(n)), until: at + serves });

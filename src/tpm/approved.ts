@@ -44,11 +44,21 @@ export interface Binding {
   last?: { readonly approved: boolean; readonly why?: string };
 }
 
-/** The approvals of a directory that are for a key of this policy, and why others are none. */
-export async function readApprovals({ policy, approvals }: Pick<Binding, 'policy' | 'approvals'>): Promise<{
+/** What a directory of approvals has for a key. */
+export interface Approvals {
   readonly valid: readonly StateApproval[];
+  /** Why others are none. */
   readonly others: readonly string[];
-}> {
+}
+
+/**
+ * The approvals of a directory that are for a key of this policy. Read before the turn at the TPM is taken, which is not
+ * held for a disk.
+ */
+export async function readApprovals({
+  policy,
+  approvals,
+}: Pick<Binding, 'policy' | 'approvals'>): Promise<Approvals> {
   const names = await readdir(approvals).catch((e: NodeJS.ErrnoException) => {
     if (e.code === 'ENOENT') return [];
     throw new AttestdError('RECORD_KEY_UNAPPROVED', `${approvals} cannot be read: ${e.code}`, { cause: e });
@@ -80,28 +90,47 @@ async function readOne(path: string, policy: Uint8Array): Promise<StateApproval 
   }
 }
 
+/** The same for a use, which has ended where they cannot be read. @throws RECORD_KEY_UNAPPROVED */
+export async function approvalsFor(binding: Binding): Promise<Approvals> {
+  try {
+    return await readApprovals(binding);
+  } catch (e) {
+    throw noted(binding, e);
+  }
+}
+
+function noted(binding: Binding, e: unknown): unknown {
+  if (isAttestdError(e, 'RECORD_KEY_UNAPPROVED')) binding.last = { approved: false, why: e.message };
+  return e;
+}
+
 /**
  * Uses a bound key in a state that is approved.
+ * @param found what `approvalsFor` gave
  * @param use the command, with the session that authorises it
  * @throws RECORD_KEY_UNAPPROVED
  */
 export async function inApprovedState<T>(
   w: Work,
   binding: Binding,
+  found: Approvals,
   use: (o: CommandOptions) => Promise<T>,
 ): Promise<T> {
   try {
-    const done = await tryUse(w, binding, use);
+    const done = await tryUse(w, binding, found, use);
     binding.last = { approved: true };
     return done;
   } catch (e) {
-    if (isAttestdError(e, 'RECORD_KEY_UNAPPROVED')) binding.last = { approved: false, why: e.message };
-    throw e;
+    throw noted(binding, e);
   }
 }
 
-async function tryUse<T>(w: Work, binding: Binding, use: (o: CommandOptions) => Promise<T>): Promise<T> {
-  const found = await readApprovals(binding);
+async function tryUse<T>(
+  w: Work,
+  binding: Binding,
+  found: Approvals,
+  use: (o: CommandOptions) => Promise<T>,
+): Promise<T> {
   for (let i = 1; ; i++) {
     const approval = await fitting(w, found, binding.approvals);
     const session = await openPolicy(w);
@@ -128,15 +157,12 @@ export async function checkState(tpm: Tpm, binding: Binding, o?: RunOptions): Pr
 }
 
 /** The approval that the registers fit. */
-async function fitting(
-  w: Work,
-  { valid, others }: Awaited<ReturnType<typeof readApprovals>>,
-  directory: string,
-): Promise<StateApproval> {
+async function fitting(w: Work, { valid, others }: Approvals, directory: string): Promise<StateApproval> {
   const differences: string[] = [];
+  const pcrs = [...new Set(valid.flatMap((a) => Object.keys(a.pcrs).map(Number)))].sort((a, b) => a - b);
+  const values = pcrs.length === 0 ? null : await readValues(w, [{ hash: ALG_SHA256, pcrs }]);
+  const bank = values?.sha256 ?? {};
   for (const approval of valid) {
-    const values = await readValues(w, [approvedSelection(approval)]);
-    const bank = values?.sha256 ?? {};
     const differs = Object.keys(approval.pcrs).filter((i) => bank[i] !== approval.pcrs[i]);
     if (differs.length === 0) return approval;
     differences.push(`PCR ${differs.join(', ')} ${differs.length === 1 ? 'has' : 'have'} other values`);

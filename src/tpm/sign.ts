@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { equal } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { ecdsaP1363, parseSignature } from '../evidence/tpm/signature.ts';
-import { inApprovedState } from './approved.ts';
+import { approvalsFor, inApprovedState } from './approved.ts';
 import { bytes, type Key } from './key.ts';
 import type { Tpm } from './tpm.ts';
 import type { RunOptions } from './work.ts';
@@ -34,11 +34,14 @@ export async function signMessage(
   if (equal(message.subarray(0, 4), GENERATED)) {
     throw new AttestdError('INTERNAL', 'a message that starts like a TPMS_ATTEST is never signed');
   }
+  const { bound } = key;
+  const approvals = bound === undefined ? undefined : await approvalsFor(bound);
   const digest = createHash('sha256').update(message).digest();
   const signature = await tpm.run(
     async (w) => {
       const signing = { key: await w.key(key), digest };
-      if (key.bound !== undefined) return inApprovedState(w, key.bound, (by) => w.ctx.sign(signing, by));
+      if (bound !== undefined && approvals !== undefined)
+        return inApprovedState(w, bound, approvals, (by) => w.ctx.sign(signing, by));
       return w.ctx.sign(signing, await w.authorised());
     },
     { urgency: 'sign', ...o },

@@ -38,6 +38,21 @@ it('are those of the databases of this host', async () => {
   });
 });
 
+it('are said to be unresolved where no process can be started at all', async () => {
+  const accounts = createAccounts({ command: 'get\0ent', now });
+  expect(await accounts.of(0, [7])).toEqual({ user: 'unresolved', groups: [], unresolved: [7] });
+});
+
+it('are asked for by four processes at once, and what found no room is asked for the next time', async () => {
+  const { command, calls } = program('slow', '[ "$2" -ge 100 ] && sleep 0.7; echo "name$2:x:$2:"');
+  const accounts = createAccounts({ command, now });
+  const uids = [101, 102, 103, 104, 105, 106];
+  const all = await Promise.all(uids.map((uid) => accounts.of(uid, [])));
+  expect(calls()).toHaveLength(4);
+  expect(all.filter(({ user }) => user === 'unresolved')).toHaveLength(2);
+  expect(await accounts.of(106, [])).toMatchObject({ user: { name: 'name106' } });
+});
+
 it('are asked for once while the answer serves, however many connections there are', async () => {
   const { command, calls } = program('counted', 'echo "name$2:x:$2:"');
   let at = 0;

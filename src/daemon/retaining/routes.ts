@@ -82,7 +82,7 @@ export function addRetention(app: FastifyInstance, input: RetentionRoutesInput):
         field: '/before',
       });
     const store = input.store();
-    const bound = before ?? firstAt(store, store.size, (time) => time >= (olderThan as string));
+    const bound = before ?? (await firstAt(store, store.size, (time) => time >= (olderThan as string)));
     const cosigned = await input.cosigs.newest(store);
     const { uid } = request.caller;
     const done = await engine.retention.retain({ before: bound, dryRun, reason, uid, cosigned });
