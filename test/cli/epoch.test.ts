@@ -107,13 +107,14 @@ test('an attestation key and a record key that are rotated, by the commands of t
     '--out',
     host.at('by-hand'),
   ];
-  expect(await host.must(by)).toMatch(/attestation key took the place/);
+  const said = await host.must(by);
+  expect(said).toMatch(/attestation key took the place/);
+  const typed = said.split('\n').flatMap((l) => (l.startsWith('$ ') ? [l.slice(2)] : []));
+  expect(typed.length).toBeGreaterThan(20);
+  const byHand = await runProgram(['bash', '-euo', 'pipefail', '-c', typed.join('\n')], {});
+  expect([byHand.status, byHand.stderr]).toEqual([0, expect.not.stringMatching(/error/i)]);
   const steps = () => runProgram(['bash', host.at('by-hand/steps.sh')], {});
-  const run = await steps();
-  expect([run.status, run.stderr.replace(/^.*(Verified OK|verified OK)\n/gm, '')]).toEqual([
-    0,
-    expect.any(String),
-  ]);
+  expect((await steps()).status).toBe(0);
   // And a key that nobody vouched for does not pass.
   cpSync(host.at('by-hand/ak-1.pem'), host.at('by-hand/ak-1-next.pem'));
   expect((await steps()).status).not.toBe(0);

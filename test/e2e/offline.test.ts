@@ -96,3 +96,33 @@ test('the verdict needs neither network nor host, only the two files', async () 
   }
   renameSync(`${host.config.state_dir}-gone`, host.config.state_dir);
 });
+
+test('nor does any other command that judges evidence', async () => {
+  const state = host.config.state_dir;
+  const commands = [
+    ['verify', 'fresh.json', '--trust', 'trust.json', '--nonce', NONCE, '--json'],
+    ['verify', 'run.attest.json', '--trust', 'trust.json', '--details'],
+    ['audit', state, '--json'],
+    ['audit', host.at('ca'), '--json'],
+    ['policy', 'check', 'trust.json', '--json'],
+    ['appraise', 'learn', 'run.attest.json', '--name', 'here', '--json', '-o', '-'],
+  ];
+  for (const args of commands) {
+    const options = { cwd: desk, env: { ATTESTD_SOCKET: undefined, ATTESTD_TRUST: undefined } };
+    const told = await ctl(args, { ...options, under: ['unshare', '-rn'] });
+    const trace = join(desk, 'sockets');
+    const traced = ['strace', '-f', '-qq', '-e', 'trace=socket,connect', '-o', trace];
+    const watched = await ctl(args, { ...options, under: traced });
+    expect([args.join(' '), told.status, told.stdout]).toEqual([
+      args.join(' '),
+      watched.status,
+      watched.stdout,
+    ]);
+    expect([args.join(' '), watched.status, watched.stderr]).toEqual([
+      args.join(' '),
+      expect.toBeOneOf([0, 1]),
+      expect.any(String),
+    ]);
+    expect(readFileSync(trace, 'utf8')).not.toMatch(/AF_INET|AF_NETLINK|AF_PACKET/);
+  }
+});
