@@ -63,7 +63,25 @@ export interface Ledger {
 
 const MARK = Buffer.from('"predicateType":"https://attestd.dev/');
 const KINDS = ['grant', 'execution', 'revocation', 'policychange'];
-const UNGOVERNED = Buffer.from('"authorization":"ungoverned"');
+const AUTHORIZATION = Buffer.from('"authorization":');
+const UNGOVERNED = Buffer.from('"ungoverned"');
+
+/**
+ * Whether the entry of an execution says that it used no grant. Only its own member counts, which is the first of that
+ * name: `action` alone stands before it, and holds texts only. A caller can put the same words into its parameters.
+ */
+export function isUngoverned(entry: Uint8Array): boolean {
+  const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
+  const at = bytes.indexOf(AUTHORIZATION);
+  const from = at + AUTHORIZATION.length;
+  return at >= 0 && bytes.compare(UNGOVERNED, 0, UNGOVERNED.length, from, from + UNGOVERNED.length) === 0;
+}
+
+/** Whether an attempt took this use: only a record with the same one can be its end. */
+function hasLease(attempt: OpenAttempt | undefined, grant: Ref, n: number): boolean {
+  const taken = attempt?.predicate.authorization;
+  return typeof taken === 'object' && taken.grant.digest === grant.digest && taken.use.n === n;
+}
 
 /** Reads the log from `from` on. */
 export function createLedger(log: LedgerLog, from: number, policy?: Ledger['policy']): Ledger {
@@ -116,16 +134,18 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
       if (kind === 'execution') {
         const predicate = value as ExecutionPredicate;
         if (predicate.authorization === 'ungoverned') return;
-        const ends = predicate.parents?.find((p) => p.rel === 'completes')?.digest;
-        if (ends !== undefined) {
-          const id = byAttempt.get(ends);
-          if (id !== undefined) ledger.close(id);
+        const { grant, use: lease } = predicate.authorization;
+        // Whatever it says that it completes: an end says again which use its attempt took, and takes none.
+        use(grant, lease.n, 1, ref);
+        if (predicate.phase === 'attempted') {
+          attempts.set(ref.id, { ref, index, uid, predicate, ending: false });
+          byAttempt.set(ref.digest, ref.id);
           return;
         }
-        use(predicate.authorization.grant, predicate.authorization.use.n, 1, ref);
-        if (predicate.phase !== 'attempted') return;
-        attempts.set(ref.id, { ref, index, uid, predicate, ending: false });
-        byAttempt.set(ref.digest, ref.id);
+        for (const { rel, digest } of predicate.parents ?? []) {
+          const id = rel === 'completes' ? byAttempt.get(digest) : undefined;
+          if (id !== undefined && hasLease(attempts.get(id), grant, lease.n)) ledger.close(id);
+        }
         return;
       }
       if (kind === 'revocation') {
@@ -164,7 +184,7 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
       at < 0
         ? ''
         : (bytes.toString('latin1', at + MARK.length, at + MARK.length + 16).split('/')[0] as string);
-    if (KINDS.includes(kind) && !(kind === 'execution' && bytes.includes(UNGOVERNED))) {
+    if (KINDS.includes(kind) && !(kind === 'execution' && isUngoverned(entry))) {
       const copy = Uint8Array.from(entry);
       const { predicate } = readStatement(copy);
       const ref = { id: predicate.id, digest: toHex(recordDigest(copy)) };

@@ -65,8 +65,8 @@ export function openRetention(input: RetentionInput): Retention {
     last = mine.catch(() => undefined);
     return mine;
   };
-  const remove = async (before: number, { keep }: Remains): Promise<Thinned> => {
-    const done = await store.thin(before, (index) => keep.has(index));
+  const remove = async (before: number, { keeps }: Remains): Promise<Thinned> => {
+    const done = await store.thin(before, keeps);
     writeWord(file, { before, done: true });
     journal.warn('entries were removed for their age', { before, ...done });
     return done;
@@ -84,8 +84,8 @@ export function openRetention(input: RetentionInput): Retention {
         const { before, dryRun, reason, uid } = request;
         holdBound(request, store, input.anchored());
         const remains = await remainsOf(store, before, now());
-        const { removed, keep } = remains;
-        const answer = { before, removed, kept: keep.size, freed: 0 };
+        const { removed, kept } = remains;
+        const answer = { before, removed, kept, freed: 0 };
         if (dryRun || removed === 0) return answer;
         const built = input.build('tombstone', {
           retention: { before },
