@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { AttestdError } from '../core/errors.ts';
+import { createJoiner, type Joiner } from './joiner.ts';
 
 export interface BodyReader {
   /** Largest body in bytes. */
@@ -38,8 +39,8 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
         done(new AttestdError('TOO_LARGE', `a body of ${announced} bytes, ${maxBytes} allowed`), EMPTY);
         return;
       }
-      let first: Buffer | undefined;
-      let more: Buffer[] | undefined;
+      let body: Buffer | undefined;
+      let join: Joiner | undefined;
       let size = 0;
       let over = false;
       const tooLarge = () => new AttestdError('TOO_LARGE', `a body of more than ${maxBytes} bytes`);
@@ -56,19 +57,18 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
           request.pause();
           done(tooLarge(), EMPTY);
         } else if (size > maxBytes) {
-          first = EMPTY;
-          more = undefined;
-        } else if (first === undefined) first = chunk;
+          body = EMPTY;
+        } else if (body === undefined) body = chunk;
         else {
-          more ??= [first];
-          more.push(chunk);
+          join ??= createJoiner();
+          body = join(body, chunk);
         }
       });
       request.on('end', () => {
         if (over) return;
         end();
         if (size > maxBytes) done(tooLarge(), EMPTY);
-        else done(null, more === undefined ? (first ?? EMPTY) : Buffer.concat(more));
+        else done(null, body ?? EMPTY);
       });
       // Without a listener for errors, a peer that goes away half-way shows here alone.
       request.on('close', () => {

@@ -3,6 +3,8 @@
  * reported once and skipped to its end, so the stream can go on. The reader can stop in the middle of a chunk and
  * go on later: that is how back-pressure reaches the sender.
  */
+import { createJoiner } from './joiner.ts';
+
 const NEWLINE = 0x0a;
 const EMPTY = Buffer.alloc(0);
 
@@ -25,8 +27,11 @@ export interface LineReader {
 }
 
 export function createLineReader(maxBytes: number): LineReader {
+  const join = createJoiner();
   let chunk: Buffer = EMPTY;
   let at = 0;
+  /** No newline is before this place. */
+  let looked = 0;
   let lastAt = 0;
   let lastLong = false;
   let skipping = false;
@@ -47,15 +52,22 @@ export function createLineReader(maxBytes: number): LineReader {
       const left = chunk.length - at;
       // The tail of a line that is too long already is not kept.
       if (left > maxBytes) skipping = true;
-      chunk = left === 0 || left > maxBytes ? more : Buffer.concat([chunk.subarray(at), more]);
+      looked = Math.max(0, looked - at);
+      if (left === 0 || left > maxBytes) {
+        chunk = more;
+        looked = 0;
+      } else chunk = join(chunk.subarray(at), more);
       at = 0;
     },
     next() {
-      const end = chunk.indexOf(NEWLINE, at);
-      return end < 0 ? undefined : take(end);
+      const end = chunk.indexOf(NEWLINE, Math.max(at, looked));
+      if (end >= 0) return take(end);
+      looked = chunk.length;
+      return undefined;
     },
     back() {
       at = lastAt;
+      looked = lastAt;
       skipping = lastLong;
     },
     rest() {
