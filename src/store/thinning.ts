@@ -4,12 +4,17 @@
  * anywhere leaves a log that is whole, and doing it again goes on. Nothing is removed from the segment that is written to.
  */
 import { readFile, unlink } from 'node:fs/promises';
+import { ZERO32 } from '../core/bytes.ts';
+import { AttestdError } from '../core/errors.ts';
 import { Batch, META_MAX, type Meta, metaBytes } from './batch.ts';
 import { WIDTH } from './edge.ts';
 import { type Frame, frameAt, HEADER, MAX_PAYLOAD, makeFrame, TYPE } from './frame.ts';
 import type { StoreParts } from './parts.ts';
+import { tornBytes } from './replay.ts';
+import { parseSegmentHead } from './segment.ts';
 import { SKETCH_ENTRIES } from './sketch.ts';
 import { printThin, type ThinPart, wholeSegment } from './thin.ts';
+import type { Wal } from './wal.ts';
 
 /** What was done. */
 export interface Thinned {
@@ -53,7 +58,9 @@ export async function thinLog(p: StoreParts, before: number, keep: Keep): Promis
     const end = wal.segments[segment.ordinal + 1]?.first ?? before;
     const make = async () => {
       const file = await readFile(segment.path);
-      return { before: file.length, thin: await thinSegment(wholeSegment(file), before, keep) };
+      const { path, ordinal } = segment;
+      const whole = { path, bytes: wholeSegment(file), end: endOf(wal, ordinal) };
+      return { before: file.length, thin: await thinSegment(whole, before, keep) };
     };
     // `forget` overwrites in place: no file is replaced under it, and none that was read before it replaces what it wrote.
     const made = end > before ? undefined : await make();
@@ -69,17 +76,46 @@ export async function thinLog(p: StoreParts, before: number, keep: Keep): Promis
   return { removed, freed };
 }
 
-/** What is to stand in place of a segment; undefined where nothing of it is to go. */
+/** Where the last frame of a segment ends, and its digest. */
+interface SegmentEnd {
+  readonly at: number;
+  readonly chain: Buffer;
+}
+
+/** A segment as it was written. */
+export interface WrittenSegment {
+  readonly path: string;
+  readonly bytes: Buffer;
+  /** As the segment behind it says; absent where there is none: then nothing but zeros may follow its last frame. */
+  readonly end?: SegmentEnd;
+}
+
+/** The end of a segment, by the head of the next. @throws STORE_CORRUPT */
+function endOf(wal: Wal, ordinal: number): SegmentEnd {
+  const next = wal.frame({ ordinal: ordinal + 1, offset: 0 });
+  return { at: parseSegmentHead(next.payload, next.first).end, chain: next.chain };
+}
+
+/**
+ * What is to stand in place of a segment; undefined where nothing of it is to go.
+ * @throws STORE_CORRUPT where a frame is damaged: what stands behind it would be lost
+ */
 export async function thinSegment(
-  bytes: Buffer,
+  segment: WrittenSegment,
   before: number,
   keep: Keep,
 ): Promise<{ readonly file: Buffer; readonly removed: number } | undefined> {
+  const { bytes, path, end } = segment;
+  const damaged = (at: number, why: string) =>
+    new AttestdError('STORE_CORRUPT', `${path} at byte ${at}: ${why}, and nothing of it was removed`);
   const parts: ThinPart[] = [];
   let removed = 0;
   let changed = false;
   let at = 0;
+  let chain: Buffer | undefined;
   for (let frame = frameAt(bytes, 0); frame !== undefined; frame = frameAt(bytes, at, frame.salt)) {
+    if (chain !== undefined && !frame.chain.equals(chain)) throw damaged(at, 'the chain is broken');
+    chain = frame.digest();
     const thin = frame.first + frame.count <= before ? thinFrame(frame, keep) : undefined;
     if (thin !== undefined) {
       removed += thin.removed;
@@ -91,6 +127,9 @@ export async function thinSegment(
     at += frame.bytes;
     if (parts.length % AT_A_TIME === 0) await turn();
   }
+  if (end === undefined ? tornBytes(bytes, at) > 0 : at !== end.at) throw damaged(at, 'a frame is damaged');
+  if (end !== undefined && !end.chain.equals(chain ?? ZERO32))
+    throw damaged(at, 'the next segment does not follow');
   return changed ? { file: printThin(at, parts), removed } : undefined;
 }
 

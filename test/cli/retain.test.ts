@@ -160,7 +160,7 @@ test('whoever removes entries without a tombstone is found, and so is who remove
     const dir = at(name);
     cpSync(host.config.state_dir, dir, { recursive: true });
     for (const file of segments(dir)) {
-      const thin = await thinSegment(wholeSegment(readFileSync(file)), size, keep);
+      const thin = await thinSegment({ path: file, bytes: wholeSegment(readFileSync(file)) }, size, keep);
       if (thin !== undefined) writeFileSync(file, thin.file);
     }
     const { status, log } = await audited([dir]);

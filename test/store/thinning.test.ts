@@ -7,6 +7,7 @@ import { leafHash } from '../../src/log/merkle.ts';
 import { CompactRange } from '../../src/log/range.ts';
 import { copyLog } from '../../src/store/copying.ts';
 import { nativeDisk } from '../../src/store/disk.ts';
+import { type Frame, frameAt, makeFrame, TYPE } from '../../src/store/frame.ts';
 import { openStore } from '../../src/store/open.ts';
 import { readLog } from '../../src/store/reader.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -177,6 +178,45 @@ test('cut off at any operation on the disk, it goes on where it was', async () =
   expect(done).toBe(true);
   expect((await checkThin(dir)).gone.length).toBeGreaterThan(650);
 });
+
+test('nothing is removed from a segment with damage anywhere in it, and what stands behind the damage stays', async () => {
+  const { dir, store } = await filled();
+  const file = join(dir, 'wal', readdirSync(join(dir, 'wal')).sort()[0] as string);
+  const whole = readFileSync(file);
+  const frames: { offset: number; bytes: number }[] = [];
+  for (let f = frameAt(whole, 0); f !== undefined; f = frameAt(whole, f.offset + f.bytes)) frames.push(f);
+  const last = frames.at(-1) as { offset: number; bytes: number };
+  const control = frames.find((f) => whole[f.offset + 4] === TYPE.seal) as { offset: number };
+  const damages: readonly (readonly [string, (b: Buffer) => unknown])[] = [
+    ['the head', (b) => b.fill(0, 0, 4)],
+    ['an entry', (b) => b.fill(1, (frames[3]?.offset ?? 0) + 90, (frames[3]?.offset ?? 0) + 92)],
+    ['a seal', (b) => b.fill(1, control.offset + 80, control.offset + 82)],
+    ['the last frame, changed', (b) => b.fill(1, last.offset + 80, last.offset + 82)],
+    ['the last frame, of which nothing is left', (b) => b.fill(0, last.offset)],
+    ['a frame of another chain', (b) => swap(b, frames)],
+  ];
+  for (const [what, damage] of damages) {
+    const bytes = Buffer.from(whole);
+    damage(bytes);
+    writeFileSync(file, bytes);
+    await expect(store.thin(BEFORE, keep), what).rejects.toMatchObject({
+      code: 'STORE_CORRUPT',
+      message: expect.stringContaining(file),
+    });
+    expect([what, readFileSync(file).equals(bytes)]).toEqual([what, true]);
+  }
+  writeFileSync(file, whole);
+  expect((await store.thin(BEFORE, keep)).removed).toBeGreaterThan(650);
+  await store.close();
+});
+
+/** Puts a frame with a right CRC, but another chain, in place of one. */
+function swap(b: Buffer, frames: readonly { offset: number; bytes: number }[]): void {
+  const at = frames[4]?.offset ?? 0;
+  const { type, first, count, payload, erasable, salt } = frameAt(b, at) as Frame;
+  const facts = { type, first, count, erasable: erasable.length, salt, chain: Buffer.alloc(32, 7) };
+  makeFrame(facts, payload).copy(b, at);
+}
 
 test('a thinned segment that somebody changed is damage, wherever it is changed', async () => {
   const { dir, store } = await filled();
