@@ -24,6 +24,7 @@ import { type Governor, startGovernor } from './govern/governor.ts';
 import { openInForce } from './inforce.ts';
 import { createKeyring } from './keyring.ts';
 import { epochOf, type Gap, readCurrent } from './layout.ts';
+import { openLives } from './lives.ts';
 import { watchMachine } from './machine/watch.ts';
 import { createMeasuring } from './measured/measuring.ts';
 import { openMeasuredPlaces } from './measured/places.ts';
@@ -49,6 +50,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
   const clock = createMonotoneClock(input.wall);
   clock.atLeast(Math.max(chronicle.newest, store.lastSeal()?.timeMs ?? 0));
   const now = () => clock.now();
+  const lives = openLives(store, () => inForce.keys);
   const machine = watchMachine(input);
   const own = input.software === undefined ? [] : [config.measure.register];
   const selection = selectionOf([...config.tpm.pcrs, ...machine.registers, ...own]);
@@ -88,6 +90,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     ...attestor(input, () => inForce.identity.ak.public),
     ...(measuring === undefined ? {} : { measuring }),
     hold: input.hold,
+    lives,
     async examine() {
       const value = await counter?.read();
       if (value !== undefined) found.continuity = checkContinuity(announced(), value);
@@ -196,6 +199,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     clock,
     run,
     hasRun: () => runs.sealing !== undefined,
+    epochBreak: () => lives.broken,
     recorder,
     late: input.late,
     pcrs,

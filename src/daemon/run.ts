@@ -14,6 +14,7 @@ import type { ClockInfo } from '../tpm/epoch.ts';
 import { pcrRead } from '../tpm/pcr.ts';
 import { readProperties } from '../tpm/property.ts';
 import type { Tpm } from '../tpm/tpm.ts';
+import type { Sighting } from '../verify/life.ts';
 import type { Selection } from './selection.ts';
 import { VERSION } from './version.ts';
 
@@ -27,6 +28,8 @@ export interface TpmLife {
 }
 
 export interface Run extends TpmLife {
+  /** The TPM when the run began. */
+  readonly sighting: Sighting;
   /** Index of its boot entry. */
   readonly bootIndex: number;
   /** Record digest of its boot entry, in hex. */
@@ -36,6 +39,7 @@ export interface Run extends TpmLife {
 
 /** A boot entry that is built and not yet in the log. */
 export interface BuiltBoot extends TpmLife {
+  readonly sighting: Sighting;
   readonly entry: Uint8Array;
   readonly id: string;
   readonly boot: string;
@@ -72,6 +76,12 @@ export interface Platform {
   readonly firmwareVersion: string;
   readonly firmwareLog: FirmwareLogFile;
 }
+
+/** What a platform is to the epoch table. */
+export const sightingOf = ({ clock, firmwareVersion }: Platform): Sighting => ({
+  ...clock,
+  firmwareVersion: BigInt(firmwareVersion),
+});
 
 /** Reads it; again when the TPM was reset in between. @throws what the TPM throws */
 export async function readPlatform(
@@ -130,5 +140,6 @@ export function buildBoot({ input, body, frame }: BootDraft, tee?: Body<'boot'>[
     write: createExecutionWriter({ log: origin, boot, random }),
     resetCount: platform.clock.resetCount,
     restartCount: platform.clock.restartCount,
+    sighting: sightingOf(platform),
   };
 }

@@ -6,9 +6,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAttestdError } from '../core/errors.ts';
-import type { Body } from '../evidence/record.ts';
+import { type Body, buildEntry, newFrame } from '../evidence/record.ts';
 import type { Journal } from './journal.ts';
-import { type BootInput, buildBoot, draftBoot, OWN_UID, type Platform, type Run } from './run.ts';
+import { epochBreak, type Lives } from './lives.ts';
+import { type BootInput, buildBoot, draftBoot, OWN_UID, type Platform, type Run, sightingOf } from './run.ts';
 import type { Sequencer } from './sequencer.ts';
 
 export interface Runs {
@@ -39,6 +40,8 @@ export interface RunsInput {
    * daemon that nobody knows.
    */
   readonly hold: (work: Promise<unknown>) => void;
+  /** Whether the TPM can be the one that sealed this log; where it cannot, each run says so behind its boot entry. */
+  readonly lives: Lives;
 }
 
 /** Milliseconds after which a run that could not begin is begun again. */
@@ -69,6 +72,7 @@ export function createRuns(input: RunsInput): Runs {
 
   async function begin(): Promise<void> {
     const { platform, counter } = await input.examine();
+    input.lives.meet(sightingOf(platform));
     const draft = () => {
       const size = input.sequencer.next;
       const from = input.sealedSize();
@@ -107,6 +111,14 @@ export function createRuns(input: RunsInput): Runs {
       uid: OWN_UID,
       mark: { kind: 'boot' },
     });
+    const why = input.lives.broken;
+    if (why !== undefined) {
+      const frame = newFrame({ log: input.origin, boot: built.boot }, input.now(), input.random);
+      const gap = buildEntry('gap', epochBreak(why), frame);
+      // The same group as the boot entry, or refused with it.
+      void input.sequencer.appendOne({ entry: gap.entry, id: gap.id, uid: OWN_UID }).catch(() => undefined);
+      input.journal.error('the TPM cannot be the one that sealed this log; nothing is granted', { why });
+    }
     const run: Run = { ...built, bootIndex: size };
     writing = run;
     // No seal speaks for this run before what it runs from is in the register.

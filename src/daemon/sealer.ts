@@ -1,9 +1,9 @@
 /**
  * The sealer: one quote in flight, always over the newest durable tree head, so that one signature covers however many
  * records came meanwhile (design §3). A seal is checked by us before anybody sees it (signature, extraData, the TPM's
- * counts) and leaves the process only after its frame is fsynced; the next quote is taken meanwhile, and is thrown away
- * where the seal before it did not become durable. A quote whose counts are not those of the boot entry
- * is thrown away: the TPM lives another life, and that needs a boot entry first.
+ * counts and clock) and leaves the process only after its frame is fsynced; the next quote is taken meanwhile, and is
+ * thrown away where the seal before it did not become durable. A quote that cannot follow the boot entry and the quote
+ * before it within one life of the TPM is thrown away: that needs a boot entry first.
  */
 import { verify as verifySignature } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import { printCheckpoint } from '../log/checkpoint.ts';
 import { printNote } from '../log/note.ts';
 import type { Sealed } from '../store/seal.ts';
 import type { Quote, Quoter } from '../tpm/quote.ts';
+import { between, type Sighting } from '../verify/life.ts';
 import type { Config } from './config.ts';
 import type { Exclusive } from './measured/exclusive.ts';
 import type { Run } from './run.ts';
@@ -96,6 +97,8 @@ export function createSealer(input: SealerInput): Sealer {
   /** Callers under the last seal are being answered. */
   let answering: Promise<void> = Promise.resolve();
   let unsealedSince: number | undefined;
+  /** The TPM as the newest quote of a run shows it. */
+  let sighted: { readonly boot: string; readonly seen: Sighting } | undefined;
   const keyId = sealKeyId(input.origin, input.akSpki);
   const akKey = {
     key: Buffer.from(input.akSpki),
@@ -201,15 +204,16 @@ export function createSealer(input: SealerInput): Sealer {
     };
     const text = printCheckpoint({ origin: input.origin, size, root });
     const quote = await input.quoter.take(sealExtraData(header, text));
-    const { clockInfo } = quote.parsed;
-    if (clockInfo.resetCount !== run.resetCount || clockInfo.restartCount !== run.restartCount) {
-      return 'another life';
-    }
+    const { clockInfo, firmwareVersion } = quote.parsed;
+    const seen = { ...clockInfo, firmwareVersion };
+    const earlier = sighted?.boot === run.boot ? sighted.seen : run.sighting;
+    if (between(earlier, seen).verdict !== 'accept') return 'another life';
     if (!(await input.agrees(quote))) return undefined;
     const p1363 = ecdsaP1363(parseSignature(quote.signature), 32);
     if (!verifySignature('sha256', quote.attest, akKey, p1363)) {
       throw new AttestdError('TPM_ERROR', 'the TPM gave a quote whose signature does not verify');
     }
+    sighted = { boot: run.boot, seen };
     const signature = encodeSeal(header, quote.attest, quote.signature);
     const note = utf8(printNote({ text, signatures: [{ name: input.origin, keyId, signature }] }));
     return { ...header, size, digest: sealDigest(signature), note, quote };

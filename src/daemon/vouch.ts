@@ -40,7 +40,7 @@ export async function vouchFor(log: LogReader, index: number, keys: Keys): Promi
       'the run of this record ended before it was sealed; no key vouches for it',
     );
   }
-  const { text, root } = readSealText(seal.note, attestor(keys.genesis, akAt(keys, seal.size)));
+  const { text, root } = readSealed(seal.note, attestor(keys.genesis, akAt(keys, seal.size)));
   const entry = log.entry(index);
   const path = log.inclusionProof(index, seal.size);
   if (!verifyInclusion({ index, size: seal.size, leafHash: leafHash(entry), proof: path }, root)) {
@@ -53,8 +53,8 @@ export async function vouchFor(log: LogReader, index: number, keys: Keys): Promi
 const notOurs = () =>
   new AttestdError('STORE_CORRUPT', 'a seal in the log was not made by the TPM of this host');
 
-/** The text of a sealed note and its root, once the AK's signature over it holds. @throws STORE_CORRUPT */
-function readSealText(note: Uint8Array, ak: Attestor) {
+/** The text of a sealed note, its root and its quote, once the AK's signature holds. @throws STORE_CORRUPT */
+export function readSealed(note: Uint8Array, ak: Attestor) {
   const { text, signatures } = parseNote(note);
   const line = signatures.find((s) => s.signature[0] === 1);
   if (line === undefined) throw notOurs();
@@ -68,5 +68,5 @@ function readSealText(note: Uint8Array, ak: Attestor) {
     equal(parsed.extraData, sealExtraData(header, text)) &&
     verifySignature('sha256', attest, key, ecdsaP1363(parseSignature(signature), 32));
   if (!genuine) throw notOurs();
-  return { text, root: parseCheckpoint(text).root };
+  return { text, root: parseCheckpoint(text).root, attest: parsed };
 }

@@ -50,6 +50,7 @@ async function begin(attest: (predicate: Uint8Array, sequencer: Sequencer) => Pr
     sequencer,
     journal: createJournal('error', () => {}),
     hold: () => undefined,
+    lives: { broken: undefined, meet: () => undefined },
     sealedSize: () => 0,
     examine: async () => ({ platform: PLATFORM, counter: undefined }),
     attest: (predicate) => attest(predicate, sequencer),

@@ -157,6 +157,7 @@ it.each([
   ['STORAGE_UNAVAILABLE', { broken: () => new Error('no space left on device') }],
   ['TPM_UNAVAILABLE', { hung: () => true }],
   ['AUDIT_CONTINUITY_LOST', { hasRun: () => false }],
+  ['AUDIT_CONTINUITY_LOST', { epochBreak: () => 'the TPM was reset fewer times than before' }],
 ] as const)('%s stands for a condition of its own', (expected, broken) => {
   const sound = {
     broken: () => undefined,
@@ -166,6 +167,7 @@ it.each([
     hung: () => false,
     trouble: () => undefined,
     hasRun: () => true,
+    epochBreak: () => undefined,
     now: () => 0,
     maxUnsealedMs: 10_000,
     since: 0,

@@ -1,6 +1,7 @@
 /**
  * Whether the host may allow anything at all now (design §7): it writes its log, its TPM answers, this life of the TPM
- * has its boot entry, and nothing durable has been left unsealed for too long. One code for each.
+ * has its boot entry and can follow the ones before, and nothing durable has been left unsealed for too long. One code
+ * for each.
  */
 
 import { parseTime } from '../../core/time.ts';
@@ -26,6 +27,8 @@ export interface ConditionsInput {
   readonly trouble: () => Error | undefined;
   /** Whether the run's boot entry is durable. */
   readonly hasRun: () => boolean;
+  /** Why the TPM cannot be the one that sealed this log, if it cannot. */
+  readonly epochBreak: () => string | undefined;
   readonly now: () => number;
   readonly maxUnsealedMs: number;
   /** When this process began to seal: what it found unsealed is not older to it. */
@@ -57,6 +60,13 @@ export function createConditions(input: ConditionsInput): () => Failing | undefi
       return {
         code: 'AUDIT_CONTINUITY_LOST',
         condition: 'the TPM lives another life than the log knows of, and its boot entry does not stand yet',
+      };
+    }
+    const why = input.epochBreak();
+    if (why !== undefined) {
+      return {
+        code: 'AUDIT_CONTINUITY_LOST',
+        condition: `this TPM cannot be the one that sealed the log (${why}); a new epoch mends it`,
       };
     }
     const sealed = input.sealedSize();

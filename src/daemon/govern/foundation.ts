@@ -21,6 +21,8 @@ export interface FoundationInput {
   readonly clock: MonotoneClock;
   readonly run: () => Run;
   readonly hasRun: () => boolean;
+  /** Why the TPM cannot be the one that sealed this log. */
+  readonly epochBreak: () => string | undefined;
   readonly recorder: Recorder;
   readonly late: LateJournal;
   readonly pcrs: PcrFiles;
@@ -52,6 +54,7 @@ export function createHouse(input: FoundationInput): Foundation {
     hung: input.hung,
     trouble: input.trouble,
     hasRun: input.hasRun,
+    epochBreak: input.epochBreak,
     now: () => clock.now(),
     maxUnsealedMs: config.policy.max_unsealed_ms,
     since: clock.now(),
