@@ -33,22 +33,23 @@ const REFERENCES: readonly (readonly [rel: string, ...path: string[]])[] = [
   ['follows', 'previous'],
 ];
 
-/** Every edge of a record whose predicate fits its schema; each (rel, digest) once. */
+/**
+ * Every edge of a record whose predicate fits its schema; each (rel, digest) once, unless the record says of it twice
+ * where it is: both must hold then.
+ */
 export function edgesOf(predicate: JsonObject): Edge[] {
   const out: Edge[] = [];
   const add = (rel: string, value: unknown): void => {
     const o = objectOf(value);
     if (o === undefined || typeof o.digest !== 'string') return;
     const { digest } = o;
-    if (out.some((e) => e.rel === rel && e.digest === digest)) return;
-    out.push({
-      rel,
-      digest,
-      ...(typeof o.id === 'string' ? { id: o.id } : {}),
+    const where = {
       ...(typeof o.log === 'string' ? { log: o.log } : {}),
       ...(typeof o.leaf === 'string' ? { leaf: o.leaf } : {}),
       ...(typeof o.proof === 'string' ? { proof: o.proof } : {}),
-    });
+    };
+    if (out.some((e) => e.rel === rel && e.digest === digest && says(e, where))) return;
+    out.push({ rel, digest, ...(typeof o.id === 'string' ? { id: o.id } : {}), ...where });
   };
   for (const [rel, ...path] of REFERENCES) {
     let at: unknown = predicate;
@@ -66,6 +67,12 @@ export function edgesOf(predicate: JsonObject): Edge[] {
   if (typeof predicate.record === 'string') add('erases', { digest: predicate.record });
   return out;
 }
+
+/** Whether an edge says all of this of where the record is. */
+const says = (edge: Edge, { log, leaf, proof }: Pick<Edge, 'log' | 'leaf' | 'proof'>): boolean =>
+  edge.log === log &&
+  (leaf === undefined || edge.leaf === leaf) &&
+  (proof === undefined || edge.proof === proof);
 
 function objectOf(value: unknown): JsonObject | undefined {
   return value !== null && typeof value === 'object' && !Array.isArray(value)

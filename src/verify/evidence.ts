@@ -18,9 +18,9 @@ import type { Crl } from '../evidence/x509/crl.ts';
 import type { PathFault } from '../evidence/x509/path.ts';
 import type { SignatureVerifier } from '../evidence/x509/signature.ts';
 import type { Checkpoint } from '../log/checkpoint.ts';
-import type { Inclusion } from '../log/inclusion.ts';
 import type { Note, NoteSignature } from '../log/note.ts';
 import type { ForeignProof } from './foreign/proof.ts';
+import type { Sighting } from './foreign/sighting.ts';
 import type { RawChain } from './gather.ts';
 import type { ImaFacts } from './ima/gather.ts';
 import { akAt, type Keys } from './keys.ts';
@@ -148,14 +148,19 @@ export interface ForeignFacts {
   readonly verdict: Verdict;
   /** Why it is not verified; one sentence. */
   readonly why: string;
-  /** The proofs in it, and the certificates of that host; absent where it could not be read. */
-  readonly inclusions?: readonly Inclusion[];
+  /** The certificates of that host; absent where it could not be read. */
   readonly chain?: RawChain;
+  /** Those of other hosts in it, at whatever depth. */
+  readonly chains: readonly RawChain[];
+  /** What it shows under good seals of this log and others; nothing where it is rejected. */
+  readonly seen: readonly Sighting[];
+  /** Proofs in it, at whatever depth, that no certificate there is for. */
+  readonly open: readonly ForeignProof[];
 }
 
 /** What came of a checkpoint of another log that a record holds as proof of a parent. */
 export interface ForeignCheckpoint extends ForeignProof {
-  /** `open`: the certificate of that host is not given. */
+  /** `open`: no certificate of that host is here, or none that was given for this and is of that time. */
   readonly status: 'sealed' | 'open' | 'unknown' | 'bad';
   readonly why?: string;
 }
@@ -167,6 +172,8 @@ export interface ForeignProofs {
   readonly broken: readonly string[];
   /** Certificates that are given and serve no checkpoint. */
   readonly spare: number;
+  /** Everything in the file that stands under good seals, this bundle's own entries among it. */
+  readonly seen: readonly Sighting[];
 }
 
 export interface Evidence {

@@ -135,7 +135,7 @@ export async function gatherUnlisted(
     measurements: list((r) => r.measurements, 'measurement'),
     related: list((r) => r.related, 'related entry'),
     foreign: [],
-    foreignProofs: { checkpoints: [], broken: [], spare: 0 },
+    foreignProofs: { checkpoints: [], broken: [], spare: 0, seen: [] },
     anchor: anchorPart(raw, (r) => r.anchor, 'the anchor', tools),
     previousAnchor: anchorPart(raw, (r) => r.previousAnchor, 'the anchor before', tools),
     note,

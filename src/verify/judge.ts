@@ -1,15 +1,12 @@
 /** Runs every check over gathered evidence. All of them run, always: the first fault must not hide the others. */
 import { readStatement } from '../evidence/statement.ts';
 import { verifySignature } from '../evidence/x509/signature.ts';
-import { parseCheckpoint } from '../log/checkpoint.ts';
-import type { Inclusion } from '../log/inclusion.ts';
-import { leafHash } from '../log/merkle.ts';
-import { parseNote } from '../log/note.ts';
 import { edgesIn } from './checks/foreign.ts';
 import { freshChecks } from './checks/fresh.ts';
 import type { Evidence, ForeignFacts, ForeignProofs } from './evidence.ts';
+import { createForeignJudge, type ForeignJudge } from './foreign/checkpoints.ts';
 import { foreignProof } from './foreign/proof.ts';
-import { judgeForeignProofs } from './foreign/seal.ts';
+import { sightingsOf } from './foreign/sighting.ts';
 import { gatherFresh, type RawFresh } from './fresh.ts';
 import { gather, type RawChain, type RawEvidence, type Tools } from './gather.ts';
 import type { Attachments } from './ima/facts.ts';
@@ -61,27 +58,43 @@ export async function judge(
   trust: Trust,
   options: JudgeOptions = {},
 ): Promise<Report> {
-  return judgeAt(raw, trust, options, 0);
+  const tools = options.tools ?? TOOLS;
+  const frame = { trust, options, tools, ask: createForeignJudge(trust, tools), depth: 0 };
+  return (await judgeAt(raw, frame)).report;
+}
+
+/** What stays the same from a bundle to those that stand in it, and how deep they do. */
+interface Frame {
+  readonly trust: Trust;
+  readonly options: JudgeOptions;
+  readonly tools: Tools;
+  readonly ask: ForeignJudge;
+  readonly depth: number;
 }
 
 /** How deep bundles of other logs may stand in each other. */
 const MAX_DEPTH = 8;
 
+/** What is handed from a bundle to the one in which it stands. */
+interface Judged {
+  readonly report: Report;
+  readonly found: Pick<ForeignFacts, 'seen' | 'open' | 'chains'>;
+}
+
+const NOTHING: Judged['found'] = { seen: [], open: [], chains: [] };
+
 /** What bundles of other logs come to, one after the other, so that only one is open at a time. */
-async function judgeForeign(
-  bundles: readonly Uint8Array[],
-  trust: Trust,
-  options: JudgeOptions,
-  depth: number,
-): Promise<ForeignFacts[]> {
+async function judgeForeign(bundles: readonly Uint8Array[], frame: Frame): Promise<ForeignFacts[]> {
   const out: ForeignFacts[] = [];
   for (const bytes of bundles) {
-    if (depth > MAX_DEPTH) {
-      out.push({ verdict: 'indeterminate', why: `bundles stand in each other deeper than ${MAX_DEPTH}` });
+    if (frame.depth > MAX_DEPTH) {
+      const why = `bundles stand in each other deeper than ${MAX_DEPTH}`;
+      out.push({ verdict: 'indeterminate', why, ...NOTHING });
       continue;
     }
     const raw = attempt(() => readBundle(bytes));
-    const { record, verdict, checks } = await judgeAt(raw, trust, options, depth);
+    const { report, found } = await judgeAt(raw, frame);
+    const { record, verdict, checks } = report;
     const status = verdict === 'rejected' ? 'fail' : 'unknown';
     const first = checks.find((c) => c.status === status && (status === 'fail' || c.required));
     out.push({
@@ -89,7 +102,9 @@ async function judgeForeign(
       ...(record?.log === undefined ? {} : { log: record.log }),
       verdict,
       why: first === undefined ? 'no check of it speaks' : `${first.id}: ${first.sentence}`,
-      ...(raw.ok ? { inclusions: inclusionsOf(raw.value), chain: chainOf(raw.value) } : {}),
+      ...(raw.ok ? { chain: chainOf(raw.value) } : {}),
+      // Where nothing fails, the certified key of that host made the seal: a seal that is not shown to be its own rejects.
+      ...(verdict === 'rejected' ? NOTHING : found),
     });
   }
   return out;
@@ -97,47 +112,32 @@ async function judgeForeign(
 
 const chainOf = ({ chain, crls }: RawEvidence): RawChain => ({ chain, crls });
 
-/** The proofs of a bundle, each under its one checkpoint; none where that cannot be read. */
-function inclusionsOf(raw: RawEvidence): Inclusion[] {
-  const head = attempt(() => parseCheckpoint(parseNote(raw.note).text));
-  if (!head.ok) return [];
-  return [raw.record, raw.genesis, raw.boot, ...raw.related].map(({ entry, index, hashes }) => ({
-    index,
-    size: head.value.size,
-    leafHash: leafHash(entry),
-    proof: hashes,
-  }));
-}
-
-/** The parents of other logs that are known by a checkpoint. */
-async function judgeProofs(
-  e: Evidence,
-  raw: Part<RawEvidence>,
-  trust: Trust,
-  tools: Tools,
-): Promise<ForeignProofs> {
+/** The parents of other logs that are known by a checkpoint, and what the file shows of logs beside them. */
+async function judgeProofs(e: Evidence, raw: Part<RawEvidence>, { ask }: Frame) {
   const read = edgesIn(e).flatMap((edge) => foreignProof(edge) ?? []);
   const proofs = read.flatMap((p) => (p.ok ? [p.value] : []));
   const broken = read.flatMap((p) => (p.ok ? [] : [p.why]));
   const chains = raw.ok ? (raw.value.foreignChains ?? []) : [];
-  return { broken, ...(await judgeForeignProofs(proofs, chains, e.foreign, trust, tools)) };
+  const own = raw.ok ? { own: chainOf(raw.value) } : {};
+  const { checkpoints, spare, seen, open } = await ask({ proofs, chains, ...own, bundles: e.foreign });
+  const all = [...(raw.ok ? sightingsOf(raw.value) : []), ...seen];
+  const deeper = e.foreign.flatMap((f) => [...(f.chain === undefined ? [] : [f.chain]), ...f.chains]);
+  const foreignProofs: ForeignProofs = { broken, checkpoints, spare, seen: all };
+  return { foreignProofs, found: { seen: all, open, chains: [...chains, ...deeper] } };
 }
 
-async function judgeAt(
-  raw: Part<RawEvidence>,
-  trust: Trust,
-  options: JudgeOptions,
-  depth: number,
-): Promise<Report> {
-  const foreign = raw.ok ? await judgeForeign(raw.value.foreign ?? [], trust, options, depth + 1) : [];
-  const tools = options.tools ?? TOOLS;
+async function judgeAt(raw: Part<RawEvidence>, frame: Frame): Promise<Judged> {
+  const { trust, options, tools } = frame;
+  const inside = { ...frame, depth: frame.depth + 1 };
+  const foreign = raw.ok ? await judgeForeign(raw.value.foreign ?? [], inside) : [];
   const gathered = { ...(await gather(raw, trust, tools, options)), foreign };
-  const e = { ...gathered, foreignProofs: await judgeProofs(gathered, raw, trust, tools) };
+  const { foreignProofs, found } = await judgeProofs(gathered, raw, frame);
+  const e = { ...gathered, foreignProofs };
   const bound = CHECKS.filter((c) => applies(c, trust) && (c.concerns?.(e, trust) ?? true)).map((c) => ({
     ...c,
     ask: () => c.run(e, trust, options),
   }));
-  return makeReport(e, trust, CHECKS, await outcomes(bound));
+  return { report: makeReport(e, trust, CHECKS, await outcomes(bound)), found };
 }
 
 /** The report over the parts of an answer to `nonce`. */

@@ -1,6 +1,7 @@
 /** The log of a forged host: entries in a real tree, with their proofs under its last size. */
 import { toHex } from '../../src/core/bytes.ts';
 import { jcsBytes } from '../../src/core/json.ts';
+import { recordDigest } from '../../src/evidence/dsse.ts';
 import { type Body, type BuiltRecord, buildEntry, type Frame, framed } from '../../src/evidence/record.ts';
 import type { Subject } from '../../src/evidence/statement.ts';
 import { consistencyProof } from '../../src/log/consistency.ts';
@@ -42,7 +43,7 @@ export function createForgedLog(hooks: Hooks, origin: string) {
     const at = entries.length;
     const entry = (hooks.entry ?? same)(built.entry, at);
     entries.push(entry);
-    digests.push(built.recordDigest);
+    digests.push(recordDigest(entry));
     ids.push(built.id);
     range.append(leafHash(entry), (level, index, hash) => nodes.set(`${level}/${index}`, hash));
     return at;

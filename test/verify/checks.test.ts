@@ -23,6 +23,7 @@ import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
 import { checkpointVectors, knowing } from './vectors/checkpoint.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
 import { closed, foreignVectors, OTHER_LOG, resting } from './vectors/foreign.ts';
+import { forkVectors, ONE_LOG } from './vectors/fork.ts';
 import { GOVERNED_VECTORS } from './vectors/governed.ts';
 import { GOOD_LISTS, IMA_VECTORS } from './vectors/ima.ts';
 import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
@@ -65,6 +66,7 @@ const VECTORS = [
   ...TIMESTAMP_VECTORS,
   ...(await foreignVectors()),
   ...(await checkpointVectors()),
+  ...(await forkVectors()),
   ...WITNESS_VECTORS,
 ];
 
@@ -134,6 +136,12 @@ test('a record that knows one of another host by a checkpoint verifies, and says
   // The evidence of that host brings its certificate with it, and agrees.
   const both = await judged(await knowing({ chains: () => [], foreign: (other) => [other] }));
   expect([both.verdict, said(both)]).toEqual(['verified', expect.stringMatching(/, 1 stand under a seal/)]);
+});
+
+test.each(Object.entries(ONE_LOG))('a log that agrees with itself is one: %s', async (_, hooks) => {
+  const report = await judged(await hooks());
+  expect(report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`)).toEqual([]);
+  expect(report).toMatchObject({ verdict: 'verified', level: 4 });
 });
 
 test('the decision behind a record is derived again, with at least 30 ways to break it', () => {
@@ -382,6 +390,7 @@ describe('each vector breaks one check and no other', () => {
     expect(ids(report, 'unknown').sort(), sentences.join('\n')).toEqual(unknown);
     expect(report.verdict).toBe(v.status === 'unknown' ? 'indeterminate' : 'rejected');
     expect(exitStatus(report)).toBe(v.status === 'unknown' ? 4 : 1);
+    if (v.says !== undefined) expect(report.checks.find((c) => c.id === v.id)?.sentence).toMatch(v.says);
   });
 });
 

@@ -1,11 +1,10 @@
 /**
  * `foreign-checkpoint`: where a record knows one of another log by a checkpoint, its proof leads from the leaf that it
  * names to that checkpoint; where the certificate of that host is given, its key sealed the checkpoint; and no two seals
- * of that host, in checkpoints or in bundles, speak of two logs. What the other record says is not shown by this.
+ * of one host anywhere in the file, over this bundle, over others in it or in checkpoints that any of them holds, speak of
+ * two logs. What the other record says is not shown by this.
  */
-import { contradiction } from '../../log/agreement.ts';
-import type { Inclusion } from '../../log/inclusion.ts';
-import type { Evidence } from '../evidence.ts';
+import { forkedLog } from '../foreign/sighting.ts';
 import { because, blocked, type CheckDefinition, fail, pass, unknown } from '../outcome.ts';
 
 export const foreignCheckpoint: CheckDefinition = {
@@ -14,13 +13,13 @@ export const foreignCheckpoint: CheckDefinition = {
   run: (e) => {
     if (!e.record.ok) return blocked(e.record);
     if (!e.record.value.statement.ok) return blocked(e.record.value.statement);
-    const { checkpoints, broken, spare } = e.foreignProofs;
+    const { checkpoints, broken, spare, seen } = e.foreignProofs;
     if (broken.length > 0)
       return because('proof', fail(`A parent of another log is not where it is named: ${broken[0]}.`));
     const bad = checkpoints.find((c) => c.status === 'bad');
     if (bad !== undefined)
       return because('seal', fail(`The checkpoint of ${bad.log} does not hold: ${bad.why}`));
-    const forked = forkedLog(e);
+    const forked = forkedLog(seen);
     if (forked !== undefined)
       return because(
         'forked',
@@ -41,15 +40,3 @@ export const foreignCheckpoint: CheckDefinition = {
     );
   },
 };
-
-/** A log of which two good seals give one stretch of entries two hashes. */
-function forkedLog({ foreignProofs, foreign }: Evidence): string | undefined {
-  const byLog = new Map<string, Inclusion[]>();
-  const add = (log: string, more: readonly Inclusion[]) =>
-    byLog.set(log, [...(byLog.get(log) ?? []), ...more]);
-  for (const c of foreignProofs.checkpoints) if (c.status === 'sealed') add(c.log, [c.inclusion]);
-  for (const { log, verdict, inclusions = [] } of foreign)
-    if (log !== undefined && verdict !== 'rejected') add(log, inclusions);
-  for (const [log, inclusions] of byLog) if (contradiction(inclusions) !== undefined) return log;
-  return undefined;
-}

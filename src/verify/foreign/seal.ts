@@ -3,12 +3,9 @@
  * record is at hand. So it shows as much as level 1 does: the certified attestation key of that host, under the roots of
  * the trust file, signed this checkpoint; and of level 2 what the certificate says of the key.
  */
-import { equal } from '../../core/bytes.ts';
-import { sealKeyId } from '../../evidence/seal.ts';
+import { toBase64 } from '../../core/bytes.ts';
 import { parseAttest } from '../../evidence/tpm/attest.ts';
 import { parseSignature } from '../../evidence/tpm/signature.ts';
-import { parseCertificate } from '../../evidence/x509/certificate.ts';
-import { parseCrl } from '../../evidence/x509/crl.ts';
 import {
   certificateEncoding,
   certificateHost,
@@ -20,14 +17,27 @@ import {
 import { revocation } from '../checks/revocation.ts';
 import { sealExtradata, sealMagic, sealSignature, sealType } from '../checks/seal.ts';
 import { pathKeys } from '../checks/timestamp.ts';
-import type { Evidence, ForeignCheckpoint, ForeignFacts } from '../evidence.ts';
-import { gather, type RawChain, type Tools } from '../gather.ts';
-import { absent, attempt, type CheckDefinition, derive, got, type Outcome } from '../outcome.ts';
+import type { Evidence } from '../evidence.ts';
+import { gather, type Tools } from '../gather.ts';
+import { absent, type CheckDefinition, derive, got, type Outcome } from '../outcome.ts';
 import { findPath } from '../path.ts';
 import { timeOf } from '../stamp.ts';
 import type { Trust } from '../trust.ts';
 import { judgeWitnesses } from '../witness.ts';
+import type { Certified } from './certified.ts';
 import type { ForeignProof } from './proof.ts';
+
+/** What says that the certified key of that host made the seal, whenever that was. */
+const BY_THE_KEY: readonly CheckDefinition[] = [
+  sealMagic,
+  sealType,
+  sealExtradata,
+  sealSignature,
+  certificateEncoding,
+  certificatePath,
+  certificateUsage,
+  certificateHost,
+];
 
 const CHECKS: readonly CheckDefinition[] = [
   sealMagic,
@@ -44,91 +54,104 @@ const CHECKS: readonly CheckDefinition[] = [
   certificatePolicies,
 ];
 
-/** The chain whose AK sealed the checkpoint of a proof, and the line; undefined where none of them did. */
-function sealedBy({ log, seals }: ForeignProof, chains: readonly RawChain[]) {
-  for (const [at, chain] of chains.entries()) {
-    const leaf = attempt(() => parseCertificate(chain.chain[0] as Uint8Array));
-    if (!leaf.ok) continue;
-    const id = sealKeyId(log, leaf.value.spki);
-    const found = seals.find(({ line }) => equal(line.keyId, id));
-    if (found !== undefined) return { ...found, at, chain };
-  }
-  return undefined;
+/** What came of a seal. */
+export interface Judged {
+  /** Nothing speaks against it, or only that the certificate is of another time than it. */
+  readonly signed: boolean;
+  /** The first fault, or else the first open question that this trust file does not leave open. */
+  readonly fault?: Outcome;
+  /** Whether all that is wrong is the time of the certificate: it may have been renewed since. */
+  readonly otherTime: boolean;
 }
 
-/** What of a seal can be read without the log: everything else is absent. */
-async function evidenceOf(
-  { proof }: ForeignProof,
-  { line, seal, chain }: NonNullable<ReturnType<typeof sealedBy>>,
-  trust: Trust,
-  tools: Tools,
-): Promise<Evidence> {
-  const { verify } = tools;
-  const note = got(proof.signed);
-  const checkpoint = got(proof.checkpoint);
-  const certificates = attempt(() => chain.chain.map(parseCertificate));
-  const witnessed = await judgeWitnesses(note, checkpoint, undefined, trust.witnesses);
-  const time = timeOf([], witnessed, got(seal), trust);
-  const nothing = await gather(absent('of this log a checkpoint alone is given'), trust, tools);
-  return {
-    ...nothing,
-    format: got(true as const),
-    note,
-    checkpoint,
-    sealLine: got(line),
-    seal: got(seal),
-    attest: derive(got(seal), (s) => parseAttest(s.attest)),
-    signature: derive(got(seal), (s) => parseSignature(s.signature)),
-    certificates,
-    crls: attempt(() => chain.crls.map(parseCrl)),
-    ...(await findPath(certificates, trust, time, verify)),
-    time,
-    witnessed,
+type SealLine = ForeignProof['seals'][number];
+
+/** Judges the seal of a proof by a chain; the same seal by the same chain at the same time once. */
+export type SealJudge = (proof: ForeignProof, line: SealLine, by: Certified) => Promise<Judged>;
+
+export function createSealJudge(trust: Trust, tools: Tools): SealJudge {
+  const kit: Tools = { ...tools, verify: remembering(tools.verify) };
+  const known = new WeakMap<Certified, Map<string, Promise<Judged>>>();
+  let nothing: Promise<Evidence> | undefined;
+  return async ({ proof }, { line, seal }, by) => {
+    const note = got(proof.signed);
+    const checkpoint = got(proof.checkpoint);
+    const witnessed = await judgeWitnesses(note, checkpoint, undefined, trust.witnesses);
+    const time = timeOf([], witnessed, got(seal), trust);
+    const when = time.ok ? `${time.value.source} ${time.value.ms}` : '';
+    const id = `${when}\n${toBase64(line.signature)}\n${proof.signed.text}`;
+    const answers = known.get(by) ?? new Map<string, Promise<Judged>>();
+    known.set(by, answers);
+    const judge = async (): Promise<Judged> => {
+      nothing ??= gather(absent('of this log a checkpoint alone is given'), trust, kit);
+      const e: Evidence = {
+        ...(await nothing),
+        format: got(true as const),
+        note,
+        checkpoint,
+        sealLine: got(line),
+        seal: got(seal),
+        attest: derive(got(seal), (s) => parseAttest(s.attest)),
+        signature: derive(got(seal), (s) => parseSignature(s.signature)),
+        certificates: by.certificates,
+        crls: by.crls,
+        ...(await findPath(by.certificates, trust, time, kit.verify)),
+        time,
+        witnessed,
+      };
+      return judgeSeal(e, trust);
+    };
+    const answer = answers.get(id) ?? judge();
+    answers.set(id, answer);
+    return answer;
   };
 }
 
-/** The first fault, or else the first open question that this trust file does not leave open. */
-async function judgeSeal(e: Evidence, trust: Trust): Promise<Outcome | undefined> {
+async function judgeSeal(e: Evidence, trust: Trust): Promise<Judged> {
+  let failed: Outcome | undefined;
   let open: Outcome | undefined;
+  let signed = true;
+  let timeless = true;
   for (const check of CHECKS) {
     if (check.appliesTo?.(trust) === false) continue;
     const outcome = await check.run(e, trust, {});
     const said = { ...outcome, sentence: `${check.id}: ${outcome.sentence}` };
-    if (outcome.status === 'fail') return said;
+    const ofTime = check === certificateValidity;
+    if (outcome.status === 'fail') {
+      failed ??= said;
+      if (!ofTime) timeless = false;
+    }
+    if (outcome.status !== 'pass' && BY_THE_KEY.includes(check)) signed = false;
     const required = check.level <= trust.minimumLevel && (check.requiredBy?.(trust) ?? true);
     if (outcome.status === 'unknown' && required) open ??= said;
   }
-  return open;
+  const fault = failed ?? open;
+  return {
+    signed: signed && timeless,
+    otherTime: failed !== undefined && timeless,
+    ...(fault === undefined ? {} : { fault }),
+  };
 }
 
 /**
- * Judges every proof. The certificates of bundles of other logs serve as well; of those that are given for checkpoints
- * alone, each must serve.
- * @returns what came of each proof, and how many certificates served none
+ * The same answer for the same bytes in the same place: a list of revocations of megabytes is hashed once, and not again
+ * for each seal by its chain.
  */
-export async function judgeForeignProofs(
-  proofs: readonly ForeignProof[],
-  chains: readonly RawChain[],
-  bundles: readonly ForeignFacts[],
-  trust: Trust,
-  tools: Tools,
-): Promise<{ readonly checkpoints: ForeignCheckpoint[]; readonly spare: number }> {
-  const all = [...chains, ...bundles.flatMap((b) => (b.chain === undefined ? [] : [b.chain]))];
-  const used = new Set<number>();
-  const checkpoints: ForeignCheckpoint[] = [];
-  for (const proof of proofs) {
-    const sealed = sealedBy(proof, all);
-    if (sealed === undefined) {
-      checkpoints.push({ ...proof, status: 'open' });
-      continue;
-    }
-    used.add(sealed.at);
-    const fault = await judgeSeal(await evidenceOf(proof, sealed, trust, tools), trust);
-    checkpoints.push({
-      ...proof,
-      status: fault === undefined ? 'sealed' : fault.status === 'fail' ? 'bad' : 'unknown',
-      ...(fault === undefined ? {} : { why: fault.sentence }),
-    });
-  }
-  return { checkpoints, spare: chains.filter((_, i) => !used.has(i)).length };
+function remembering(verify: Tools['verify']): Tools['verify'] {
+  const known = new WeakMap<
+    Uint8Array,
+    { readonly by: Parameters<Tools['verify']>; answer: Promise<boolean> }[]
+  >();
+  return (...by) => {
+    const [key, algorithm, message, signature] = by;
+    const answers = known.get(message) ?? [];
+    known.set(message, answers);
+    const found = answers.find(
+      ({ by: [k, a, , s] }) => k.spki === key.spki && a === algorithm && s === signature,
+    );
+    if (found !== undefined) return found.answer;
+    const answer = verify(...by);
+    answers.push({ by, answer });
+    return answer;
+  };
 }

@@ -11,6 +11,8 @@ export interface Vector {
   readonly status?: 'unknown';
   /** Checks that cannot be judged because of the fault. */
   readonly blocked?: readonly string[];
+  /** What the check says, where another fault of the same check would say something else. */
+  readonly says?: RegExp;
   readonly hooks: Hooks;
   /** Time of verification. */
   readonly now?: number;
