@@ -17,6 +17,7 @@ import { markEntry } from './tip.ts';
 /** A group takes no more records beyond this. */
 const MAX_GROUP_BYTES = 4 << 20;
 const MAX_GROUP_ITEMS = 8192;
+const NOTHING = (): void => undefined;
 
 export interface CommitterOptions {
   readonly segments: Segments;
@@ -169,23 +170,35 @@ export class Committer {
       });
   }
 
+  /** What a write has to tell its callers is told once the next one is under way: so the disk does not wait for that. */
   async #run(): Promise<void> {
+    let tell = NOTHING;
     for (;;) {
       const control = this.#controls.shift();
       const group = this.#groups.shift();
-      if (control === undefined && group === undefined) return;
+      if (control !== undefined || group === undefined) {
+        tell();
+        tell = NOTHING;
+      }
       if (control !== undefined) await control();
-      if (group !== undefined) await this.#write(group);
+      else if (group === undefined) return;
+      if (group === undefined) continue;
+      const writing = this.#write(group);
+      tell();
+      tell = await writing;
     }
   }
 
-  async #write(group: Group): Promise<void> {
+  /** @returns what tells the callers; never rejects */
+  async #write(group: Group): Promise<() => void> {
     const { segments, tip, visit, durable } = this.#o;
     const first = this.#size;
+    const { waiters } = group;
     try {
       if (this.#failed !== undefined) throw this.#failed;
       const place = await this.guard(async () => {
-        await segments.makeRoom(group.bytes, false);
+        // The write begins within this call wherever there is room, which is nearly always.
+        if (!segments.hasRoom(group.bytes, false)) await segments.makeRoom(group.bytes, false);
         return segments.write(
           (salt, chain) => group.finish(first, salt, chain),
           () => {
@@ -198,12 +211,17 @@ export class Committer {
         if (mark !== undefined) markEntry(tip, first + i, entry, mark);
       this.#size = first + group.count;
       durable(first, group.items, place);
-      for (const { from, resolve } of group.waiters) resolve(first + from);
+      return () => {
+        for (const { from, resolve } of waiters) resolve(first + from);
+      };
     } catch (e) {
       const error = e instanceof AttestdError ? e : unavailable('the log could not be written', e);
-      for (const { reject } of group.waiters) reject(error);
+      return () => {
+        for (const { reject } of waiters) reject(error);
+      };
+    } finally {
+      group.reset();
+      if (this.#idle.length < 2) this.#idle.push(group);
     }
-    group.reset();
-    if (this.#idle.length < 2) this.#idle.push(group);
   }
 }

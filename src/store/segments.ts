@@ -84,16 +84,20 @@ export class Segments {
     return this.#point;
   }
 
+  /** Whether the segment has room for a frame of `bytes`. */
+  hasRoom(bytes: number, control: boolean): boolean {
+    return this.#point.offset + bytes <= this.#o.segmentBytes - (control ? 0 : this.#reserve);
+  }
+
   /**
    * Finds room for a frame of `bytes`, in the next segment if need be. The tip must be that of every frame so far.
    * @param control whether the frame may use the reserve
    * @throws DiskFull when there is none; any other error is final
    */
   async makeRoom(bytes: number, control: boolean): Promise<void> {
-    const limit = this.#o.segmentBytes - (control ? 0 : this.#reserve);
-    if (this.#point.offset + bytes <= limit) return;
+    if (this.hasRoom(bytes, control)) return;
     await this.#next();
-    if (this.#point.offset + bytes > limit)
+    if (!this.hasRoom(bytes, control))
       throw new AttestdError('INTERNAL', `a frame of ${bytes} bytes does not fit an empty segment`);
   }
 
