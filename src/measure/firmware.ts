@@ -15,6 +15,9 @@ export type FirmwareLog = { readonly sha256: string; readonly size: number } | '
 /** Longest log that is read; firmware logs are tens of kilobytes. */
 const MAX_SIZE = 16 << 20;
 
+/** A machine that is just starting may answer late, and without the log no record of the whole run can be appraised. */
+const TRIES = 3;
+
 /** What a boot entry says of the log, and the log itself where it could be read. */
 export interface FirmwareLogFile {
   readonly named: FirmwareLog;
@@ -31,7 +34,10 @@ export async function takeFirmwareLog(
 ): Promise<FirmwareLogFile> {
   const found = await readOwn(path);
   if (found !== 'unreadable' || observer === undefined) return named(found);
-  return named(await observer.log('firmware', MAX_SIZE));
+  for (let tries = 1; ; tries++) {
+    const log = await observer.log('firmware', MAX_SIZE);
+    if (log !== 'unreadable' || tries === TRIES) return named(log);
+  }
 }
 
 async function readOwn(path: string): Promise<Uint8Array | 'absent' | 'unreadable'> {

@@ -98,6 +98,19 @@ describe('the helper', () => {
     expect((await takeFirmwareLog(dir, createObserver(join(dir, 'nobody')))).named).toBe('unreadable');
     expect((await takeFirmwareLog(join(dir, 'none'), observer)).named).toBe('absent');
   });
+
+  it('is asked for it again when it answers late, and not for ever', async () => {
+    let asked = 0;
+    const late = (times: number) => ({
+      ...observer,
+      log: async (name: 'firmware' | 'ima' | 'systemd', max: number) =>
+        ++asked > times ? observer.log(name, max) : ('unreadable' as const),
+    });
+    expect((await takeFirmwareLog(dir, late(2))).named).toMatchObject({ size: 6 });
+    asked = 0;
+    expect((await takeFirmwareLog(dir, late(9))).named).toBe('unreadable');
+    expect(asked).toBe(3);
+  });
 });
 
 describe('it puts up with nothing else:', () => {
