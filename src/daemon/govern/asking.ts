@@ -234,7 +234,11 @@ export function createAsking(house: House) {
         if (e === null) ledger.take(index, item.uid, ref, 'grant', body);
         else if (parent !== undefined) parent.broken = true;
       },
-      done,
+      house.refusals.orRefuse(
+        caller,
+        { ...a.refused, ...(more.policy === undefined ? {} : { policy: more.policy }) },
+        done,
+      ),
     );
   }
 

@@ -21,6 +21,7 @@ import type { Recorded, Wait } from '../recorder.ts';
 import { OWN_UID } from '../run.ts';
 import type { Sequencer } from '../sequencer.ts';
 import { createAsking } from './asking.ts';
+import { startBelated } from './belated.ts';
 import { askedBy, attribution, find, type House, holderOf } from './house.ts';
 import type { LateJournal } from './late.ts';
 import { loadPolicies, type PolicySet, schemaDigest } from './policies.ts';
@@ -57,7 +58,7 @@ export interface GovernorInput {
 
 /** Ends what was open, writes what was decided late, brings the policy into force. */
 export async function startGovernor(input: GovernorInput): Promise<Governor> {
-  const { house, inForce, sequencer, late, journal } = input;
+  const { house, inForce, sequencer, journal } = input;
   const { ledger, log, clock, settings } = house;
   const ask = createAsking(house);
   const using = createUsing(house);
@@ -65,23 +66,8 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
   const buckets = new Map<number, { tokens: number; at: number; refused: number; told: number }>();
 
   await using.interrupt();
-  await writeLate();
+  await startBelated({ late: input.late, sequencer, frame, journal, onGap: input.onGap });
   await reload();
-
-  async function writeLate(): Promise<void> {
-    const { decisions, lost } = late.waiting();
-    for (const { uid, body } of decisions) {
-      const built = buildEntry('denial', body, frame());
-      await sequencer.appendOne({ entry: built.entry, id: built.id, uid });
-    }
-    if (lost > 0) {
-      const detail = `${lost} refusals that found no room in the journal of late decisions`;
-      const built = buildEntry('gap', { reason: 'late-decisions-lost', detail }, frame());
-      await sequencer.appendOne({ entry: built.entry, id: built.id, uid: OWN_UID });
-      input.onGap();
-    }
-    if (decisions.length > 0 || lost > 0) late.clear();
-  }
 
   async function reload(): Promise<void> {
     if (settings.directory === '') return;

@@ -21,8 +21,10 @@ export interface LateJournal {
   keep(decision: LateDecision): void;
   /** What waits, and how many more there were. */
   waiting(): { readonly decisions: readonly LateDecision[]; readonly lost: number };
-  /** Empties the journal: everything that waited is in the log. */
-  clear(): void;
+  /** Empties the journal, when everything that waits is in the log, and says of `lost` more that they were lost. */
+  clear(lost: number): void;
+  /** Has `heard` called whenever something is kept; the newest listener alone. */
+  onKept(heard: () => void): void;
 }
 
 const SIZE = 256 * 1024;
@@ -59,6 +61,7 @@ export function openLateJournal(path: string, onFault: (e: Error) => void): Late
   }
 
   let lost = 0;
+  let heard = (): void => undefined;
   try {
     if (!existsSync(path)) write(Buffer.concat([count(0), Buffer.alloc(SIZE - LOST)]), 0);
     lost = read().lost;
@@ -69,21 +72,24 @@ export function openLateJournal(path: string, onFault: (e: Error) => void): Late
     keep(decision) {
       const line = Buffer.from(`${JSON.stringify(decision)}\n`);
       try {
-        if (end + line.length > SIZE) {
-          write(count(++lost), 0);
-          return;
+        if (end + line.length > SIZE) write(count(++lost), 0);
+        else {
+          write(line, end);
+          end += line.length;
         }
-        write(line, end);
-        end += line.length;
       } catch (e) {
         onFault(e as Error);
       }
+      heard();
     },
     waiting: read,
-    clear() {
-      write(Buffer.concat([count(0), Buffer.alloc(SIZE - LOST)]), 0);
+    clear(told) {
+      lost = Math.max(0, lost - told);
+      write(Buffer.concat([count(lost), Buffer.alloc(SIZE - LOST)]), 0);
       end = LOST;
-      lost = 0;
+    },
+    onKept(listener) {
+      heard = listener;
     },
   };
 }

@@ -5,7 +5,7 @@
 
 import type { Static } from 'typebox';
 import { toHex, utf8 } from '../../core/bytes.ts';
-import { AttestdError } from '../../core/errors.ts';
+import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
 import { type Body, buildTrusted, newFrame } from '../../evidence/record.ts';
 import type { Parents, Trace } from '../../evidence/schema/execution.ts';
@@ -32,6 +32,8 @@ export interface Refused {
 export interface Refusals {
   /** Records the denial, then calls `done` with the error that names it. */
   refuse(caller: Caller, what: Refused, why: Failing, done: Recorded): void;
+  /** `done` for something that was allowed: where the log does not take it, that is a refusal too. */
+  orRefuse(caller: Caller, what: Refused, done: Recorded): Recorded;
 }
 
 export interface RefusalsInput {
@@ -48,7 +50,11 @@ export interface RefusalsInput {
 
 export function createRefusals(input: RefusalsInput): Refusals {
   const { origin, random, clock, late } = input;
-  return {
+  const refusals: Refusals = {
+    orRefuse: (caller, what, done) => (e, receipt, replayed) => {
+      if (!isAttestdError(e, 'STORAGE_UNAVAILABLE')) done(e, receipt, replayed);
+      else refusals.refuse(caller, what, { code: 'STORAGE_UNAVAILABLE', condition: e.message }, done);
+    },
     refuse(caller, what, { code, condition }, done) {
       const { requested, claimed, policy, parents, trace, disclosures = [], repeated } = what;
       const at = clock.now();
@@ -66,9 +72,12 @@ export function createRefusals(input: RefusalsInput): Refusals {
       } as Body<'denial'>;
       const failed = (denial?: { id: string; digest: string }) =>
         new AttestdError(code, condition, denial === undefined ? {} : { denial });
-      if (code === 'STORAGE_UNAVAILABLE') {
+      const keep = (): void => {
         late.keep({ at, uid: caller.uid, body: { ...body, late: { decided: formatTime(at) } } });
-        queueMicrotask(() => done(failed(), '', false));
+        done(failed(), '', false);
+      };
+      if (code === 'STORAGE_UNAVAILABLE') {
+        queueMicrotask(keep);
         return;
       }
       const frame = newFrame({ log: origin, boot: input.run().boot }, at, random);
@@ -85,10 +94,14 @@ export function createRefusals(input: RefusalsInput): Refusals {
         digest,
         'durable',
         () => undefined,
-        (e) => done(e ?? failed({ id: built.id, digest }), '', false),
+        (e) => {
+          if (isAttestdError(e, 'STORAGE_UNAVAILABLE')) keep();
+          else done(e ?? failed({ id: built.id, digest }), '', false);
+        },
       );
     },
   };
+  return refusals;
 }
 
 /** Text as a record may hold it. */

@@ -125,10 +125,6 @@ export function createUsing(house: House): Using {
   function use(caller: Caller, id: string, request: RecordRequest, wait: Wait, done: Recorded): void {
     const go = (gap: Failing | undefined): void => {
       const found = gap ?? hurdle(caller, id, request);
-      if (!('code' in found)) {
-        take(caller, found, request, wait, done);
-        return;
-      }
       const ref = ledger.grant(id)?.ref;
       const { action, claimed, parents, trace } = request;
       const refused: Refused = {
@@ -137,7 +133,8 @@ export function createUsing(house: House): Using {
         ...(parents === undefined ? {} : { parents }),
         ...(trace === undefined ? {} : { trace }),
       };
-      house.refusals.refuse(caller, refused, found, done);
+      if ('code' in found) house.refusals.refuse(caller, refused, found, done);
+      else take(caller, found, request, wait, house.refusals.orRefuse(caller, refused, done));
     };
     if (request.parents === undefined || request.parents.length === 0) go(undefined);
     else {
