@@ -52,6 +52,12 @@ export function demandsOf(trust: Trust): string[] {
   }
   if (trust.closure === true)
     out.push('Everything that a record rests on is given, in its own log and in others.');
+  if (trust.foreignSeals === true)
+    out.push('Of each checkpoint by which a record of another log is known, it is shown who sealed it.');
+  if (trust.recordKeyPolicies !== undefined)
+    out.push(
+      `The record key is bound to one of ${many(trust.recordKeyPolicies.length, 'policy').replace('policys', 'policies')}.`,
+    );
   if (trust.selfMeasured) out.push('The daemon measured itself, and nobody else extended its register.');
   out.push(...timeDemands(trust), ...witnessDemands(trust));
   out.push(

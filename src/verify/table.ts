@@ -17,7 +17,7 @@ import { counter, genesisAnchor } from './checks/counter.ts';
 import { delegation } from './checks/delegation.ts';
 import { disclosures } from './checks/disclosures.ts';
 import { closure, foreignLineage } from './checks/foreign.ts';
-import { foreignCheckpoint } from './checks/foreigncheckpoint.ts';
+import { foreignCheckpoint, foreignSeal } from './checks/foreigncheckpoint.ts';
 import { format } from './checks/format.ts';
 import { genesis } from './checks/genesis.ts';
 import * as grant from './checks/grant.ts';
@@ -49,28 +49,16 @@ import { workloadKey } from './checks/workloadkey.ts';
 import type { CheckDefinition, CheckFrame } from './outcome.ts';
 import type { Trust } from './trust.ts';
 
-export const CHECKS: readonly CheckDefinition[] = [
-  format,
-  statement,
-  origin,
-  inclusion.inclusionRecord,
-  inclusion.inclusionGenesis,
-  inclusion.inclusionBoot,
-  inclusion.inclusionKeys,
-  inclusion.inclusionRelated,
-  genesis,
-  keyOrder,
-  keySuccession,
-  bootLink,
-  measurements,
-  lineage,
-  foreignLineage,
-  foreignCheckpoint,
-  closure,
-  recordTime,
-  disclosures,
-  importRecord,
-  importContent,
+type List = readonly CheckDefinition[];
+
+/** What the record rests on, in its own log and in others. */
+const LINEAGE: List = [lineage, foreignLineage, foreignCheckpoint, foreignSeal, closure];
+
+/** What of other systems was imported as the record. */
+const IMPORT: List = [importRecord, importContent];
+
+/** Whether the record was allowed to be. */
+const GOVERNANCE: List = [
   grant.grantGiven,
   grant.grantOrder,
   grantPolicy,
@@ -84,6 +72,45 @@ export const CHECKS: readonly CheckDefinition[] = [
   grant.grantRevoked,
   grantUses,
   completion,
+];
+
+/** What looks at the quote over the nonce in an answer to one, and at the seal in a bundle. */
+const STATE: List = [
+  sealClock,
+  sealSelection,
+  sealPcrDigest,
+  firmwarePcrs,
+  pcrAllowList,
+  selfMeasured,
+  firmwareLog,
+  logReplay,
+  imaList,
+  appraisalSignature,
+  ...appraisals,
+];
+
+/** What the counter shows of the log before and after the record. */
+const ANCHORS: List = [anchorCertified, anchorStep, anchorConsistency];
+
+export const CHECKS: List = [
+  format,
+  statement,
+  origin,
+  inclusion.inclusionRecord,
+  inclusion.inclusionGenesis,
+  inclusion.inclusionBoot,
+  inclusion.inclusionKeys,
+  inclusion.inclusionRelated,
+  genesis,
+  keyOrder,
+  keySuccession,
+  bootLink,
+  measurements,
+  ...LINEAGE,
+  recordTime,
+  disclosures,
+  ...IMPORT,
+  ...GOVERNANCE,
   noteShape,
   noteSignature,
   seal.sealMagic,
@@ -109,70 +136,28 @@ export const CHECKS: readonly CheckDefinition[] = [
   recordKey,
   workloadKey,
   bootRun,
-  sealClock,
-  sealSelection,
-  sealPcrDigest,
-  firmwarePcrs,
-  pcrAllowList,
-  selfMeasured,
-  firmwareLog,
-  logReplay,
-  imaList,
-  appraisalSignature,
-  ...appraisals,
+  ...STATE,
   counter,
   genesisAnchor,
   inclusion.inclusionAnchors,
-  anchorCertified,
-  anchorStep,
-  anchorConsistency,
+  ...ANCHORS,
   ...TEE_CHECKS,
 ];
 
-/** Of these, what looks at the quote over the nonce in an answer to one, and at the seal in a bundle. */
-const OF_THE_QUOTE: ReadonlySet<CheckDefinition> = new Set([
-  sealClock,
-  sealSelection,
-  sealPcrDigest,
-  firmwarePcrs,
-  pcrAllowList,
-  selfMeasured,
-  firmwareLog,
-  logReplay,
-  imaList,
-  appraisalSignature,
-  ...appraisals,
-]);
+const OF_THE_QUOTE: ReadonlySet<CheckDefinition> = new Set(STATE);
 
 /**
- * And what an answer is not held to, because it has no record, or because `fresh-anchor` and `fresh-counter` ask for
- * more. Whatever is not named here or above is asked of an answer too: a check is left out on purpose, never forgotten.
+ * What an answer is not held to, because it has no record, or because `fresh-anchor` and `fresh-counter` ask for more.
+ * Whatever is not named here or above is asked of an answer too: a check is left out on purpose, never forgotten.
  */
 const OF_A_RECORD: ReadonlySet<CheckDefinition> = new Set([
   inclusion.inclusionRecord,
-  lineage,
-  foreignLineage,
-  closure,
+  ...LINEAGE,
   disclosures,
-  importRecord,
-  importContent,
-  grant.grantGiven,
-  grant.grantOrder,
-  grantPolicy,
-  policySignature,
-  approvals,
-  delegation,
-  grant.grantWindow,
-  grant.grantScope,
-  grant.grantCaller,
-  grant.grantEnvironment,
-  grant.grantRevoked,
-  grantUses,
-  completion,
+  ...IMPORT,
+  ...GOVERNANCE,
   workloadKey,
-  anchorCertified,
-  anchorStep,
-  anchorConsistency,
+  ...ANCHORS,
 ]);
 
 /** The nonce says when it is; what was stamped or cosigned before must hold, and none need be there yet. */
@@ -182,12 +167,12 @@ const EASED: ReadonlyMap<CheckDefinition, CheckDefinition> = new Map([
 ]);
 
 /** What an answer to a nonce is held to: everything about log, seal, certificate and keys. */
-export const FRESH_STATE: readonly CheckDefinition[] = CHECKS.filter(
-  (c) => !OF_A_RECORD.has(c) && !OF_THE_QUOTE.has(c),
-).map((c) => EASED.get(c) ?? c);
+export const FRESH_STATE: List = CHECKS.filter((c) => !OF_A_RECORD.has(c) && !OF_THE_QUOTE.has(c)).map(
+  (c) => EASED.get(c) ?? c,
+);
 
 /** And what is asked of the quote over the nonce. */
-export const FRESH_NOW: readonly CheckDefinition[] = CHECKS.filter((c) => OF_THE_QUOTE.has(c));
+export const FRESH_NOW: List = CHECKS.filter((c) => OF_THE_QUOTE.has(c));
 
 /** Whether this check says anything under this trust file. */
 export function applies(check: CheckFrame, trust: Trust): boolean {

@@ -4,7 +4,6 @@
  */
 import { fromBase64, fromBase64Url } from '../core/bytes.ts';
 import { type Json, jcsBytes, parseJson } from '../core/json.ts';
-import { parseTime } from '../core/time.ts';
 import { keyKind, parseEnvelope, policyOf } from '../evidence/appraisal.ts';
 import type { NodeKey } from '../evidence/import/node.ts';
 import type { AppraisalPolicy, Envelope } from '../evidence/schema/appraisal.ts';
@@ -12,7 +11,7 @@ import { type Certificate, parseCertificate } from '../evidence/x509/certificate
 import { type Crl, parseCrl } from '../evidence/x509/crl.ts';
 import { arrayOf, decoded, invalid, objectOf, oneOf, textOf } from './shape.ts';
 import { readTeeTrust, type TeeTrust } from './tee/trust.ts';
-import type { TimestampAuthority } from './timestamp.ts';
+import { readTimestamps, type TimestampTrust } from './timestamptrust.ts';
 import type { Level } from './verdict.ts';
 import { readWitnessTrust, type WitnessTrust } from './witness.ts';
 
@@ -27,18 +26,6 @@ export interface TrustRoot {
   readonly certificate: Certificate;
   readonly kind: RootKind;
   readonly name?: string;
-}
-
-/** Timestamps that the auditor believes, and how many evidence must have. */
-export interface TimestampTrust {
-  readonly authorities: readonly TimestampAuthority[];
-  /** Good timestamps of different authorities that a bundle must have; 0 asks for none. */
-  readonly required: number;
-  /**
-   * How much faster than time the clock of a TPM may run, where the auditor believes that nobody set it forward: a seal is
-   * then as much older than a later one as the clock says, divided by this. Absent: the clock orders seals, no more.
-   */
-  readonly clockRate?: number;
 }
 
 /** One state that the auditor accepts: for each PCR named, the values that may stand in it. */
@@ -79,6 +66,10 @@ export interface Trust {
   readonly timestamps?: TimestampTrust;
   /** Whether everything that a record rests on must be given, in its log and in others. */
   readonly closure?: boolean;
+  /** Whether it must be shown who sealed the checkpoints by which records of other logs are known. */
+  readonly foreignSeals?: boolean;
+  /** Policies, in hexadecimal, of which the record key must be bound to one; absent: any, or none, and the report says. */
+  readonly recordKeyPolicies?: readonly string[];
   /** Witnesses; absent: cosignatures prove nothing to this auditor. */
   readonly witnesses?: WitnessTrust;
   /** Whether the daemon must have measured itself without a gap; else that is said and not demanded. */
@@ -118,6 +109,8 @@ export function parseTrust(bytes: Uint8Array): Trust {
     'keys',
     'nodeKeys',
     'closure',
+    'foreignSeals',
+    'recordKeyPolicies',
     'witnesses',
     'selfMeasured',
   ];
@@ -143,6 +136,12 @@ export function parseTrust(bytes: Uint8Array): Trust {
       : { policyKeys: arrayOf(o.policyKeys, '/policyKeys', 64, readPolicyKey) }),
     ...(o.nodeKeys === undefined ? {} : { nodeKeys: arrayOf(o.nodeKeys, '/nodeKeys', 64, readNodeKey) }),
     ...(o.closure === undefined ? {} : { closure: oneOf(o.closure, '/closure', [true, false]) }),
+    ...(o.foreignSeals === undefined
+      ? {}
+      : { foreignSeals: oneOf(o.foreignSeals, '/foreignSeals', [true, false]) }),
+    ...(o.recordKeyPolicies === undefined
+      ? {}
+      : { recordKeyPolicies: readRecordKeyPolicies(o.recordKeyPolicies) }),
     ...(o.tee === undefined ? {} : { tee: readTeeTrust(o.tee, '/tee') }),
     ...(o.timestamps === undefined ? {} : { timestamps: readTimestamps(o.timestamps) }),
     ...(o.witnesses === undefined ? {} : { witnesses: readWitnessTrust(o.witnesses) }),
@@ -216,6 +215,12 @@ function readPolicyKey(v: Json, field: string): string {
   return key;
 }
 
+function readRecordKeyPolicies(v: Json): string[] {
+  const policies = arrayOf(v, '/recordKeyPolicies', 64, readValue);
+  if (policies.length === 0) throw invalid('/recordKeyPolicies', 'a list of nothing accepts no key');
+  return policies;
+}
+
 function readNodeKey(v: Json, field: string): NodeKey {
   const o = objectOf(v, field, ['nodeId', 'kid', 'x']);
   const x = textOf(o.x, `${field}/x`, 43);
@@ -235,39 +240,6 @@ function readKey(v: Json, field: string): KeyRule {
   const bits = Number(m[2]);
   if (m[1] === undefined && bits < 2048) throw invalid(field, 'RSA of less than 2048 bits never counts');
   return m[1] === undefined ? { bits } : { curve: m[1] };
-}
-
-function readTimestamps(v: Json): TimestampTrust {
-  const o = objectOf(v, '/timestamps', ['authorities', 'required'], ['clockRate']);
-  const authorities = arrayOf(o.authorities, '/timestamps/authorities', 64, readAuthority);
-  const required = oneOf(o.required, '/timestamps/required', [0, 1, 2, 3, 4] as const);
-  if (required > authorities.length) {
-    throw invalid('/timestamps/required', 'more timestamps than there are authorities to believe');
-  }
-  const { clockRate } = o;
-  if (clockRate === undefined) return { authorities, required };
-  if (typeof clockRate !== 'number' || !(clockRate >= 1 && clockRate <= 10)) {
-    throw invalid('/timestamps/clockRate', 'not a factor from 1 to 10');
-  }
-  return { authorities, required, clockRate };
-}
-
-function readAuthority(v: Json, field: string): TimestampAuthority {
-  const o = objectOf(v, field, ['root'], ['name', 'certificates', 'from', 'until']);
-  const read = (x: Json, at: string) =>
-    decoded(at, () => parseCertificate(fromBase64(textOf(x, at, 32_768))));
-  const time = (key: 'from' | 'until') => {
-    const at = `${field}/${key}`;
-    return o[key] === undefined ? {} : { [key]: decoded(at, () => parseTime(textOf(o[key], at))) };
-  };
-  return {
-    ...(o.name === undefined ? {} : { name: textOf(o.name, `${field}/name`, 256) }),
-    root: read(o.root as Json, `${field}/root`),
-    certificates:
-      o.certificates === undefined ? [] : arrayOf(o.certificates, `${field}/certificates`, 8, read),
-    ...time('from'),
-    ...time('until'),
-  };
 }
 
 function readProfile(v: Json, field: string): PcrProfile {

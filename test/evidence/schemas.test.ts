@@ -56,6 +56,10 @@ describe('the schema of the trust file and its reader', async () => {
     ['with a short PCR value', { ...good, pcrs: [{ name: 'x', sha256: { 0: ['00'] } }] }, false],
     ['with a PCR of no value', { ...good, pcrs: [{ name: 'x', sha256: { 0: [] } }] }, false],
     ['with a state that names no PCR', { ...good, pcrs: [{ name: 'x', sha256: {} }] }, false],
+    ['with policies of record keys', { ...good, recordKeyPolicies: ['00'.repeat(32)] }, true],
+    ['with a policy of record keys that is none', { ...good, recordKeyPolicies: ['00'] }, false],
+    ['with no policy of record keys at all', { ...good, recordKeyPolicies: [] }, false],
+    ['with seals of other logs', { ...good, foreignSeals: true }, true],
     ['with an age of nothing', { ...good, maxAge: 0 }, false],
     ['with confidential machines', { ...good, tee }, true],
     [

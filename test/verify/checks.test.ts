@@ -20,7 +20,7 @@ import { cosign, noteText } from '../kit/witness.ts';
 import { ANCHORS_VECTORS } from './vectors/anchors.ts';
 import { APPRAISAL_VECTORS, appraised } from './vectors/appraisal.ts';
 import { CERTIFICATE_VECTORS } from './vectors/certificate.ts';
-import { checkpointVectors, knowing } from './vectors/checkpoint.ts';
+import { checkpointVectors, knowing, sealedOnly } from './vectors/checkpoint.ts';
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
 import { closed, foreignVectors, OTHER_LOG, resting } from './vectors/foreign.ts';
 import { forkVectors, ONE_LOG } from './vectors/fork.ts';
@@ -70,11 +70,19 @@ const VECTORS = [
   ...WITNESS_VECTORS,
 ];
 
-test('a record key that is bound to approved states passes every check, and the verdict names its policy', async () => {
-  const report = await judged(BOUND_RECORD_KEY);
-  expect([ids(report, 'fail'), ids(report, 'unknown'), report.level]).toEqual([[], [], 4]);
-  const { sentence } = report.checks.find((c) => c.id === 'record-key') ?? {};
-  expect(sentence).toMatch(/lets it sign only in states approved under the policy (a5){32}\.$/);
+test('a record key that is bound to a policy passes every check, and the verdict names the policy and no more', async () => {
+  const said = async (hooks: Hooks) => {
+    const report = await judged(hooks);
+    expect([ids(report, 'fail'), ids(report, 'unknown'), report.level]).toEqual([[], [], 4]);
+    return report.checks.find((c) => c.id === 'record-key')?.sentence;
+  };
+  expect(await said(BOUND_RECORD_KEY)).toMatch(
+    /lets it sign only as the policy (a5){32} allows; what that is does not stand here\.$/,
+  );
+  const accepting: Hooks['trust'] = (t) => ({ ...t, recordKeyPolicies: ['5a'.repeat(32), 'a5'.repeat(32)] });
+  expect(await said({ ...BOUND_RECORD_KEY, trust: accepting })).toMatch(
+    /only as the policy (a5){32} allows, which the trust file accepts\.$/,
+  );
 });
 
 async function judged(hooks: Hooks, now?: number): Promise<Report> {
@@ -133,6 +141,8 @@ test('a record that knows one of another host by a checkpoint verifies, and says
   // Without the certificate of that host the proof is held to itself alone, and nothing is claimed of the seal.
   const open = await judged(await knowing({ chains: () => [] }));
   expect([open.verdict, said(open)]).toEqual(['verified', expect.stringMatching(/, 0 stand under a seal/)]);
+  expect([ids(open, 'unknown'), open.level]).toEqual([['foreign-seal'], 4]);
+  expect((await judged(sealedOnly(hooks))).verdict).toBe('verified');
   // The evidence of that host brings its certificate with it, and agrees.
   const both = await judged(await knowing({ chains: () => [], foreign: (other) => [other] }));
   expect([both.verdict, said(both)]).toEqual(['verified', expect.stringMatching(/, 1 stand under a seal/)]);

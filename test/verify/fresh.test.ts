@@ -190,6 +190,8 @@ describe('each vector breaks one check and no other', () => {
     expect(freshChecks(NONCE).filter((c) => !covered.has(c.id))).toEqual([]);
     const all = [...FRESH_STATE, ...FRESH_NOW, ...freshChecks(NONCE)].map((c) => c.id);
     expect(new Set(all).size).toBe(all.length);
+    // An answer has no record, so nothing that a record rests on is asked of it.
+    expect(all.filter((id) => /^(?:foreign-|grant-|lineage$|closure$)/.test(id))).toEqual([]);
   });
 });
 

@@ -68,6 +68,13 @@ describe('what is refused names its field', () => {
     ['a revocation rule that is none', (t) => ({ ...t, revocation: 'never' }), '/revocation'],
     ['host time as a number', (t) => ({ ...t, acceptHostTime: 1 }), '/acceptHostTime'],
     ['a list that is none', (t) => ({ ...t, crls: ['AAAA'] }), '/crls/0'],
+    [
+      'a policy of a record key that is none',
+      (t) => ({ ...t, recordKeyPolicies: [hex, 'ab'] }),
+      '/recordKeyPolicies/1',
+    ],
+    ['no policy of a record key at all', (t) => ({ ...t, recordKeyPolicies: [] }), '/recordKeyPolicies'],
+    ['seals of other logs by number', (t) => ({ ...t, foreignSeals: 1 }), '/foreignSeals'],
     ['an age of 0', (t) => ({ ...t, maxAge: 0 }), '/maxAge'],
     ['a key that is too short to count', (t) => ({ ...t, keys: ['RSA 1024'] }), '/keys/0'],
     ['a curve that is none', (t) => ({ ...t, keys: ['EC P-255'] }), '/keys/0'],

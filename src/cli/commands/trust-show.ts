@@ -33,6 +33,9 @@ export async function run({ args, io }: Input): Promise<number> {
     keys: trust.keys?.map((k) => ('curve' in k ? `EC ${k.curve}` : `RSA ${k.bits}`)) ?? 'any',
     maxAge: trust.maxAge ?? null,
     selfMeasured: trust.selfMeasured,
+    closure: trust.closure ?? false,
+    foreignSeals: trust.foreignSeals ?? false,
+    recordKeyPolicies: trust.recordKeyPolicies ?? 'any',
     timestamps: {
       authorities: (trust.timestamps?.authorities ?? []).map((a) => a.name ?? toHex(sha256(a.root.der))),
       required: trust.timestamps?.required ?? 0,
@@ -54,6 +57,10 @@ export async function run({ args, io }: Input): Promise<number> {
     io.out(`stamps    ${authorities.join(', ')}; ${required} needed\n`);
   }
   if (trust.keys !== undefined) io.out(`keys      ${[facts.keys].flat().join(', ')}\n`);
+  if (facts.closure) io.out('closure   everything that a record rests on is given\n');
+  if (facts.foreignSeals) io.out('seals     of other logs: by whom each checkpoint was sealed is shown\n');
+  if (trust.recordKeyPolicies !== undefined)
+    io.out(`record    key under ${trust.recordKeyPolicies.join(' or ')}\n`);
   if (facts.selfMeasured) io.out('software  self-measured by the daemon, without a gap\n');
   if (trust.maxAge !== undefined) io.out(`age       ${trust.maxAge} seconds at most\n`);
   io.out(`revoked?  ${facts.revocation}, ${facts.crls} list(s) here\n`);

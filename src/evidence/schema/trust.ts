@@ -134,6 +134,10 @@ export const TrustSchema = closed({
   policyKeys: Type.Optional(list(base64(128), 64)),
   tee: Type.Optional(Tee),
   closure: Type.Optional(Type.Boolean()),
+  /** Who sealed the checkpoints by which records of other logs are known must be shown. */
+  foreignSeals: Type.Optional(Type.Boolean()),
+  /** Policies of which the record key must be bound to one. */
+  recordKeyPolicies: Type.Optional(Type.Array(Hex32, { minItems: 1, maxItems: 64 })),
   /** Verifier keys (C2SP signed-note) of type 0x04, each key once. */
   witnesses: Type.Optional(
     closed({

@@ -3,7 +3,9 @@
  * bundles that stand in it at whatever depth, and records that are known by a checkpoint in any of them. All of it is
  * held against all of it, so that a fork is found wherever its two sides stand.
  */
-
+import { toHex } from '../../core/bytes.ts';
+import { recordDigest } from '../../evidence/dsse.ts';
+import type { Edge } from '../../evidence/edges.ts';
 import { contradiction } from '../../log/agreement.ts';
 import { parseCheckpoint } from '../../log/checkpoint.ts';
 import { type Inclusion, verifyInclusion } from '../../log/inclusion.ts';
@@ -16,6 +18,8 @@ import { attempt } from '../outcome.ts';
 export interface Sighting {
   readonly log: string;
   readonly inclusion: Inclusion;
+  /** Record digest, in hexadecimal; absent where the entry itself is not here. */
+  readonly digest?: string;
 }
 
 /** The entries of a bundle under its one checkpoint; of a proof that does not lead there, another check speaks. */
@@ -26,9 +30,31 @@ export function sightingsOf(raw: RawEvidence): Sighting[] {
   const anchors = [raw.previousAnchor, raw.anchor].flatMap((a) => (a === undefined ? [] : [a]));
   const beside = [...(raw.keyChanges ?? []), ...raw.measurements, ...raw.related, ...anchors];
   return [raw.record, raw.genesis, raw.boot, ...beside]
-    .map(({ entry, index, hashes }) => ({ index, size, leafHash: leafHash(entry), proof: hashes }))
-    .filter((inclusion) => verifyInclusion(inclusion, root))
-    .map((inclusion) => ({ log: origin, inclusion }));
+    .map(({ entry, index, hashes }) => ({
+      log: origin,
+      inclusion: { index, size, leafHash: leafHash(entry), proof: hashes },
+      digest: toHex(recordDigest(entry)),
+    }))
+    .filter(({ inclusion }) => verifyInclusion(inclusion, root));
+}
+
+/**
+ * The edge that names a record by the leaf of another one, where either of them is in the file. Both are hashes of the
+ * entry, and a proof shows the leaf only: that the digest belongs to it can be told where the entry is at hand.
+ */
+export function misnamed(edges: readonly Edge[], sightings: readonly Sighting[]): Edge | undefined {
+  const leaves = new Map<string, string>();
+  const digests = new Map<string, string>();
+  for (const { digest, inclusion } of sightings) {
+    if (digest === undefined) continue;
+    leaves.set(digest, toHex(inclusion.leafHash));
+    digests.set(toHex(inclusion.leafHash), digest);
+  }
+  return edges.find(
+    ({ digest, leaf }) =>
+      leaf !== undefined &&
+      ((leaves.get(digest) ?? leaf) !== leaf || (digests.get(leaf) ?? digest) !== digest),
+  );
 }
 
 /** A log of which two sightings give one stretch of entries two hashes. */

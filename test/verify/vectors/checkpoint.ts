@@ -67,6 +67,12 @@ function relined(p: JsonObject, raw: RawEvidence, keep: (name: string, at: numbe
   return { ...p, proof: new TextDecoder().decode(printProof({ index, hashes, note })) };
 }
 
+/** The same, demanding that whoever sealed a checkpoint is shown. */
+export const sealedOnly = (hooks: Hooks): Hooks => ({
+  ...hooks,
+  trust: async (t, w) => ({ ...((await hooks.trust?.(t, w)) ?? t), foreignSeals: true }),
+});
+
 export const checkpointVectors = async (): Promise<Vector[]> => {
   const fork = (await forge(otherHost(forked))).raw;
   const own = (await forge(otherHost())).raw;
@@ -128,6 +134,26 @@ export const checkpointVectors = async (): Promise<Vector[]> => {
     },
     {
       id,
+      says: /by the leaf of another/,
+      name: 'the leaf is that of another record of the same log than the digest, whose evidence is given',
+      hooks: await knowing({
+        parent: (p, raw) => ({ ...parentOf({ ...raw, record: raw.genesis }), digest: p.digest as string }),
+        foreign: (other) => [other],
+        chains: () => [],
+      }),
+    },
+    {
+      id,
+      says: /by the leaf of another/,
+      name: 'a second digest is given to the leaf of a record whose evidence is given',
+      hooks: await knowing({
+        parent: (p) => [p, { ...p, digest: 'd'.repeat(64) }],
+        foreign: (other) => [other],
+        chains: () => [],
+      }),
+    },
+    {
+      id,
       name: 'a certificate is given of a host whose checkpoint nothing here holds',
       hooks: { ...(await knowing()), execution: (x) => x },
     },
@@ -136,6 +162,12 @@ export const checkpointVectors = async (): Promise<Vector[]> => {
       name: 'whether the certificate of that host was revoked is not shown',
       status: 'unknown',
       hooks: await knowing({ chains: (c) => [{ ...c, crls: [] }] }),
+    },
+    {
+      id: 'foreign-seal',
+      name: 'the certificate of the host whose checkpoint is held is not given, and the auditor asks for it',
+      status: 'unknown',
+      hooks: sealedOnly(await knowing({ chains: () => [] })),
     },
     {
       id: 'closure',

@@ -70,6 +70,7 @@ export const ENTRIES_VECTORS: readonly Vector[] = [
       'lineage',
       'foreign-lineage',
       'foreign-checkpoint',
+      'foreign-seal',
       'record-time',
       'disclosures',
       'import-record',

@@ -110,8 +110,24 @@ export const forkVectors = async (): Promise<Vector[]> => {
   const { raw: third } = await forge(thirdHost());
   const { raw: thirdForked } = await forge(thirdHost(forked));
   const { raw: sameForked } = await forge(otherHost(forked));
+  const behind = await resting({ other: { ...(await restingOn(third, THIRD_LOG)), ...allAccepted } });
   const second = await resting({ other: holding(third, THIRD_LOG, [chainOf(third)]) });
+  const wrongLeaf = parentOf({ ...third, record: third.boot }, THIRD_LOG);
   return [
+    {
+      id,
+      says: /by the leaf of another/,
+      name: 'the leaf of a parent is another than that of its record, which stands in the evidence of a further host',
+      hooks: {
+        ...behind,
+        ...allAccepted,
+        execution: (x, w) => {
+          const y = (behind.execution ?? ((z) => z))(x, w);
+          const digest = toHex(recordDigest(third.record.entry));
+          return { ...y, parents: [...(y.parents as []), { ...wrongLeaf, digest }] };
+        },
+      },
+    },
     {
       id,
       says,

@@ -10,6 +10,11 @@ const BOUND_NAMES = ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'noDA', '
 const BOUND = makeAttributes(...BOUND_NAMES);
 const POLICY = new Uint8Array(32).fill(0xa5);
 
+/** A record key that is bound to a policy, as `record-key` accepts it. */
+export const BOUND_RECORD_KEY: Hooks = {
+  recordPublic: (p) => ({ ...p, attributes: BOUND, authPolicy: POLICY }),
+};
+
 export const KEYS_VECTORS: readonly Vector[] = [
   {
     id: 'ak-key',
@@ -132,6 +137,16 @@ export const KEYS_VECTORS: readonly Vector[] = [
   },
   {
     id: 'record-key',
+    name: 'the auditor accepts other policies than that of a bound key',
+    hooks: { ...BOUND_RECORD_KEY, trust: (t) => ({ ...t, recordKeyPolicies: ['5a'.repeat(32)] }) },
+  },
+  {
+    id: 'record-key',
+    name: 'the auditor asks for a policy, and the key is used by its auth value',
+    hooks: { trust: (t) => ({ ...t, recordKeyPolicies: ['a5'.repeat(32)] }) },
+  },
+  {
+    id: 'record-key',
     name: 'the policy of a bound key is of another hash',
     hooks: { recordPublic: (p) => ({ ...p, attributes: BOUND, authPolicy: new Uint8Array(20).fill(1) }) },
   },
@@ -169,8 +184,3 @@ export const KEYS_VECTORS: readonly Vector[] = [
     },
   },
 ];
-
-/** A record key that is bound to approved states, as `record-key` accepts it. */
-export const BOUND_RECORD_KEY: Hooks = {
-  recordPublic: (p) => ({ ...p, attributes: BOUND, authPolicy: POLICY }),
-};
