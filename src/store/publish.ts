@@ -50,12 +50,23 @@ export class Publisher {
   }
 
   /** Writes what is missing up to the present size, after what is being written already. @throws the system's error */
-  async run(size: () => number, progress?: (done: number, total: number) => void): Promise<void> {
+  run(size: () => number, progress?: (done: number, total: number) => void): Promise<void> {
+    return this.alone(() => this.#run(size, progress));
+  }
+
+  /** Does something when what is being written stands; nothing more is read or written until it is done. */
+  async alone<T>(act: () => Promise<T>): Promise<T> {
     while (this.#running !== undefined) await this.#running.catch(() => undefined);
-    this.#running = this.#run(size, progress).finally(() => {
+    const acting = act();
+    this.#running = acting.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      return await acting;
+    } finally {
       this.#running = undefined;
-    });
-    await this.#running;
+    }
   }
 
   async #run(size: () => number, progress?: (done: number, total: number) => void): Promise<void> {

@@ -35,8 +35,13 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
  * Removes the entries below `before` but those that `keep` names, and the openings of all of them. What shares a frame
  * with an entry from `before` on stays with it.
  */
-export async function thinLog(p: StoreParts, before: number, keep: Keep): Promise<Thinned> {
-  const { committer, segments, wal, tiles } = p;
+export function thinLog(p: StoreParts, before: number, keep: Keep): Promise<Thinned> {
+  // A copy that was read before entries go would else be written after it.
+  return p.publisher.alone(() => thinAlone(p, before, keep));
+}
+
+async function thinAlone(p: StoreParts, before: number, keep: Keep): Promise<Thinned> {
+  const { committer, segments, wal } = p;
   await committer.control(async () => {
     const last = wal.segments.at(-1);
     if (last === undefined || last.first >= before) return;
@@ -45,12 +50,7 @@ export async function thinLog(p: StoreParts, before: number, keep: Keep): Promis
     p.lookup.reach({ size: committer.size, place: { ordinal, offset }, chain });
   });
   // Copies of entries first: what is left of them after a crash would be found by nobody.
-  for (let n = 0; n * WIDTH < before; n++) {
-    await unlink(tiles.path({ level: 'entries', n, width: WIDTH })).catch((e: NodeJS.ErrnoException) => {
-      if (e.code !== 'ENOENT') throw e;
-    });
-  }
-  await p.lookup.sketches.drop(Math.ceil(before / SKETCH_ENTRIES));
+  await dropCopies(p, before);
   let removed = 0;
   let freed = 0;
   for (const segment of wal.segments.slice(0, -1)) {
@@ -73,7 +73,22 @@ export async function thinLog(p: StoreParts, before: number, keep: Keep): Promis
       freed += size - thin.file.length;
     });
   }
+  // Whoever looked through entries before they went may have made a sketch of them.
+  await p.lookup.sketches.drop(Math.ceil(before / SKETCH_ENTRIES));
   return { removed, freed };
+}
+
+async function dropCopies({ tiles, lookup }: StoreParts, before: number): Promise<void> {
+  for (let n = 0; n * WIDTH < before; n++) {
+    const path = tiles.path({ level: 'entries', n, width: WIDTH });
+    // The second is what a copy that was cut off may leave.
+    for (const name of [path, `${path}.tmp`]) {
+      await unlink(name).catch((e: NodeJS.ErrnoException) => {
+        if (e.code !== 'ENOENT') throw e;
+      });
+    }
+  }
+  await lookup.sketches.drop(Math.ceil(before / SKETCH_ENTRIES));
 }
 
 /** Where the last frame of a segment ends, and its digest. */

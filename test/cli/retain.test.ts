@@ -106,8 +106,8 @@ test('old records go, what an audit or a later record needs stays, and everythin
     reason: 'a year is over',
   });
   expect([
-    filesWith(host.logDir, SECRET),
-    filesWith(host.logDir, Buffer.from(SECRET).toString('base64url').slice(2, -2)),
+    filesWith(host.config.state_dir, SECRET),
+    filesWith(host.config.state_dir, Buffer.from(SECRET).toString('base64url').slice(2, -2)),
   ]).toEqual([[], []]);
 
   const gone = await ctl(['bundle', old, '-o', at('gone.attest.json'), '--socket', host.socket]);

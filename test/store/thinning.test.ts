@@ -1,15 +1,17 @@
 /** Removing entries for their age: nothing that was said about the log changes, at any point where it may be cut off. */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { leafHash } from '../../src/log/merkle.ts';
 import { CompactRange } from '../../src/log/range.ts';
 import { copyLog } from '../../src/store/copying.ts';
-import { nativeDisk } from '../../src/store/disk.ts';
+import { type Disk, nativeDisk } from '../../src/store/disk.ts';
 import { type Frame, frameAt, makeFrame, TYPE } from '../../src/store/frame.ts';
 import { openStore } from '../../src/store/open.ts';
 import { readLog } from '../../src/store/reader.ts';
+import { sketchOf } from '../../src/store/sketch.ts';
 import type { Store } from '../../src/store/store.ts';
 import { printThin, ThinMap, thinMapOf, wholeSegment } from '../../src/store/thin.ts';
 import { breakingDisk } from './faults.ts';
@@ -127,6 +129,52 @@ test('what is removed is in no file; roots, proofs, seals, tiles and ids are as 
     expect(existsSync(join(dir, 'tile/0/000'))).toBe(true);
     await again.close();
   }
+});
+
+test('what is copied and sketched while entries are removed is gone behind it, wherever that had come to', async () => {
+  const dir = await newLog();
+  const disk = nativeDisk();
+  // The copy of the first entries was read and is about to be written.
+  let go = () => {};
+  const held = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  let begun = false;
+  const slow: Disk = {
+    ...disk,
+    async create(path, bytes) {
+      if (path.endsWith('tile/entries/000')) {
+        begun = true;
+        await held;
+      }
+      return disk.create(path, bytes);
+    },
+  };
+  const store = await openStore(dir, { ...SMALL, disk: slow });
+  for (let i = 1; i < COUNT; i += 17)
+    await store.commit(Array.from({ length: Math.min(17, COUNT - i) }, (_, k) => itemOf(i + k, 900)));
+  await sealNow(store);
+  expect(begun).toBe(true);
+  // What a copy that was cut off may leave.
+  mkdirSync(join(dir, 'tile/entries'), { recursive: true });
+  writeFileSync(join(dir, 'tile/entries/001.tmp'), entryOf(350, 900));
+  let asked = false;
+  const sketching = (i: number) => {
+    // A list looks through entries that are not removed yet.
+    if (!asked && i > 300) store.sketches.put(1, sketchOf(['entry 350']));
+    asked ||= i > 300;
+    return keep(i);
+  };
+  const thinned = store.thin(BEFORE, sketching);
+  await Promise.race([thinned, sleep(200)]);
+  go();
+  expect((await thinned).removed).toBeGreaterThan(650);
+  await store.settle();
+  expect([asked, store.sketches.get(1)]).toEqual([true, undefined]);
+  for (const i of [1, 350, 600]) expect([i, filesWith(dir, `entry ${i} `)]).toEqual([i, []]);
+  // The rest is published all the same.
+  expect(existsSync(join(dir, 'tile/0/002'))).toBe(true);
+  await store.close();
 });
 
 test('an opening in a segment that was thinned in part can still be forgotten, and a copy has none of them', async () => {
