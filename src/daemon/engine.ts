@@ -240,6 +240,16 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     if (anchors !== undefined && store.size > anchors.last.index + 1) anchor('interval').catch(afterTrouble);
   }, config.anchor.interval_s * 1000);
   interval.unref();
+  const retention = openRetention({
+    store,
+    sequencer,
+    sealer: sealing,
+    build,
+    anchored: () => anchors?.last.size,
+    file: `${layout.log(epochOf(origin))}/retention.json`,
+    now,
+    journal,
+  });
   return {
     origin,
     genesis: chronicle.genesis,
@@ -273,19 +283,12 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     build,
     trouble: () => trouble,
     forget: createForget(store, sequencer, build),
-    retention: openRetention({
-      store,
-      sequencer,
-      sealer: sealing,
-      build,
-      anchored: () => anchors?.last.size,
-      file: `${layout.log(epochOf(origin))}/retention.json`,
-      now,
-      journal,
-    }),
+    retention,
     async stop() {
       stopping = true;
       clearInterval(interval);
+      // Before the last anchor and the last seal: nothing of it is written behind them.
+      await retention.stop();
       await stopHint();
       await anchor('stop').catch((e: Error) =>
         journal.warn('the final anchor was not written', { error: e }),

@@ -1,19 +1,18 @@
 /**
  * Retention: entries below an index are removed, by index and never by a clock of their own, and not before they are
  * sealed, anchored and, where witnesses cosign, cosigned. A tombstone is sealed first, so that nothing is gone that the log
- * does not say; then word is left beside the log, so that an interruption anywhere is gone on from at the next start.
+ * does not say; then word is left beside the log, so that an interruption anywhere is gone on from at the next start. Word
+ * alone removes nothing: it says where the tombstone stands, and that is what is believed.
  */
-import { readFileSync } from 'node:fs';
 import { AttestdError } from '../../core/errors.ts';
-import { parseJson } from '../../core/json.ts';
 import type { Store } from '../../store/store.ts';
 import type { Thinned } from '../../store/thinning.ts';
 import type { Engine } from '../engineface.ts';
 import type { Journal } from '../journal.ts';
-import { writeDurably } from '../layout.ts';
 import type { Sealer } from '../sealer.ts';
 import type { Sequencer } from '../sequencer.ts';
 import { type Remains, remainsOf } from './remains.ts';
+import { isAnnounced, readWord, type Word, writeWord } from './word.ts';
 
 export interface RetentionInput {
   readonly store: Store;
@@ -51,31 +50,53 @@ export interface Retained {
 }
 
 export interface Retention {
-  /** @throws RETENTION_REFUSED, SEAL_PENDING, STORAGE_UNAVAILABLE */
+  /** @throws RETENTION_REFUSED, SEAL_PENDING, SHUTTING_DOWN, STORAGE_UNAVAILABLE */
   retain(request: RetainRequest): Promise<Retained>;
+  /** Takes no more; what is under way ends at the next place from which the next start goes on. */
+  stop(): Promise<void>;
 }
+
+const shuttingDown = () => new AttestdError('SHUTTING_DOWN', 'removing old entries was stopped');
 
 /** Goes on with what was cut off, in the background. */
 export function openRetention(input: RetentionInput): Retention {
   const { store, now, journal, file } = input;
+  const halt = new AbortController();
   let last: Promise<unknown> = Promise.resolve();
+  const check = (): void => {
+    if (halt.signal.aborted) throw shuttingDown();
+  };
   /** One after the other. */
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = last.then(work);
+    const mine = last.then(() => {
+      check();
+      return work();
+    });
     last = mine.catch(() => undefined);
     return mine;
   };
-  const remove = async (before: number, { keeps }: Remains): Promise<Thinned> => {
-    const done = await store.thin(before, keeps);
-    writeWord(file, { before, done: true });
-    journal.warn('entries were removed for their age', { before, ...done });
+  const look = (before: number): Promise<Remains> => {
+    const entries = (from: number, to: number) => {
+      check();
+      return store.entries(from, to);
+    };
+    return remainsOf({ size: store.size, entries }, before, now());
+  };
+  const remove = async (word: Word, { keeps }: Remains): Promise<Thinned> => {
+    const done = await store.thin(word.before, (index) => {
+      check();
+      return keeps(index);
+    });
+    writeWord(file, { ...word, done: true });
+    journal.warn('entries were removed for their age', { before: word.before, ...done });
     return done;
   };
-  const unfinished = readWord(file);
-  if (unfinished !== undefined && !unfinished.done) {
+  const left = readWord(file);
+  if (left === 'unreadable') journal.warn('retention.json cannot be read, and nothing was removed');
+  else if (left !== undefined && !left.done) {
     inTurn(async () => {
-      const before = Math.min(unfinished.before, store.size);
-      await remove(before, await remainsOf(store, before, now()));
+      if (isAnnounced(store, left)) await remove(left, await look(left.before));
+      else journal.warn('retention.json names no sealed tombstone, and nothing was removed', { ...left });
     }).catch((error: Error) => journal.warn('removing old entries was not finished', { error }));
   }
   return {
@@ -83,7 +104,7 @@ export function openRetention(input: RetentionInput): Retention {
       inTurn(async () => {
         const { before, dryRun, reason, uid } = request;
         holdBound(request, store, input.anchored());
-        const remains = await remainsOf(store, before, now());
+        const remains = await look(before);
         const { removed, kept } = remains;
         const answer = { before, removed, kept, freed: 0 };
         if (dryRun || removed === 0) return answer;
@@ -91,11 +112,16 @@ export function openRetention(input: RetentionInput): Retention {
           retention: { before },
           ...(reason === undefined ? {} : { reason }),
         });
-        const index = await input.sequencer.appendOne({ entry: built.entry, id: built.id, uid });
-        await sealed(input.sealer, index);
-        writeWord(file, { before, done: false });
-        return { ...answer, ...(await remove(before, remains)), tombstone: built.id };
+        const tombstone = await input.sequencer.appendOne({ entry: built.entry, id: built.id, uid });
+        await sealed(input.sealer, tombstone, halt.signal);
+        const word = { before, tombstone, done: false };
+        writeWord(file, word);
+        return { ...answer, ...(await remove(word, remains)), tombstone: built.id };
       }),
+    async stop() {
+      halt.abort();
+      await last;
+    },
   };
 }
 
@@ -114,33 +140,15 @@ function holdBound({ before, cosigned }: RetainRequest, store: Store, anchored: 
   }
 }
 
-/** @throws SEAL_PENDING */
-function sealed(sealer: Sealer, index: number): Promise<void> {
+/** @throws SEAL_PENDING, SHUTTING_DOWN */
+function sealed(sealer: Sealer, index: number, halt: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    halt.addEventListener('abort', () => reject(shuttingDown()), { once: true });
+    if (halt.aborted) reject(shuttingDown());
     sealer.wait(index, (seal) => {
       if (seal !== undefined) resolve();
       else
         reject(new AttestdError('SEAL_PENDING', 'the tombstone is not sealed yet, and nothing was removed'));
     });
   });
-}
-
-interface Word {
-  readonly before: number;
-  readonly done: boolean;
-}
-
-function writeWord(file: string, word: Word): void {
-  writeDurably(file, `${JSON.stringify({ v: 1, ...word })}\n`);
-}
-
-/** What was left; undefined where there is nothing, or nothing that can be read: then it is the operator's to say it again. */
-function readWord(file: string): Word | undefined {
-  try {
-    const { v, before, done } = parseJson(readFileSync(file)) as { v?: unknown } & Partial<Word>;
-    const sound = v === 1 && Number.isSafeInteger(before) && (before ?? -1) >= 0 && typeof done === 'boolean';
-    return sound ? { before: before as number, done } : undefined;
-  } catch {
-    return undefined;
-  }
 }
