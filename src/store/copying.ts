@@ -1,10 +1,11 @@
 /**
  * Copying a log while it may be written to: a copy is the log up to one moment. Segments are read once, from the first
- * to the last, and the last is cut behind its last whole frame; what is written meanwhile belongs to a later copy. Each
- * frame is checked on the way (CRC and chain), so damage is found when a copy is made and not when it is needed.
+ * to the last, and the last is cut behind its last whole frame; what is written meanwhile belongs to a later copy, unless
+ * entries go meanwhile: then the copy goes on to what announced that. Each frame is checked on the way (CRC and chain), so
+ * damage is found when a copy is made and not when it is needed.
  */
 import { mkdir, open, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AttestdError } from '../core/errors.ts';
 import { ERASED } from './batch.ts';
 import { replaceFile, syncDirectory } from './disk.ts';
@@ -45,12 +46,20 @@ const TRIES = 100;
 export async function copyLog(from: string, to: string, options: CopyOptions): Promise<CopiedLog> {
   const layout = layoutOf(to);
   await mkdir(layout.wal, { recursive: true, mode: 0o700 });
-  const segments = listSegments(layoutOf(from));
-  for (const segment of segments) {
-    const bytes = await readWhole(segment, segment === segments.at(-1));
-    // A segment that was not begun yet.
-    if (bytes === undefined) break;
-    await replaceFile(join(layout.wal, segment.path.slice(segment.path.lastIndexOf('/') + 1)), bytes);
+  for (let next = 0; ; ) {
+    const segments = listSegments(layoutOf(from));
+    const last = segments.length - 1;
+    let thinned = false;
+    for (const segment of segments.slice(next)) {
+      const read = await readWhole(segment, segment.ordinal === last);
+      // A segment that was not begun yet.
+      if (read === undefined) break;
+      thinned ||= read.thinned;
+      await replaceFile(join(layout.wal, basename(segment.path)), read.file);
+    }
+    // What announced a removal was durable before anything went: in a segment that is there by now.
+    if (!thinned || listSegments(layoutOf(from)).length === segments.length) break;
+    next = last;
   }
   const copied = await checkCopy(to, options);
   if (copied.seal !== undefined) await replaceFile(layout.checkpoint, copied.seal.note);
@@ -58,8 +67,14 @@ export async function copyLog(from: string, to: string, options: CopyOptions): P
   return copied;
 }
 
+/** A segment for the copy. */
+interface ReadSegment {
+  readonly file: Buffer;
+  readonly thinned: boolean;
+}
+
 /** The bytes of a segment up to its last whole frame; undefined where it has no head yet. */
-async function readWhole(segment: SegmentFile, last: boolean): Promise<Buffer | undefined> {
+async function readWhole(segment: SegmentFile, last: boolean): Promise<ReadSegment | undefined> {
   let before = -1;
   for (let i = 0; i < TRIES; i++) {
     const file = await readFile(segment.path);
@@ -74,7 +89,7 @@ async function readWhole(segment: SegmentFile, last: boolean): Promise<Buffer | 
     for (let f: Frame | undefined = head; f !== undefined; f = frameAt(bytes, end, head.salt)) end += f.bytes;
     const later = findFrame(bytes, end + 1, head.salt);
     if (later === -1 && (last || tornBytes(bytes, end) === 0))
-      return thin === undefined ? bytes.subarray(0, end) : file;
+      return { file: thin === undefined ? bytes.subarray(0, end) : file, thinned: thin !== undefined };
     // Bytes that were written between two reads of the same file look like damage, once.
     if (!last || end === before) throw damaged(segment, end, 'a frame is damaged');
     before = end;

@@ -14,7 +14,7 @@ import { layoutOf, listSegments, type SegmentFile } from './layout.ts';
 import { damagedOpenings, tornBytes } from './replay.ts';
 import { readSealed, type Sealed } from './seal.ts';
 import { type Place, parseSegmentHead } from './segment.ts';
-import { wholeSegment } from './thin.ts';
+import { thinMapOf, wholeSegment } from './thin.ts';
 
 /** Where reading goes on: in front of a frame. */
 export interface Cursor {
@@ -137,8 +137,11 @@ async function* streamFrames(dir: string, origin: string, from: Cursor): AsyncGe
     const segments = listSegments(layoutOf(dir));
     const segment = segments[ordinal];
     if (segment === undefined) break;
-    const isLast = ordinal === segments.length - 1;
-    const bytes = wholeSegment(await readFile(segment.path));
+    const file = await readFile(segment.path);
+    const thin = thinMapOf(file);
+    const bytes = thin?.expand(file) ?? file;
+    // The last one is never thinned: there are more by now, and in one of them is what announced it.
+    const isLast = ordinal === segments.length - 1 && thin === undefined;
     const head = frameAt(bytes, 0);
     if (head?.type !== TYPE.segment) {
       if (isLast && ordinal > 0 && findFrame(bytes, 0, undefined) === -1) break;
