@@ -5,7 +5,7 @@ import { AttestdError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
 import { parseTime } from '../../core/time.ts';
 import { type Input, on, text } from '../command.ts';
-import { confirm } from '../question.ts';
+import { confirmOrRefuse } from '../question.ts';
 import { VERSION } from '../version.ts';
 
 const ADMIN_SOCKET = '/run/attestd/admin.sock';
@@ -31,8 +31,7 @@ export async function run(input: Input): Promise<number> {
       return 0;
     }
     const question = `remove ${would.removed} entries below ${would.before} for good? ${would.kept} stay`;
-    if (!(await confirm(io, question, on(input, 'yes'))))
-      throw new AttestdError('USAGE', 'not confirmed, nothing was removed; --yes says it beforehand');
+    await confirmOrRefuse(io, question, on(input, 'yes'));
     // By index: the one that was shown, whatever came in meanwhile.
     const asked = { before: would.before, ...(reason === undefined ? {} : { reason }) };
     tell(input, await retain(transport, asked), false);
