@@ -22,7 +22,10 @@ export interface FoundCosigs {
 export interface Cosigs {
   /** Those of the first checkpoint from `seal` on that has any. */
   find(log: LogReader, seal: Sealed): Promise<FoundCosigs | undefined>;
-  /** Size of the newest checkpoint with one, kept or dropped; undefined while there is none. */
+  /**
+   * Size of the newest checkpoint with one, kept or dropped; undefined while there is none, and 0 where files are kept
+   * and none is good: what witnesses cosign cannot be taken for what none does.
+   */
   newest(log: LogReader): Promise<number | undefined>;
 }
 
@@ -43,13 +46,20 @@ export function createCosigs({ kept, drop }: { readonly kept: string; readonly d
     maxBytes: MAX_FILE,
     accept: async (log, { size }, bytes) => (await verified(log, size, bytes)) !== undefined,
   });
+  /** By what is in the files that are kept, the newest first; their names are whose can write the directory. */
+  async function newestKept(log: LogReader): Promise<number | undefined> {
+    const items = folder.kept(log);
+    for (const { name, size } of items.slice(-MAX_TAKEN).reverse())
+      if ((await verified(log, size, folder.read(log, name))) !== undefined) return size;
+    return items.length === 0 ? undefined : 0;
+  }
   /** What `newest` found last, and how the drop directory was then. */
   let last: { epoch: string; at: number; size: number | undefined } | undefined;
 
   return {
     async newest(log) {
       const epoch = epochOf(log.origin);
-      if (last?.epoch !== epoch) last = { epoch, at: -1, size: folder.kept(log).at(-1)?.size };
+      if (last?.epoch !== epoch) last = { epoch, at: -1, size: await newestKept(log) };
       const known = last;
       const there = folder.peek(log);
       if (there === undefined || known.at === there.mark) return known.size;
