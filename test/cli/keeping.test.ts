@@ -100,6 +100,9 @@ describe('a backup', () => {
 
   test('never takes the place of something, and is whole or not there', async () => {
     expect((await ctl(['backup', at('evidence'), ...config])).status).toBe(2);
+    const theirs = at('cut.new/of-the-operator');
+    mkdirSync(at('cut.new'));
+    writeFileSync(theirs, 'mine');
     for (const when of [1, 4]) {
       const kill = ['-e', `inject=rename:signal=KILL:when=${when}`];
       const strace = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=rename', ...kill];
@@ -111,6 +114,10 @@ describe('a backup', () => {
     }
     await host.must(['backup', at('cut'), ...config]);
     expect((await ctl(['audit', at('cut')])).status).toBe(0);
+    // What an interruption leaves is named for what it is, and nothing that was there is touched.
+    const beside = readdirSync(at('')).filter((n) => n.startsWith('cut'));
+    expect(beside.filter((n) => !/^cut\.unfinished-/.test(n))).toEqual(['cut', 'cut.new']);
+    expect([beside.length, readFileSync(theirs, 'utf8')]).toEqual([4, 'mine']);
   });
 });
 

@@ -89,7 +89,10 @@ test('old records go, what an audit or a later record needs stays, and everythin
   expect([caller.status, caller.stderr]).toEqual([6, expect.stringContaining('[FORBIDDEN]')]);
   expect((await retain('yesterday')).status).toBe(2);
   const unsaid = await retain(bound);
-  expect([unsaid.status, unsaid.stderr]).toEqual([2, expect.stringMatching(/not confirmed.*--yes \[USAGE\]/)]);
+  expect([unsaid.status, unsaid.stderr]).toEqual([
+    2,
+    expect.stringMatching(/not confirmed.*--yes \[USAGE\]/),
+  ]);
   const dry = told((await retain(bound, '--dry-run', '--json')).stdout);
   expect(dry).toMatchObject({ before: bound, dryRun: true, freed: 0 });
   expect((await host.shown(old)).digest).toBeDefined();

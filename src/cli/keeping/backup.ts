@@ -3,7 +3,7 @@
  * is whole or not there: everything is written and synced under another name, and the list last.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
@@ -38,10 +38,11 @@ export async function makeBackup(to: string, input: BackupInput): Promise<Manife
   // Before the logs: the log that it names is among them then.
   const current = await readPlain(layoutOf(input.state).current).catch(() => undefined);
   const { origin } = readCurrent(layoutOf(input.state));
-  const half = `${dir}.new`;
+  // Under a name that nobody had: what is there already is somebody's, and only what was made here is deleted.
+  let half: string | undefined;
   try {
-    await rm(half, { recursive: true, force: true });
-    await mkdir(half, { recursive: true, mode: 0o700 });
+    await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
+    half = await mkdtemp(`${dir}.unfinished-`);
     const logs = await copyLogs(half, input);
     // After the logs: what their seals speak of was on the disk before them.
     for (const path of listFiles(input.state, false)) {
@@ -68,7 +69,7 @@ export async function makeBackup(to: string, input: BackupInput): Promise<Manife
     await syncDirectory(dirname(dir));
     return manifest as Manifest;
   } catch (cause) {
-    await rm(half, { recursive: true, force: true }).catch(() => undefined);
+    if (half !== undefined) await rm(half, { recursive: true, force: true }).catch(() => undefined);
     if (cause instanceof AttestdError) throw cause;
     throw new AttestdError('STORAGE_UNAVAILABLE', `the backup: ${(cause as Error).message}`, { cause });
   }
