@@ -1,7 +1,9 @@
 /** `attestctl retain` on a real daemon: what goes, what stays, what is said of it, and kill -9 in the middle. */
 import { spawn } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, get as httpGet } from 'node:http';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readLog } from '../../src/store/reader.ts';
@@ -142,6 +144,49 @@ test('after a restart, in a backup, and with index and tiles made anew, it is th
   daemon = await host.up();
   expect((await verify(await host.bundle(await host.recorded('true')))).status).toBe(0);
   expect((await audited(admin)).log.removed).toBe(here.log.removed);
+});
+
+/** Stands before the admin socket: sees each question, and may change what is answered to it. */
+async function between(meddle: (path: string, body: Buffer) => Promise<Buffer> | Buffer) {
+  const path = at('between.sock');
+  const server = createServer((question, answer) => {
+    const { url = '', headers } = question;
+    httpGet({ socketPath: host.config.admin_socket.path, path: url, headers }, async (from) => {
+      const body = await meddle(url, await buffer(from));
+      const { 'content-length': _, 'transfer-encoding': __, ...rest } = from.headers;
+      answer.writeHead(from.statusCode ?? 0, { ...rest, 'content-length': body.length }).end(body);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return { args: ['--socket', path], close: () => new Promise((resolve) => server.close(resolve)) };
+}
+
+test('an audit through the socket while entries go finds the log as honest as it is, and never waits for remains', async () => {
+  await fill(20);
+  const bound = await settled();
+  let removed = 0;
+  const meanwhile = await between(async (path, body) => {
+    if (removed > 0 || !path.includes('/seals')) return body;
+    const answer = await asked({ before: bound });
+    removed = answer.json.removed;
+    return body;
+  });
+  const { status, log } = await audited(meanwhile.args);
+  await meanwhile.close();
+  expect(removed).toBeGreaterThan(19);
+  expect([status, log.verdict, log.findings]).toEqual([0, 'verified', []]);
+  expect(log.removed).toBeGreaterThanOrEqual(removed);
+  const cuts: readonly ((b: Buffer) => Buffer)[] = [
+    (b) => b.subarray(0, 34),
+    () => Buffer.alloc(0),
+    (b) => b.subarray(0, -1),
+  ];
+  for (const cut of cuts) {
+    const short = await between((path, body) => (path.includes('/remains/') ? cut(body) : body));
+    const told = await ctl(['audit', ...short.args]);
+    await short.close();
+    expect([told.status, told.stderr]).toEqual([3, expect.stringContaining('[MALFORMED]')]);
+  }
 });
 
 test('whoever removes entries without a tombstone is found, and so is who removes what must stay', async () => {

@@ -29,43 +29,63 @@ export async function auditSocket(address: string, watch: Watch): Promise<Audite
     const origin = status.log;
     if (typeof origin !== 'string') throw new AttestdError('NOT_INITIALISED', 'the daemon has no log in use');
     const base = `/v1/log/${parseOrigin(origin).epoch}`;
-    const seals = await allSeals(transport, base);
-    const total = seals.at(-1)?.size ?? 0;
     const kept = watch.cursor === undefined ? undefined : readSocketCursor(watch.cursor, origin);
     const audit = kept === undefined ? new Audit() : Audit.restore(kept.audit);
     let done = kept?.seals ?? 0;
-    const bundles = bundleReader(transport, base, total);
-    for (const { size, note } of seals.slice(done)) {
-      while (audit.size < size) {
-        if (watch.interrupted()) {
-          if (watch.cursor !== undefined) keepSocketCursor(watch.cursor, origin, done, await audit.save());
-          throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${origin}`);
+    let from = 0;
+    // How many of the seals from that size on are done.
+    let known = done;
+    for (;;) {
+      const seals = (await sealsFrom(transport, base, from)).slice(known);
+      const total = seals.at(-1)?.size ?? 0;
+      const bundles = bundleReader(transport, base, total);
+      let removed = false;
+      for (const { size, note } of seals) {
+        while (audit.size < size) {
+          if (watch.interrupted()) {
+            if (watch.cursor !== undefined) keepSocketCursor(watch.cursor, origin, done, await audit.save());
+            throw new AttestdError('INTERRUPTED', `at entry ${audit.size} of ${origin}`);
+          }
+          for (const left of await bundles(audit.size)) {
+            // A bundle may reach past this seal; what is behind it comes with a later one.
+            if (audit.size >= size) break;
+            if (left.removed) audit.removed(left.bytes);
+            else audit.entry(left.bytes);
+            removed ||= left.removed;
+          }
+          watch.progress.update(audit.size, total);
         }
-        for (const left of await bundles(audit.size)) {
-          // A bundle may reach past this seal; what is behind it comes with a later one.
-          if (audit.size >= size) break;
-          if (left.removed) audit.removed(left.bytes);
-          else audit.entry(left.bytes);
-        }
-        watch.progress.update(audit.size, total);
+        await audit.seal(utf8(note));
+        done++;
+        known = size === from ? known + 1 : 1;
+        from = size;
       }
-      await audit.seal(utf8(note));
-      done++;
+      // Entries that go while they are read were announced behind what was the end of the log: there by now, and sealed.
+      if (!removed) return [await audit.finish()];
     }
-    return [await audit.finish()];
   } finally {
     transport.close();
   }
 }
 
-async function allSeals(transport: Transport, base: string): Promise<Page['seals'][number][]> {
+/** Seals of this size and above, smallest first. @throws MALFORMED */
+async function sealsFrom(
+  transport: Transport,
+  base: string,
+  least: number,
+): Promise<Page['seals'][number][]> {
   const seals: Page['seals'][number][] = [];
-  for (let from = 0, after = 0; ; ) {
+  for (let from = least, after = 0, last = least; ; ) {
     const page: Page = (await getJson(
       transport,
       `${base}/seals?from=${from}&after=${after}`,
     )) as unknown as Page;
-    seals.push(...page.seals);
+    for (const seal of page.seals) {
+      if (!Number.isSafeInteger(seal.size) || seal.size < last)
+        throw new AttestdError('MALFORMED', 'the sizes of seals go back');
+      last = seal.size;
+      seals.push(seal);
+    }
     if (page.next === undefined) return seals;
     if (page.next.after <= after) throw new AttestdError('MALFORMED', 'the pages of seals do not advance');
     ({ from, after } = page.next);
@@ -91,7 +111,7 @@ function bundleReader(transport: Transport, base: string, total: number): (index
         async (e: unknown) => {
           if (!isAttestdError(e, 'RECORD_REMOVED')) throw e;
           const { body } = await transport.call({ method: 'GET', path: `${base}/remains/${n}` });
-          return parseRemains(body).slice(0, width);
+          return parseRemains(body, width);
         },
       );
       held = { n, entries };
@@ -100,13 +120,18 @@ function bundleReader(transport: Transport, base: string, total: number): (index
   };
 }
 
-/** What is left of a bundle: u16 length ‖ entry, or u16 0 ‖ leaf hash. @throws MALFORMED */
-function parseRemains(body: Uint8Array): Left[] {
+/**
+ * What is left of the first entries of a bundle: u16 length ‖ entry, or u16 0 ‖ leaf hash, each. The log may have gone on.
+ * @param width how many there must be at least
+ * @throws MALFORMED
+ */
+function parseRemains(body: Uint8Array, width: number): Left[] {
   const r = new Reader(body, 'remains of a bundle');
   const left: Left[] = [];
-  while (r.left > 0) {
+  while (r.left > 0 || left.length < width) {
     const length = r.u16();
-    left.push({ removed: length === 0, bytes: r.bytes(length === 0 ? HASH_SIZE : length) });
+    const bytes = r.bytes(length === 0 ? HASH_SIZE : length);
+    if (left.length < width) left.push({ removed: length === 0, bytes });
   }
   return left;
 }
