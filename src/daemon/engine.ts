@@ -240,16 +240,9 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     if (anchors !== undefined && store.size > anchors.last.index + 1) anchor('interval').catch(afterTrouble);
   }, config.anchor.interval_s * 1000);
   interval.unref();
-  const retention = openRetention({
-    store,
-    sequencer,
-    sealer: sealing,
-    build,
-    anchored: () => anchors?.last.size,
-    file: `${layout.log(epochOf(origin))}/retention.json`,
-    now,
-    journal,
-  });
+  const word = `${layout.log(epochOf(origin))}/retention.json`;
+  const anchored = () => anchors?.last.size;
+  const retention = openRetention({ ...input, sequencer, sealer: sealing, build, anchored, word, now });
   return {
     origin,
     genesis: chronicle.genesis,

@@ -12,7 +12,7 @@ import type { Kind } from '../../src/evidence/statement.ts';
 import { type Disk, nativeDisk } from '../../src/store/disk.ts';
 import type { Store } from '../../src/store/store.ts';
 import { observed } from '../kit/governed.ts';
-import { newLog, ORIGIN, opened, SMALL, sealNow } from '../store/kit.ts';
+import { entryOf, newLog, noteOf, ORIGIN, opened, SMALL, sealNow } from '../store/kit.ts';
 
 const NOW = 1_790_000_000_000;
 const BEFORE = 501;
@@ -63,7 +63,7 @@ async function setup(replaced: (n: number) => void = () => {}) {
       } as Partial<Sealer> as Sealer,
       build,
       anchored: () => store.size,
-      file,
+      word: file,
       now: () => NOW,
       journal: { debug() {}, info() {}, error() {}, warn: (m) => void said.push(m) },
     });
@@ -71,9 +71,9 @@ async function setup(replaced: (n: number) => void = () => {}) {
     return retention;
   };
   const request = { before: BEFORE, dryRun: false, reason: undefined, uid: 1, cosigned: undefined };
-  const seal = async () => {
+  const seal = async (make: () => Promise<unknown> = () => sealNow(store)) => {
     while (waiting.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    await sealNow(store);
+    await make();
     for (const done of waiting.splice(0)) done();
   };
   const word = () => JSON.parse(readFileSync(file, 'utf8'));
@@ -93,6 +93,17 @@ it('while it waits for a seal, a stop ends it, and nothing is removed', async ()
   expect(gone()).toBe(0);
   expect(() => readFileSync(file)).toThrow(/ENOENT/);
   await expect(retention.retain(request)).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
+});
+
+it('a tombstone that another run sealed removes nothing', async () => {
+  const { open, request, store, seal, gone } = await setup();
+  const refused = expect(open().retain(request)).rejects.toMatchObject({ code: 'SEAL_PENDING' });
+  await seal(async () => {
+    const boot = await store.commit([{ entry: entryOf(1), mark: { kind: 'boot' } }]);
+    await store.appendSeal(noteOf(store.head(), store.lastSeal(), { bootIndex: boot }));
+  });
+  await refused;
+  expect(gone()).toBe(0);
 });
 
 it('while it removes, a stop ends it behind the segment at hand, and the next start goes on', async () => {
@@ -124,6 +135,10 @@ it('word beside the log removes nothing that no sealed tombstone announced', asy
   const early = await put(store, 'tombstone', { retention: { before: store.size + 5 } });
   const forgot = await put(store, 'tombstone', { record: '0'.repeat(64) });
   await sealNow(store);
+  // Written while the daemon was down: the run after it sealed that.
+  const offline = await put(store, 'tombstone', { retention: { before: BEFORE } });
+  await store.commit([{ entry: entryOf(1), mark: { kind: 'boot' } }]);
+  await store.appendSeal(noteOf(store.head(), store.lastSeal(), { bootIndex: offline + 1 }));
   const unsealed = await put(store, 'tombstone', { retention: { before: BEFORE } });
   const words = [
     { before: BEFORE },
@@ -131,6 +146,7 @@ it('word beside the log removes nothing that no sealed tombstone announced', asy
     { before: 101, tombstone: 3 },
     { before: 0, tombstone: forgot },
     { before: early + 4, tombstone: early },
+    { before: BEFORE, tombstone: offline },
     { before: BEFORE, tombstone: unsealed },
     { before: BEFORE, tombstone: store.size },
     { before: BEFORE, tombstone: 'x' },

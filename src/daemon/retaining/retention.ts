@@ -21,8 +21,8 @@ export interface RetentionInput {
   readonly build: Engine['build'];
   /** Entries that the newest anchor covers; undefined where there is no counter. */
   readonly anchored: () => number | undefined;
-  /** Where word is left. */
-  readonly file: string;
+  /** File in which word is left. */
+  readonly word: string;
   readonly now: () => number;
   readonly journal: Journal;
 }
@@ -60,7 +60,7 @@ const shuttingDown = () => new AttestdError('SHUTTING_DOWN', 'removing old entri
 
 /** Goes on with what was cut off, in the background. */
 export function openRetention(input: RetentionInput): Retention {
-  const { store, now, journal, file } = input;
+  const { store, now, journal, word: file } = input;
   const halt = new AbortController();
   let last: Promise<unknown> = Promise.resolve();
   const check = (): void => {
@@ -140,15 +140,17 @@ function holdBound({ before, cosigned }: RetainRequest, store: Store, anchored: 
   }
 }
 
-/** @throws SEAL_PENDING, SHUTTING_DOWN */
+/** Resolves under a seal of the same run. @throws SEAL_PENDING, SHUTTING_DOWN */
 function sealed(sealer: Sealer, index: number, halt: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     halt.addEventListener('abort', () => reject(shuttingDown()), { once: true });
     if (halt.aborted) reject(shuttingDown());
     sealer.wait(index, (seal) => {
-      if (seal !== undefined) resolve();
-      else
+      if (seal === undefined)
         reject(new AttestdError('SEAL_PENDING', 'the tombstone is not sealed yet, and nothing was removed'));
+      else if (seal.bootIndex > index)
+        reject(new AttestdError('SEAL_PENDING', 'another run began meanwhile, and nothing was removed'));
+      else resolve();
     });
   });
 }

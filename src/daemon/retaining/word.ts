@@ -19,12 +19,13 @@ export interface Word {
 }
 
 /**
- * Whether the log itself says, under its last seal, that everything below this bound may be gone. Who can write the file
- * could else have the daemon remove what nobody wanted removed.
+ * Whether the log itself says, under a seal, that everything below this bound may be gone. Who can write the file could
+ * else have the daemon remove what nobody wanted removed. The seal is one of the run of the tombstone: what was written into
+ * the disk while the daemon was down is sealed by the next run.
  */
 export function isAnnounced(store: Store, { before, tombstone: index }: Word): boolean {
-  const seal = store.lastSeal();
-  if (seal === undefined || index >= seal.size || before > index) return false;
+  const seal = store.sealCovering(index);
+  if (seal === undefined || seal.bootIndex > index || before > index) return false;
   const entry = store.entry(index);
   const { kind, predicate } = readStatement(entry);
   if (kind !== 'tombstone' || !('retention' in predicate) || predicate.retention.before !== before)
