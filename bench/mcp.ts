@@ -1,4 +1,4 @@
-/** What a tool call costs more through `attestctl mcp --govern`, counted in serial durable records. */
+/** What a tool call costs more through `attestctl mcp`, counted in serial durable records. */
 
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -33,7 +33,7 @@ export const proxied = ({ runs }: Shape): Promise<Figure> =>
       return client;
     };
     const server = [process.execPath, SERVER];
-    const proxy = [process.execPath, join(ROOT, 'dist/cli/main.js'), 'mcp', '--govern', '--', ...server];
+    const proxy = [process.execPath, join(ROOT, 'dist/cli/main.js'), 'mcp', '--', ...server];
     const [plain, through] = [await agent(server), await agent(proxy)];
     const attestd = connect({ socket: host.socket, client: 'bench/1' });
     try {

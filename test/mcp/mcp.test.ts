@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -72,7 +72,7 @@ const TEST = ['--name', 'test', '--', process.execPath, SERVER];
 describe('the reference server of the protocol', () => {
   test('lists and calls its tools, asks back and reports progress through the proxy; each call is on record', async () => {
     await watch.look();
-    const client = await through('--name', 'everything', '--', process.execPath, EVERYTHING);
+    const client = await through('--name', 'everything', '--ungoverned', '--', process.execPath, EVERYTHING);
     const { tools } = await client.listTools();
     expect(tools.map((t) => t.name)).toContain('echo');
     expect((await client.listResources()).resources.length).toBeGreaterThan(0);
@@ -85,6 +85,7 @@ describe('the reference server of the protocol', () => {
     expect(progress).toBeGreaterThan(0);
     await client.close();
     const seen = await records();
+    expect(seen.map((r) => r.governed)).toEqual([false, false, false, false]);
     expect(seen.map((r) => [r.phase, r.name, r.target, r.outcome?.status])).toEqual([
       ['attempted', 'echo', 'mcp:everything', undefined],
       ['completed', 'echo', 'mcp:everything', 'succeeded'],
@@ -105,13 +106,7 @@ describe('the reference server of the protocol', () => {
     });
     const said = collect(server.stderr, server.stdout);
     await until(() => /listening|running|started/i.test(said()));
-    const { command, args, env } = ctl(
-      '--name',
-      'everything',
-      '--govern',
-      '--http',
-      `http://127.0.0.1:${port}/mcp`,
-    );
+    const { command, args, env } = ctl('--name', 'everything', '--http', `http://127.0.0.1:${port}/mcp`);
     const proxy = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
     try {
       const note = collect(proxy.stderr);
@@ -121,6 +116,11 @@ describe('the reference server of the protocol', () => {
       expect((await client.callTool({ name: 'echo', arguments: { message: 'a' } })).content).toEqual([
         { type: 'text', text: 'Echo: a' },
       ]);
+      const error = await client.callTool({ name: 'forbidden' }).catch((e) => e);
+      expect(error).toMatchObject({
+        code: -32003,
+        data: { attestd: 'POLICY_DENY', denial: { id: expect.any(String) } },
+      });
       await client.close();
       expect((await records()).map((r) => [r.phase, r.name, r.governed, r.outcome?.status])).toEqual([
         ['attempted', 'echo', true, undefined],
@@ -143,7 +143,7 @@ describe('the reference server of the protocol', () => {
 describe('a tool call', () => {
   let client: Client;
   beforeAll(async () => {
-    client = await through('--govern', ...TEST);
+    client = await through(...TEST);
   });
   afterAll(() => client?.close());
   const ends = async () => {
@@ -255,8 +255,76 @@ describe('bytes', () => {
     expect(await records()).toEqual([]);
   });
 
+  test('pass untouched by streamable HTTP, and what is refused never reaches the server', async () => {
+    await watch.look();
+    const heard: Buffer[] = [];
+    const answers: Record<string, [type: string, bytes: string]> = {
+      ping: ['application/json', ' {"jsonrpc":"2.0", "id" : 1,"result":{"n":1.50,"s":"\\u00fc\\/"}}\r\n '],
+      allowed: [
+        'text/event-stream',
+        ': a comment\r\nid: 7\ndata: {"jsonrpc":"2.0", "id":2,\ndata: "result":{"e":1e2}}\n\nretry: 5\n\n',
+      ],
+    };
+    const server = createServer((q, s) => {
+      const parts: Buffer[] = [];
+      q.on('data', (b: Buffer) => parts.push(b)).on('end', () => {
+        const body = Buffer.concat(parts);
+        heard.push(body);
+        const [type, bytes] = answers[body.includes('ping') ? 'ping' : 'allowed'] as [string, string];
+        s.writeHead(200, { 'content-type': type, 'mcp-session-id': 'S' }).end(bytes);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const { command, args, env } = ctl('--name', 'raw', '--http', `http://127.0.0.1:${port}/mcp`);
+    const proxy = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    try {
+      const note = collect(proxy.stderr);
+      const url = await until(() => /stands at (\S+)/.exec(note())?.[1]);
+      const said: string[] = [];
+      for (const [name, message] of [
+        [
+          'ping',
+          '{"jsonrpc":"2.0", "id" : 1,"method":"ping","params":{"n":1.50,"e":1e2,"s":"\\u00fc\\/"}}  ',
+        ],
+        [
+          'allowed',
+          '\n{"jsonrpc":"2.0","id":2,"method":"tools\\/call", "params":{"name":"allowed","arguments":{"n":2.0}}}\r\n',
+        ],
+      ] as const) {
+        const { status, headers, text } = await post(url, {}, message);
+        said.push(message);
+        expect([status, headers['content-type'], headers['mcp-session-id'], text]).toEqual([
+          200,
+          answers[name]?.[0],
+          'S',
+          answers[name]?.[1],
+        ]);
+      }
+      const refused = await post(
+        url,
+        {},
+        '{"jsonrpc":"2.0","id":3,"method":"\\u0074ools/call","params":{"name":"forbidden"}}',
+      );
+      expect([refused.status, JSON.parse(refused.text)]).toMatchObject([
+        200,
+        { jsonrpc: '2.0', id: 3, error: { code: -32003, data: { attestd: 'POLICY_DENY' } } },
+      ]);
+      expect(heard.map(String)).toEqual(said);
+      const seen = await records();
+      expect(seen.map((r) => [r.phase, r.name, r.governed, r.outcome?.status])).toEqual([
+        ['attempted', 'allowed', true, undefined],
+        ['completed', 'allowed', true, 'succeeded'],
+      ]);
+    } finally {
+      proxy.kill();
+      server.close();
+      await once(proxy, 'exit');
+    }
+  });
+
   test('that could be read in two ways do not reach the server', async () => {
-    const cat = raw('--govern');
+    const cat = raw();
     for (const line of [
       '{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"forbidden"}}',
       '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"forbidden"}}',
@@ -277,7 +345,7 @@ describe('bytes', () => {
 
   test('of a batch go whole or not at all', async () => {
     await watch.look();
-    const cat = raw('--govern');
+    const cat = raw();
     const call = (id: number | undefined, name: string) => ({
       jsonrpc: '2.0',
       ...(id === undefined ? {} : { id }),
@@ -346,17 +414,24 @@ const freePort = (): Promise<number> =>
       s.close(() => resolve(port));
     });
   });
-function post(url: string, headers: Record<string, string>): Promise<{ status: number }> {
+const ECHO = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}';
+function post(
+  url: string,
+  headers: Record<string, string>,
+  body = ECHO,
+): Promise<{ status: number; headers: IncomingHttpHeaders; text: string }> {
   return new Promise((resolve, reject) => {
     const r = request(
       url,
       { method: 'POST', headers: { 'content-type': 'application/json', ...headers } },
       (answer) => {
-        answer.resume();
-        resolve({ status: answer.statusCode ?? 0 });
+        const text = collect(answer);
+        answer.on('end', () =>
+          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text: text() }),
+        );
       },
     );
     r.on('error', reject);
-    r.end('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}');
+    r.end(body);
   });
 }

@@ -1,4 +1,7 @@
-/** `attestctl mcp`: between an agent and an MCP server. Each tool call is asked for where wanted, and recorded. */
+/**
+ * `attestctl mcp`: between an agent and an MCP server. Each tool call is asked for, unless it is said that none is to be,
+ * and recorded.
+ */
 import { basename } from 'node:path';
 import {
   type Client,
@@ -28,15 +31,20 @@ export async function run(input: Input): Promise<number> {
   const client = connectAs(input);
   const fault = (e: unknown) => void reportFault(input.io, (e as { error?: unknown }).error ?? e);
   const grant = text(input, 'grant');
-  const govern = on(input, 'govern');
-  if (grant !== undefined && govern)
-    throw new AttestdError('USAGE', '--grant uses a grant, --govern asks for one: not both');
+  const ungoverned = on(input, 'ungoverned');
+  if (grant !== undefined && ungoverned)
+    throw new AttestdError('USAGE', '--grant uses a grant, --ungoverned none: not both');
+  if (text(input, 'spool') !== undefined && !ungoverned)
+    throw new AttestdError(
+      'USAGE',
+      'nothing is allowed while the daemon is away: --spool needs --ungoverned',
+    );
   const calls = createCalls({
     client,
     server,
     permission: {
       ...(grant === undefined ? {} : { grant }),
-      ...(govern ? { govern: { seconds: number(input, 'seconds', 60) } } : {}),
+      ...(grant !== undefined || ungoverned ? {} : { govern: { seconds: number(input, 'seconds', 60) } }),
     },
     onFault: fault,
   });
