@@ -1,19 +1,21 @@
 /**
  * The daemon killed while attempts are under way: afterwards each has one end, written by its caller or by the daemon,
- * and no use of a grant was taken twice.
+ * what was acknowledged is what stands (a completion as completed, a refusal as that denial), and no use of a grant was
+ * taken twice.
  */
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connect } from '../../src/client/client.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import { isAttestdError } from '../../src/core/errors.ts';
 import { recordDigest } from '../../src/evidence/dsse.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { readLog } from '../../src/store/reader.ts';
 import { makeProcessHost, type ProcessHost } from '../kit/host.ts';
 import { ACT, makePolicies, POLICIES, type PolicyFolder, request } from './kit.ts';
 
-const KILLS = 6;
+const KILLS = 12;
 const USES = 1000;
 let policies: PolicyFolder;
 let host: ProcessHost;
@@ -28,7 +30,16 @@ afterAll(async () => {
   rmSync(policies.directory, { recursive: true, force: true });
 });
 
-async function check(): Promise<{ attempts: number; interrupted: number }> {
+/** Digests by what the daemon acknowledged: of attempts whose end was answered, of ends, of denials. */
+interface Acknowledged {
+  readonly attempts: string[];
+  readonly ends: string[];
+  readonly denials: string[];
+}
+
+async function check(acknowledged: Acknowledged): Promise<void> {
+  const completions = new Set<string>();
+  const denials = new Map<string, string>();
   const ends = new Map<string, string[]>();
   const uses = new Set<string>();
   for await (const frame of readLog(host.logDir).frames()) {
@@ -36,26 +47,36 @@ async function check(): Promise<{ attempts: number; interrupted: number }> {
     for (let i = 0; i < frame.batch.count; i++) {
       const entry = Uint8Array.from(frame.batch.entry(i));
       const s = readStatement(entry);
+      const digest = toHex(recordDigest(entry));
+      if (s.kind === 'denial') {
+        expect(denials.has(digest)).toBe(false);
+        denials.set(digest, s.predicate.reason);
+      }
       if (s.kind !== 'execution' || s.predicate.authorization === 'ungoverned') continue;
       const attempt = s.predicate.parents?.find((p) => p.rel === 'completes')?.digest;
       if (attempt !== undefined) {
         ends.get(attempt)?.push(s.predicate.phase);
+        if (s.predicate.phase === 'completed') completions.add(digest);
         continue;
       }
       const { grant, use } = s.predicate.authorization;
       const name = `${grant.digest} ${use.n}`;
       expect(uses.has(name), `use ${use.n} was taken twice`).toBe(false);
       uses.add(name);
-      ends.set(toHex(recordDigest(entry)), []);
+      ends.set(digest, []);
     }
   }
   const phases = [...ends.values()].map((e) => e.join());
   expect(phases.filter((p) => p !== 'completed' && p !== 'interrupted')).toEqual([]);
-  return { attempts: phases.length, interrupted: phases.filter((p) => p === 'interrupted').length };
+  expect(phases).toContain('interrupted');
+  expect(acknowledged.attempts.filter((d) => ends.get(d)?.join() !== 'completed')).toEqual([]);
+  expect(acknowledged.ends.filter((d) => !completions.has(d))).toEqual([]);
+  expect(acknowledged.denials.filter((d) => denials.get(d) !== 'SCOPE_EXCEEDED')).toEqual([]);
+  for (const list of Object.values(acknowledged)) expect(list.length).toBeGreaterThan(KILLS);
 }
 
-it(`at ${KILLS} moments, each attempt is completed or interrupted, never open, never twice`, async () => {
-  let acknowledged = 0;
+it(`at ${KILLS} moments, each attempt is completed or interrupted or denied, never open, never twice, as it was acknowledged`, async () => {
+  const acknowledged: Acknowledged = { attempts: [], ends: [], denials: [] };
   for (let round = 0; round < KILLS; round++) {
     const daemon = host.start();
     await daemon.ready();
@@ -66,27 +87,34 @@ it(`at ${KILLS} moments, each attempt is completed or interrupted, never open, n
       while (!stopped) {
         try {
           const attempt = await client.begin({ grant: grant.id, ...ACT });
-          await client.complete(
+          const end = await client.complete(
             attempt.id,
             { outcome: { status: 'succeeded', effect: 'confirmed' } },
             { wait: 'durable' },
           );
-          acknowledged++;
+          acknowledged.attempts.push(attempt.digest);
+          acknowledged.ends.push(end.digest);
         } catch {
           stopped = true;
         }
       }
     });
-    await sleep(100 + round * 37);
+    const refused = Array.from({ length: 2 }, async () => {
+      while (!stopped) {
+        const beyond = { ...ACT, action: { ...ACT.action, name: 'elsewhere' } };
+        const e = await client.begin({ grant: grant.id, ...beyond }).catch((e) => e);
+        if (!isAttestdError(e, 'SCOPE_EXCEEDED')) break;
+        acknowledged.denials.push(String(e.facts.denial?.digest));
+      }
+    });
+    await sleep(100 + round * 19);
     await daemon.kill();
     stopped = true;
-    await Promise.all(callers);
+    await Promise.all([...callers, ...refused]);
     client.close();
   }
   const daemon = host.start();
   await daemon.ready();
   await daemon.stop();
-  const { attempts } = await check();
-  expect(attempts).toBeGreaterThanOrEqual(acknowledged);
-  expect(acknowledged).toBeGreaterThan(0);
-}, 300_000);
+  await check(acknowledged);
+}, 600_000);
