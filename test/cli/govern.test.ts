@@ -10,9 +10,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isRoot, OTHER } from '../govern/other.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
+import { type DaemonProcess, until } from '../kit/host.ts';
 
 let host: EnrolledHost;
 let policies: string;
+let daemon: DaemonProcess;
 beforeAll(async () => {
   policies = mkdtempSync(join(tmpdir(), 'attestd-cli-policies-'));
   execFileSync('openssl', [
@@ -42,7 +44,7 @@ permit(principal == Caller::"${OTHER}", action == Action::"approve", resource);`
   });
   await host.must(['policy', 'lint', policies]);
   await host.must(['policy', 'sign', policies, '--key', join(policies, 'key.pem'), '--id', 'run@1']);
-  await host.up();
+  daemon = await host.up();
 }, 240_000);
 afterAll(async () => {
   await host?.remove();
@@ -190,6 +192,30 @@ it('a denial verifies as evidence of its own', async () => {
   const { verdict, of } = await checks(await host.bundle(id), trust);
   expect(of('grant-policy')).toMatchObject({ status: 'pass' });
   expect(verdict).toBe('verified');
+}, 120_000);
+
+it('a set that another key signed is refused on reload and by the doctor, and the old one stays', async () => {
+  const other = join(policies, 'other.pem');
+  const signed = ['policy', 'sign', policies, '--key'];
+  execFileSync('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', other]);
+  await host.must([...signed, other, '--id', 'evil@1']);
+  process.kill(daemon.pid, 'SIGHUP');
+  await until('the refusal', () =>
+    daemon.output().includes('the policies are not taken; those in force stay'),
+  );
+  expect(daemon.output()).toContain('no configured policy key has signed the policies');
+  const policyOf = async () => (await host.shown(await ask())).statement.predicate.policy;
+  expect(await policyOf()).toMatchObject({ id: 'run@1' });
+  const { stdout } = await host.ctl(['doctor', '--config', host.at('attestd.toml'), '--json']);
+  const judged = JSON.parse(stdout).checks as { id: string }[];
+  expect(judged.find((c) => c.id === 'policy')).toMatchObject({
+    status: 'wrong',
+    sentence: expect.stringContaining('no configured policy key has signed'),
+  });
+  // The same again, as its operator signs it.
+  await host.must([...signed, join(policies, 'key.pem'), '--id', 'run@2']);
+  process.kill(daemon.pid, 'SIGHUP');
+  await until('the new set', async () => ((await policyOf()) as { id: string }).id === 'run@2');
 }, 120_000);
 
 it('what was given past the policy never verifies in silence', async () => {
