@@ -66,6 +66,12 @@ export function slsaStatement(entry: Uint8Array, attempted: Uint8Array, builder:
   ) {
     throw refuse(`record ${end.id} does not complete an attempt of the same process at the same step`);
   }
+  if (end.caller.observed.startTicks === 'unreadable') {
+    // A pid alone is given out again: two records of one pid may be of two processes.
+    throw refuse(
+      `record ${end.id} does not show when its process started, so not that it is the one that began`,
+    );
+  }
   const { predicate } = begun;
   const statement = {
     _type: STATEMENT_TYPE,
