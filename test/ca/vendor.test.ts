@@ -98,6 +98,12 @@ describe('EK certificates of vendors', () => {
     }
   });
 
+  it('the EK of the Infineon certificate under the low-range template is the public area that its origin states', () => {
+    const area = printPublic(given('infineon_rsa').key);
+    const stated = JSON.parse(readFileSync(at('expected.json'), 'utf8')) as Record<string, string>;
+    expect(toHex(Uint8Array.of(area.length >> 8, area.length & 255, ...area))).toBe(stated.infineon_rsa);
+  });
+
   it("the answer of Intel's service decodes to the certificate", () => {
     const text = readFileSync(at('../verify/x509/ek/intel_ekop_response.json'), 'utf8');
     const { certificate } = JSON.parse(text) as { certificate: string };

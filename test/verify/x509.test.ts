@@ -132,7 +132,58 @@ describe('real certificates', () => {
       .map(parseCertificate)
       .filter((c) => toHex(c.spki) !== toHex((chain.at(-1) as Certificate).spki));
     const bad = await buildPath({ ...question, intermediates: [], roots: others.slice(0, 20) });
-    expect(bad).toMatchObject({ found: false });
+    expect(bad).toMatchObject({ found: false, fault: 'issuer-missing' });
+  });
+});
+
+describe('certificates that their origins state an answer for', () => {
+  const chainOf = (path: string) => pems(path).map(parseCertificate);
+  const ask = (
+    name: string,
+    given: readonly Certificate[],
+    roots: readonly Certificate[],
+    at = Date.UTC(2024, 0),
+  ) =>
+    buildPath({
+      leaf: parseCertificate(der(name)),
+      intermediates: given,
+      roots,
+      at,
+      verify: verifySignature,
+    });
+  const outside = vendor.map(parseCertificate);
+
+  test('an AK certificate of CMC, RSA under an ECDSA authority, leads to the root that issued it and to no other', async () => {
+    const [root, ...more] = chainOf('ak/cmc_ca.pem') as [Certificate, ...Certificate[]];
+    expect(more).toEqual([]);
+    const good = await ask('ak/cmc_ak.der', [], [root]);
+    expect(good.found && good.path.map((c) => c.key.kind)).toEqual(['rsa', 'ec']);
+    expect(await ask('ak/cmc_ak.der', [], outside)).toMatchObject({ found: false, fault: 'issuer-missing' });
+    expect(await ask('ak/cmc_ak.der', [], [root], Date.UTC(2028, 0))).toMatchObject({
+      fault: 'not-valid-then',
+    });
+  });
+
+  test('an IAK certificate of HPE leads to the IDevID authority, and to none of the authorities of TPM vendors', async () => {
+    const chain = chainOf('ak/keylime_idevid_ca.pem');
+    const roots = chain.filter((c) => toHex(c.subject) === toHex(c.issuer));
+    const given = chain.filter((c) => !roots.includes(c));
+    expect([roots.length, given.length]).toEqual([1, 1]);
+    expect(await ask('ak/keylime_iak.der', given, roots)).toMatchObject({ found: true });
+    for (const hints of [[], given])
+      expect(await ask('ak/keylime_iak.der', hints, outside)).toMatchObject({
+        found: false,
+        fault: 'issuer-missing',
+      });
+  });
+
+  test('the Nuvoton root whose names are in wrong SET order signed itself, as openssl says', async () => {
+    const root = parseCertificate(der('ek/nuvoton_root_2110_bad_set_order.der'));
+    const key = { spki: root.spki, facts: root.key };
+    expect(root.subject).toEqual(root.issuer);
+    expect(await verifySignature(key, root.algorithm, root.tbs, root.signature)).toBe(true);
+    const changed = root.tbs.map((b, i) => (i === 40 ? b ^ 1 : b));
+    expect(await verifySignature(key, root.algorithm, changed, root.signature)).toBe(false);
   });
 });
 
@@ -164,19 +215,24 @@ describe('paths', () => {
   });
   test('an issuer that is no CA, may not sign, or is too high up ends the path', async () => {
     const noCa = await issue({ issuer: root, subject: 'middle', key: middle.keys });
-    expect(await path(await make(), [noCa], [root])).toMatchObject({ reasons: ['an issuer is not a CA'] });
+    expect(await path(await make(), [noCa], [root])).toMatchObject({
+      fault: 'issuer-not-ca',
+      reasons: ['an issuer is not a CA'],
+    });
     const noSign = await issue({ issuer: root, subject: 'middle', key: middle.keys, ca: {}, keyUsage: 0x02 });
     expect(await path(await make(), [noSign], [root])).toMatchObject({
+      fault: 'issuer-usage',
       reasons: ['an issuer may not sign certificates'],
     });
     const short = await issue({ subject: 'root', key: root.keys, ca: { pathLength: 0 } });
     expect(await path(await make(), [middle], [short])).toMatchObject({
+      fault: 'path-length',
       reasons: ['the path is longer than an issuer allows'],
     });
   });
   test('a critical extension that is not understood ends the path, on the leaf and above', async () => {
     const odd = await make({ extensions: [{ oid: '1.2.3.4', critical: true, value: Uint8Array.of(5, 0) }] });
-    expect(await path(odd, [middle], [root])).toMatchObject({ found: false });
+    expect(await path(odd, [middle], [root])).toMatchObject({ fault: 'critical-extension' });
     const constrained = await issue({
       issuer: root,
       subject: 'middle',
@@ -185,15 +241,15 @@ describe('paths', () => {
       // policyConstraints
       extensions: [{ oid: '2.5.29.36', critical: true, value: Uint8Array.of(0x30, 3, 0x80, 1, 0) }],
     });
-    expect(await path(await make(), [constrained], [root])).toMatchObject({ found: false });
+    expect(await path(await make(), [constrained], [root])).toMatchObject({ fault: 'critical-extension' });
   });
   test('outside the validity of any certificate there is no path', async () => {
     const leaf = await make();
     expect(await path(leaf, [middle], [root], Date.parse('2051-01-01T00:00:00Z'))).toMatchObject({
-      found: false,
+      fault: 'not-valid-then',
     });
     expect(await path(leaf, [middle], [root], Date.parse('2011-01-01T00:00:00Z'))).toMatchObject({
-      found: false,
+      fault: 'not-valid-then',
     });
   });
   test('a loop of issuers ends', async () => {
@@ -202,12 +258,12 @@ describe('paths', () => {
     const ab = await issue({ issuer: { name: 'b', keys: b }, subject: 'a', key: a, ca: {} });
     const ba = await issue({ issuer: { name: 'a', keys: a }, subject: 'b', key: b, ca: {} });
     const leaf = await issue({ issuer: ab, subject: 'leaf' });
-    expect(await path(leaf, [ab, ba], [root])).toMatchObject({ found: false });
+    expect(await path(leaf, [ab, ba], [root])).toMatchObject({ fault: 'issuer-missing' });
   });
   test('a certificate does not sign itself into trust, and a root is not a leaf', async () => {
     const self = await issue({ subject: 'self', ca: {} });
-    expect(await path(self, [self], [root])).toMatchObject({ found: false });
-    expect(await path(root, [], [root])).toMatchObject({ found: false });
+    expect(await path(self, [self], [root])).toMatchObject({ fault: 'issuer-missing' });
+    expect(await path(root, [], [root])).toMatchObject({ fault: 'issuer-missing' });
   });
   test('SHA-1 and short RSA keys never verify', async () => {
     const sha1 = pems('vendor/IFX1.pem')
