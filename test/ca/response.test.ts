@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Authority } from '../../src/ca/authority.ts';
 import { makeChallenge } from '../../src/ca/challenge.ts';
-import { type Condition, conditionOf } from '../../src/ca/condition.ts';
+import { conditionOf } from '../../src/ca/condition.ts';
 import { issue } from '../../src/ca/issue.ts';
 import { readRegistry } from '../../src/ca/registry.ts';
 import type { Signer } from '../../src/ca/signer.ts';
-import { approve, type Desk, expectRefused, failure, finish, makeDesks, xorLast } from './desk.ts';
-import { makeHost, type Vendor, type Wishes } from './fakehost.ts';
+import { approve, type Desk, expectRefused, failure, finish, makeDesks } from './desk.ts';
+import { makeHost, type Vendor } from './fakehost.ts';
+import { RESPONSE_ROWS } from './vectors/rows.ts';
 
 let desks: Awaited<ReturnType<typeof makeDesks>>;
 let desk: Desk;
@@ -28,63 +29,7 @@ beforeEach(async () => {
 afterAll(() => desks.close());
 
 describe('a response is refused when', () => {
-  const rows: [string, Wishes, Condition][] = [
-    ['the secret was not activated', { response: (r) => ({ ...r, mac: xorLast(r.mac) }) }, 'response-mac'],
-    [
-      'it names another request',
-      { response: (r) => ({ ...r, request: xorLast(r.request) }) },
-      'response-request',
-    ],
-    [
-      'it names an unknown challenge',
-      { response: (r) => ({ ...r, challenge: xorLast(r.challenge) }) },
-      'challenge-unknown',
-    ],
-    ['the quote is signed by another key', { forged: 'quote' }, 'quote-signature'],
-    [
-      'the quote is cut short',
-      { response: (r) => ({ ...r, quote: { ...r.quote, attest: r.quote.attest.slice(0, -1) } }) },
-      'quote-malformed',
-    ],
-    ['the quote does not start with the TPM magic', { quote: (a) => ({ ...a, magic: 1 }) }, 'quote-magic'],
-    [
-      'the quote is an NV certification',
-      {
-        quote: (a) => ({
-          ...a,
-          type: 0x8014,
-          attested: { kind: 'nv', indexName: a.qualifiedSigner, offset: 0, contents: new Uint8Array(8) },
-        }),
-      },
-      'quote-type',
-    ],
-    [
-      'the quote is for another challenge',
-      { quote: (a) => ({ ...a, extraData: xorLast(a.extraData) }) },
-      'quote-extra-data',
-    ],
-    [
-      'the quote is by a key under another parent',
-      { quote: (a) => ({ ...a, qualifiedSigner: xorLast(a.qualifiedSigner) }) },
-      'quote-signer',
-    ],
-    [
-      'a PCR value is another',
-      { response: (r) => ({ ...r, pcrs: { sha256: { ...r.pcrs.sha256, '7': '00'.repeat(32) } } }) },
-      'quote-pcrs',
-    ],
-    [
-      'a PCR value is missing',
-      { response: (r) => ({ ...r, pcrs: { sha256: { '0': r.pcrs.sha256['0'] ?? '' } } }) },
-      'quote-pcrs',
-    ],
-    [
-      'a PCR value is not quoted',
-      { response: (r) => ({ ...r, pcrs: { sha256: { ...r.pcrs.sha256, '9': '00'.repeat(32) } } }) },
-      'quote-pcrs',
-    ],
-  ];
-  it.each(rows)('%s', async (_, wishes, condition) => {
+  it.each(RESPONSE_ROWS)('%s', async (_, wishes, condition) => {
     const host = await makeHost(vendor);
     if (condition === 'challenge-unknown') {
       expect(conditionOf(await failure(finish(desk, host, wishes)))).toBe(condition);
