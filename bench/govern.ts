@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { createDecider } from '../src/daemon/govern/cedar.ts';
 import type { Entity, Question } from '../src/daemon/govern/vocabulary.ts';
 import { load, rate } from './callers.ts';
-import { type Host, makeHost, ROOT } from './host.ts';
+import { type Host, type HostOptions, makeHost, ROOT } from './host.ts';
 import { type Figure, median } from './report.ts';
 import type { Shape } from './scenarios.ts';
 
@@ -16,16 +16,18 @@ const run = promisify(execFile);
 const CALLERS = 64;
 
 /** Work on a host whose policy permits every tool call. */
-export async function withGovernedHost<T>(work: (host: Host) => Promise<T>): Promise<T> {
+export async function withGovernedHost<T>(
+  work: (host: Host) => Promise<T>,
+  options: HostOptions = {},
+): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'attestd-bench-policies-'));
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const [key, open] = [join(folder, 'key.pem'), join(folder, 'public.pem')];
   writeFileSync(key, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
   writeFileSync(open, publicKey.export({ format: 'pem', type: 'spki' }));
   writeFileSync(join(folder, 'all.cedar'), 'permit(principal, action, resource in Kind::"tool.call");\n');
-  const host = await makeHost([
-    `[policy]\ndirectory = "${folder}"\nkeys = ["${open}"]\ngrants_per_second = 1000000`,
-  ]);
+  const policy = `[policy]\ndirectory = "${folder}"\nkeys = ["${open}"]\ngrants_per_second = 1000000`;
+  const host = await makeHost({ ...options, sections: [...(options.sections ?? []), policy] });
   try {
     await host.ctl('policy', 'sign', folder, '--key', key, '--id', 'bench@1');
     await host.start();

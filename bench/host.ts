@@ -1,6 +1,6 @@
 /** A whole host for a measurement: software TPM behind a proxy that delays it, state directory, daemon process. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -40,8 +40,25 @@ export interface Host {
   remove(): Promise<void>;
 }
 
-/** Makes a host that is initialised and not running. @param sections further sections of its configuration */
-export async function makeHost(sections: readonly string[] = []): Promise<Host> {
+/** One benchmark caller stands for many: it gets what a whole host may have. */
+const WIDE = [
+  'connections = 4096\nconnections_per_caller = 4096\nrecords_per_second = 10000000\nburst = 10000000',
+  'in_flight_per_caller = 8192\nbytes_per_caller = 16777216',
+].join('\n');
+
+export interface HostOptions {
+  /** Further sections of its configuration. */
+  readonly sections?: readonly string[];
+  /** The section of limits; wide ones by default. */
+  readonly limits?: string;
+  /** Callers of any user may connect. */
+  readonly everybody?: boolean;
+  readonly sessions?: 'salted' | 'password';
+}
+
+/** Makes a host that is initialised and not running. */
+export async function makeHost(options: HostOptions = {}): Promise<Host> {
+  const { sections = [], limits = WIDE, everybody = false, sessions = 'salted' } = options;
   const dir = mkdtempSync(join(tmpdir(), 'attestd-bench-'));
   const tpm = await startSwtpm({ proxy: true });
   const socket = join(dir, 'attestd.sock');
@@ -53,16 +70,15 @@ export async function makeHost(sections: readonly string[] = []): Promise<Host> 
       'fleet = "bench"',
       'host = "host-1"',
       `state_dir = "${join(dir, 'state')}"`,
-      `[socket]\npath = "${socket}"`,
+      `[socket]\npath = "${socket}"\nmode = "${everybody ? '0666' : '0660'}"`,
       `[admin_socket]\npath = "${join(dir, 'admin.sock')}"`,
-      `[tpm]\ntcti = "${tpm.tcti}"\nassurance = "software"`,
-      // One benchmark caller stands for many: it gets what a whole host may have.
-      '[limits]\nconnections = 4096\nconnections_per_caller = 4096\nrecords_per_second = 10000000\nburst = 10000000',
-      'in_flight_per_caller = 8192\nbytes_per_caller = 16777216',
+      `[tpm]\ntcti = "${tpm.tcti}"\nassurance = "software"\nsessions = "${sessions}"`,
+      `[limits]\n${limits}`,
       '[log]\nlevel = "warn"',
       ...sections,
     ].join('\n'),
   );
+  if (everybody) chmodSync(dir, 0o755);
   let child: ChildProcess | undefined;
   let undo: (() => void)[] = [];
   const host: Host = {

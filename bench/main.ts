@@ -1,13 +1,14 @@
 /**
  * `npm run bench`: every figure of the README in one run. Prints the table on stderr and one JSON document on stdout.
  *   --quick        shorter runs and a log of 100,000 entries: a look, not the figures
- *   --only a,b     some of: throughput, sealed, slow, reset, govern, mcp, size, verify, ima
+ *   --only a,b     some of: throughput, sealed, slow, reset, govern, mcp, size, verify, ima, floods (or flood-NAME)
  *   --write        puts the table into README.md
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { enrolledBundle } from './enrolled.ts';
+import { floods, KINDS } from './floods.ts';
 import { decisions, flow } from './govern.ts';
 import { makeHost, ROOT } from './host.ts';
 import { imaList } from './logs.ts';
@@ -54,6 +55,11 @@ if (wanted('govern')) {
 if (wanted('mcp')) {
   progress('a host before an MCP server');
   add([await proxied(shape)]);
+}
+const flooded = KINDS.filter((kind) => wanted('floods') || wanted(`flood-${kind}`));
+if (flooded.length > 0) {
+  progress('a host that is flooded');
+  add(await floods(shape, flooded, quick ? 64e6 : 1e9, progress));
 }
 if (wanted('size')) add(await size(shape, 10_000, quick ? 100_000 : 1_000_000, progress));
 if (wanted('verify')) {

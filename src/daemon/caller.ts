@@ -20,8 +20,18 @@ export interface Caller {
 }
 
 export interface Callers {
-  /** Starts to observe the peer of an accepted connection. @returns its uid @throws when the kernel does not say */
-  accept(socket: Socket, admin: boolean): number;
+  /**
+   * Starts to observe the peer of an accepted connection, unless it is one too many: looking at a process costs more
+   * than to turn its connection away.
+   * @param admit whether its uid may have another connection
+   * @returns whether it may, and its uid
+   * @throws when the kernel does not say who it is
+   */
+  accept(
+    socket: Socket,
+    admin: boolean,
+    admit: (uid: number) => boolean,
+  ): { readonly admitted: boolean; readonly uid: number };
   /** The caller of a connection; a promise only until it has been observed once. */
   of(socket: Socket): Caller | Promise<Caller>;
   close(): void;
@@ -46,10 +56,14 @@ export function createCallers(
   }
 
   return {
-    accept(socket, admin) {
+    accept(socket, admin, admit) {
       horizon.accepted();
       const peer = native.peerCredentials(descriptor(socket));
       const { pid, uid, gid, groups, pidfd } = peer;
+      if (!admit(uid)) {
+        if (pidfd !== undefined) native.closeFd(pidfd);
+        return { admitted: false, uid };
+      }
       const caller = observeCaller({ pid, uid, gid, groups, pin: pinOf(peer) }, observe)
         .then((observed) => {
           const c: Caller = { uid, admin, observed, observedJcs: jcs(observed) };
@@ -60,7 +74,7 @@ export function createCallers(
           if (pidfd !== undefined) native.closeFd(pidfd);
         });
       known.set(socket, caller);
-      return uid;
+      return { admitted: true, uid };
     },
     of(socket) {
       const caller = known.get(socket);

@@ -12,6 +12,7 @@ import { createCallers } from './caller.ts';
 import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
 import { createCosigs } from './cosigs.ts';
+import { createCutLines } from './cutlines.ts';
 import { createBodyReader } from './deadline.ts';
 import { addExporting } from './exporting.ts';
 import { createGate, type Gate } from './gate.ts';
@@ -150,6 +151,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   await app.ready();
 
   const listen = (fd: number | undefined, s: Config['socket']): Listen => (fd === undefined ? s : { fd });
+  const tellCut = createCutLines(journal);
   const shared = {
     handler: createLane({ ...http, ordinary: app.routing, gate }),
     callers,
@@ -157,7 +159,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     settings: config.limits,
     onCut(why: Cut) {
       tally.cuts[why]++;
-      journal.warn('a connection was cut', { why });
+      tellCut(why);
     },
   };
   servers.push(

@@ -28,8 +28,8 @@ export interface Limits {
   disconnect(uid: number): void;
   /** Takes one record of `bytes`. @throws RATE_LIMITED, OVERLOADED */
   take(uid: number, bytes: number): void;
-  /** Gives back what `take` took. */
-  give(uid: number, bytes: number): void;
+  /** Gives back what `take` took: one record, or several of so many bytes together. */
+  give(uid: number, bytes: number, records?: number): void;
   /** Whether a stream of `uid` may read another line now; it waits otherwise instead of being refused. */
   room(uid: number, bytes: number): boolean;
   /** Takes one fresh quote. @throws RATE_LIMITED */
@@ -138,11 +138,11 @@ export function createLimits(s: Settings, now: Clock): Limits {
       inFlight++;
       bytes += n;
     },
-    give(uid, n) {
+    give(uid, n, records = 1) {
       const x = share(uid);
-      x.inFlight--;
+      x.inFlight -= records;
       x.bytes -= n;
-      inFlight--;
+      inFlight -= records;
       bytes -= n;
     },
     room(uid, n) {

@@ -8,6 +8,7 @@ import type { Config } from './config.ts';
 import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
+import { createLineTurns, type LineTurns } from './lineturns.ts';
 import { POST_RECORDS } from './openapi.ts';
 import { compileRequest } from './parents.ts';
 import { asAttestdError } from './problem.ts';
@@ -41,19 +42,26 @@ export function submitRecord(
 
 export function addPosting(app: FastifyInstance, input: PostingInput): void {
   const { gate } = input;
+  const turns = createLineTurns();
   app.post('/v1/records', { schema: POST_RECORDS }, (request, reply) => {
     const entered = gate.enter();
     if (entered instanceof Promise) {
       entered.then(
-        (engine) => post(input, engine, request, reply),
+        (engine) => post(input, turns, engine, request, reply),
         (e: Error) => reply.send(e),
       );
-    } else post(input, entered, request, reply);
+    } else post(input, turns, entered, request, reply);
     return reply;
   });
 }
 
-function post(input: PostingInput, engine: Engine, request: FastifyRequest, reply: FastifyReply): void {
+function post(
+  input: PostingInput,
+  turns: LineTurns,
+  engine: Engine,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
   try {
     const wait: Wait = (request.query as RecordQuery).wait === 'durable' ? 'durable' : 'sealed';
     const key = request.headers['idempotency-key'];
@@ -61,7 +69,7 @@ function post(input: PostingInput, engine: Engine, request: FastifyRequest, repl
       throw badKey('is not 1 to 255 visible characters');
     if (request.mediaType === 'application/x-ndjson') {
       if (key !== undefined) throw badKey('is for single records, not for streams');
-      stream(input, request, reply, wait);
+      stream(input, turns, request, reply, wait);
       return;
     }
     if (request.rawBody === null) throw new AttestdError('MALFORMED', 'the request has no body');
@@ -92,6 +100,7 @@ const badKey = (why: string) =>
 
 function stream(
   { limits, settings, gate }: PostingInput,
+  turns: LineTurns,
   request: FastifyRequest,
   reply: FastifyReply,
   wait: Wait,
@@ -103,6 +112,7 @@ function stream(
     response: reply.raw,
     uid: caller.uid,
     limits,
+    turns,
     maxLineBytes: settings.body_bytes,
     instance: request.id,
     wait,

@@ -20,6 +20,7 @@ export const RELOADED: readonly string[] = [
   'policy.keys',
   'policy.max_window_s',
   'policy.grants_per_second',
+  'policy.open_attempts_per_caller',
   'policy.break_glass',
   'log.level',
 ];

@@ -87,15 +87,16 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
   let draining = false;
   const connections = new Map<Socket, Connection>();
   server.on('connection', (socket: Socket) => {
-    let uid: number;
+    let accepted: ReturnType<Callers['accept']>;
     try {
-      uid = input.callers.accept(socket, input.admin);
+      accepted = input.callers.accept(socket, input.admin, input.limits.connect);
     } catch {
       input.onCut('no_credentials');
       socket.destroy();
       return;
     }
-    if (!input.limits.connect(uid)) {
+    const { admitted, uid } = accepted;
+    if (!admitted) {
       input.onCut('limit');
       turnAway(socket, new AttestdError('OVERLOADED', 'too many connections', { retryAfter: 1 }));
       return;

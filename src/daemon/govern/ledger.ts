@@ -29,12 +29,18 @@ export interface LiveGrant {
   broken: boolean;
 }
 
+/** What is kept of an attempt. */
+export type Begun = Pick<ExecutionPredicate, 'action' | 'authorization'> & {
+  readonly caller: Pick<ExecutionPredicate['caller'], 'observed'>;
+};
+
 /** An execution that was begun and not ended. */
 export interface OpenAttempt {
   readonly ref: Ref;
   readonly index: number;
   readonly uid: number;
-  readonly predicate: ExecutionPredicate;
+  /** No more of it than its end needs: a caller may have thousands open. */
+  readonly predicate: Begun;
   /** Its end is being written. */
   ending: boolean;
 }
@@ -50,6 +56,8 @@ export interface Ledger {
   grant(id: string): LiveGrant | undefined;
   attempt(id: string): OpenAttempt | undefined;
   readonly attempts: Iterable<OpenAttempt>;
+  /** How many attempts of this uid are open. */
+  open(uid: number): number;
   /** The newest policy change in the log, as far as it was read. */
   readonly policy: { readonly ref: Ref; readonly predicate: PolicychangePredicate } | undefined;
   /** Whether an approval has been used for a grant. */
@@ -89,6 +97,7 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
   const byDigest = new Map<string, LiveGrant>();
   const attempts = new Map<string, OpenAttempt>();
   const byAttempt = new Map<string, string>();
+  const byUid = new Map<number, number>();
   const spent = new Map<string, number>();
   let newest: Ledger['policy'] = policy;
 
@@ -105,6 +114,7 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
     get attempts() {
       return attempts.values();
     },
+    open: (uid) => byUid.get(uid) ?? 0,
     get policy() {
       return newest;
     },
@@ -138,8 +148,11 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
         // Whatever it says that it completes: an end says again which use its attempt took, and takes none.
         use(grant, lease.n, 1, ref);
         if (predicate.phase === 'attempted') {
-          attempts.set(ref.id, { ref, index, uid, predicate, ending: false });
+          const { action, authorization, caller } = predicate;
+          const kept: Begun = { action, authorization, caller: { observed: caller.observed } };
+          attempts.set(ref.id, { ref, index, uid, predicate: kept, ending: false });
           byAttempt.set(ref.digest, ref.id);
+          byUid.set(uid, ledger.open(uid) + 1);
           return;
         }
         for (const { rel, digest } of predicate.parents ?? []) {
@@ -160,6 +173,9 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
       if (attempt === undefined) return;
       attempts.delete(id);
       byAttempt.delete(attempt.ref.digest);
+      const left = ledger.open(attempt.uid) - 1;
+      if (left === 0) byUid.delete(attempt.uid);
+      else byUid.set(attempt.uid, left);
     },
     sweep(now) {
       let oldest = log.size;

@@ -27,8 +27,13 @@ export interface Using {
   interrupt(): Promise<void>;
 }
 
+/** Interrupted attempts that are written at once. */
+const TOGETHER = 512;
+
 export function createUsing(house: House): Using {
-  const { ledger, log, clock, recorder } = house;
+  const { ledger, log, clock, recorder, settings } = house;
+  /** Attempts by uid that are on their way into the log. */
+  const beginning = new Map<number, number>();
 
   /** The first thing that stands between this caller and the grant. */
   function hurdle(
@@ -77,6 +82,16 @@ export function createUsing(house: House): Using {
     return wrong === undefined ? undefined : mismatch(`PCR ${wrong[0]} is not what the grant demands`);
   }
 
+  /** Whether this caller has as many executions under way as it may: each is kept until it ends. */
+  function crowded({ uid }: Caller): Failing | undefined {
+    const most = settings.open_attempts_per_caller;
+    if (ledger.open(uid) + (beginning.get(uid) ?? 0) < most) return undefined;
+    return {
+      code: 'RATE_LIMITED',
+      condition: `this caller has ${most} executions under way that did not end`,
+    };
+  }
+
   /** Takes a use and writes the record that says so. */
   function take(caller: Caller, grant: LiveGrant, request: RecordRequest, wait: Wait, done: Recorded): void {
     const now = clock.now();
@@ -103,9 +118,16 @@ export function createUsing(house: House): Using {
         ...(request.claimed === undefined ? {} : { claimed: request.claimed }),
       },
     } as unknown as ExecutionPredicate;
-    submit(caller.uid, built, ref.digest, wait, done, (e, index) => {
-      if (e === null) ledger.take(index, caller.uid, ref, 'execution', predicate);
+    const { uid } = caller;
+    const opens = request.phase === 'attempted';
+    if (opens) beginning.set(uid, (beginning.get(uid) ?? 0) + 1);
+    submit(uid, built, ref.digest, wait, done, (e, index) => {
+      if (e === null) ledger.take(index, uid, ref, 'execution', predicate);
       else grant.broken = true;
+      if (!opens) return;
+      const left = (beginning.get(uid) as number) - 1;
+      if (left === 0) beginning.delete(uid);
+      else beginning.set(uid, left);
     });
   }
 
@@ -124,7 +146,8 @@ export function createUsing(house: House): Using {
 
   function use(caller: Caller, id: string, request: RecordRequest, wait: Wait, done: Recorded): void {
     const go = (gap: Failing | undefined): void => {
-      const found = gap ?? hurdle(caller, id, request);
+      const full = request.phase === 'attempted' ? crowded(caller) : undefined;
+      const found = gap ?? full ?? hurdle(caller, id, request);
       const ref = ledger.grant(id)?.ref;
       const { action, claimed, parents, trace } = request;
       const refused: Refused = {
@@ -215,15 +238,20 @@ export function createUsing(house: House): Using {
       end(attempt, caller, { ...request, phase: 'completed', action, parents }, wait, done);
     },
     async interrupt() {
-      for (const attempt of [...ledger.attempts]) {
-        await new Promise<void>((resolve, reject) => {
+      const open = [...ledger.attempts];
+      // Many at a time share a sync of the disk: a caller that never completes must not hold up the next start.
+      for (let i = 0; i < open.length; i += TOGETHER) {
+        const ended = open.slice(i, i + TOGETHER).map((attempt) => {
           const observedJcs = jcs(attempt.predicate.caller.observed);
           const { action } = attempt.predicate;
           const request: RecordRequest = { phase: 'interrupted', action, parents: [completes(attempt)] };
-          end(attempt, { uid: attempt.uid, observedJcs }, request, 'durable', (e) =>
-            e === null ? resolve() : reject(e),
-          );
+          return new Promise<void>((resolve, reject) => {
+            end(attempt, { uid: attempt.uid, observedJcs }, request, 'durable', (e) =>
+              e === null ? resolve() : reject(e),
+            );
+          });
         });
+        await Promise.all(ended);
       }
     },
   };
