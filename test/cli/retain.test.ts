@@ -6,6 +6,10 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ulid } from '../../src/core/ulid.ts';
+import { buildEntry } from '../../src/evidence/record.ts';
+import { type Predicate, readStatement } from '../../src/evidence/statement.ts';
+import { openStore } from '../../src/store/open.ts';
 import { readLog } from '../../src/store/reader.ts';
 import { wholeSegment } from '../../src/store/thin.ts';
 import { thinSegment } from '../../src/store/thinning.ts';
@@ -197,13 +201,31 @@ test('whoever removes entries without a tombstone is found, and so is who remove
       .sort()
       .map((f) => join(wal, f));
   };
+  const { index: hidden } = (await ask(host.socket, '/v1/records?wait=sealed', { body: newBody() })).json;
   await daemon.stop();
-  const size = (await audited([host.config.state_dir])).log.entries as number;
+  // Somebody who has the disk writes a tombstone into it, among the last records of the run, and has the next run seal it.
+  const store = await openStore(host.logDir);
+  const bound = store.size;
+  const { boot } = readStatement(store.entry(bound - 1)).predicate as Predicate<'anchor'>;
+  const frame = { log: store.origin, boot, timeMs: Date.now(), salt: new Uint8Array(16) };
+  const forged = buildEntry(
+    'tombstone',
+    { retention: { before: bound } },
+    { ...frame, id: ulid(Date.now(), new Uint8Array(10)) },
+  );
+  await store.commit([{ entry: forged.entry, id: forged.id, uid: 0 }]);
+  await store.close();
+  daemon = await host.up();
+  await ask(host.socket, '/v1/records?wait=sealed', { body: newBody() });
+  await daemon.stop();
+  const { log: whole } = await audited([host.config.state_dir]);
+  expect([whole.verdict, whole.recovered]).toEqual(['verified', 1]);
+  const size = whole.entries as number;
   let anchor = -1;
   for await (const { index, meta } of readLog(host.logDir).entries())
     if (meta.mark?.kind === 'anchor' && anchor < 0) anchor = index;
   for (const [name, keep, id] of [
-    ['hidden', (i: number) => i !== size - 4, 'entry-removed'],
+    ['hidden', (i: number) => i !== hidden, 'entry-removed'],
     ['anchor', (i: number) => i !== anchor, 'anchor-order'],
   ] as const) {
     const dir = at(name);

@@ -123,7 +123,7 @@ export class Audit {
     if (kind === 'gap' && step === undefined) for (const a of this.#anchors.slice(-1)) a.gapSince = true;
     const fault = step === undefined ? undefined : this.#register.take(index, run, step);
     if (fault !== undefined) this.#found('measurement-chain', index, fault);
-    if (kind === 'tombstone') this.#removal.announce(index, predicate as Predicate<'tombstone'>);
+    if (kind === 'tombstone') this.#removal.announce(index, run.index, predicate as Predicate<'tombstone'>);
     if (kind === 'keychange') this.#keychange(index, bytes, predicate as Predicate<'keychange'>, run);
     if (kind === 'anchor') this.#anchor(index, bytes, predicate as Predicate<'anchor'>);
   }
@@ -202,10 +202,7 @@ export class Audit {
     await this.#findings.settle();
     this.#sealCount++;
     const keys = this.#keys;
-    if (keys === undefined) {
-      this.#found('seal-form', 0, 'a seal before genesis');
-      return;
-    }
+    if (keys === undefined) return this.#found('seal-form', 0, 'a seal before genesis');
     const { state, faults } = await sealFaults(note, {
       origin: this.#origin,
       keys,
@@ -218,6 +215,7 @@ export class Audit {
     });
     for (const f of faults) this.#found(f.id, f.at, f.sentence);
     if (state !== undefined) this.#seal = state;
+    this.#removal.sealed(this.#seal.size, this.#runs.at(-1)?.index ?? 0);
   }
 
   /** Everything needed to go on later, as JSON; about 350 kB at most. Settles what is pending first. */
