@@ -18,7 +18,8 @@
  */
 import { statfs } from 'node:fs/promises';
 import { ulidTime } from './batch.ts';
-import { type Database, key, keyText, openDatabase, placeAt, placeBytes, u48 } from './database.ts';
+import { type Database, key, openDatabase, placeAt, placeBytes, u48 } from './database.ts';
+import { IdempotencyKeys } from './keys.ts';
 import type { Place } from './segment.ts';
 import { Sketches } from './sketch.ts';
 
@@ -58,15 +59,15 @@ interface TimedRun extends Run {
 interface Pending {
   places: [number, Place][];
   runs: TimedRun[];
-  keys: Map<string, number>;
   seals: SealPlace[];
   mark: Mark | undefined;
 }
 
-const nothing = (): Pending => ({ places: [], runs: [], keys: new Map(), seals: [], mark: undefined });
+const nothing = (): Pending => ({ places: [], runs: [], seals: [], mark: undefined });
 
 export class Lookup {
   readonly sketches: Sketches;
+  readonly keys: IdempotencyKeys;
   readonly #path: string;
   readonly #db: Database;
   readonly #warn: (what: string, cause: unknown) => void;
@@ -88,6 +89,7 @@ export class Lookup {
     this.#db = db;
     this.#warn = warn;
     this.sketches = new Sketches(db, () => this.#soon());
+    this.keys = new IdempotencyKeys(db);
     const tiles = db.get(key('d'));
     this.#tiles = tiles?.length === 6 ? tiles.readUIntBE(0, 6) : 0;
   }
@@ -130,10 +132,7 @@ export class Lookup {
   addEntry(index: number, id?: string, uid?: number, digest?: Uint8Array): void {
     if (id !== undefined) this.#addTime(index, ulidTime(id));
     if (digest === undefined || uid === undefined) return;
-    const text = keyText(uid, digest);
-    const { keys } = this.#pending;
-    // The first record under a key is the one that stands.
-    if (!keys.has(text) && !this.#writing.keys.has(text)) keys.set(text, index);
+    this.keys.add({ index, uid, key: digest });
   }
 
   #addTime(index: number, time: number): void {
@@ -189,14 +188,6 @@ export class Lookup {
       yield { first: k.readUIntBE(7, 6), count: value.readUInt32BE(0) };
   }
 
-  /** Index of the first record under this idempotency key, by 128 bits of it: the caller compares the rest. */
-  keyed(uid: number, digest: Uint8Array): number | undefined {
-    const text = keyText(uid, digest);
-    const written = this.#db.get(Buffer.from(`k${text}`, 'latin1'));
-    if (written !== undefined) return written.readUIntBE(0, 6);
-    return this.#writing.keys.get(text) ?? this.#pending.keys.get(text);
-  }
-
   /** Seals of size `from` and above, smallest first. */
   *seals(from: number): Generator<SealPlace> {
     // Sizes never go back, so what is written comes before what is not.
@@ -228,7 +219,7 @@ export class Lookup {
 
   #soon(): void {
     if (this.#flushing !== undefined) return;
-    if (this.#pending.keys.size >= FLUSH_KEYS) void this.flush();
+    if (this.keys.pending >= FLUSH_KEYS) void this.flush();
     else this.#later(FLUSH_MS);
   }
 
@@ -263,6 +254,7 @@ export class Lookup {
     try {
       await Promise.all(this.#puts(p));
       this.#writing = nothing();
+      this.keys.written();
     } catch (cause) {
       // What is in memory stays there, and the next start reads the log from the mark on: nothing is lost.
       this.#broken = true;
@@ -275,15 +267,13 @@ export class Lookup {
 
   #puts(p: Pending): Promise<boolean>[] {
     const db = this.#db;
-    const puts = this.sketches.puts();
+    const puts = [...this.sketches.puts(), ...this.keys.puts()];
     for (const [first, place] of p.places) puts.push(db.put(key('f', first), placeBytes(place)));
     for (const { least, first, count } of p.runs) {
       const b = Buffer.alloc(4);
       b.writeUInt32BE(count);
       puts.push(db.put(key('t', least, first), b));
     }
-    for (const text of [...p.keys.keys()].sort())
-      puts.push(db.put(Buffer.from(`k${text}`, 'latin1'), u48(p.keys.get(text) as number)));
     for (const { size, seq, bootIndex, place } of p.seals)
       puts.push(db.put(key('s', size, seq), Buffer.concat([u48(bootIndex), placeBytes(place)])));
     puts.push(db.put(key('d'), u48(this.#tiles)));

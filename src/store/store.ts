@@ -201,7 +201,7 @@ export class Store {
 
   /** The durable record that was made under this idempotency key (its SHA-256), and the SHA-256 of its request body. */
   idempotent(uid: number, key: Uint8Array): { index: number; body: Uint8Array } | undefined {
-    const index = this.#p.lookup.keyed(uid, key);
+    const index = this.#p.lookup.keys.get(uid, key);
     if (index === undefined) return undefined;
     const meta = this.#meta(index).meta;
     return meta?.key?.equals(key) && meta.uid === uid && meta.body

@@ -9,6 +9,7 @@ import { AttestdError } from '../core/errors.ts';
 import { Batch, META_MAX, type Meta, metaBytes } from './batch.ts';
 import { WIDTH } from './edge.ts';
 import { type Frame, frameAt, HEADER, MAX_PAYLOAD, makeFrame, TYPE } from './frame.ts';
+import type { KeyOf } from './keys.ts';
 import type { StoreParts } from './parts.ts';
 import { tornBytes } from './replay.ts';
 import { parseSegmentHead } from './segment.ts';
@@ -67,6 +68,8 @@ async function thinAlone(p: StoreParts, before: number, keep: Keep): Promise<Thi
     await committer.control(async () => {
       const { before: size, thin } = made ?? (await make());
       if (thin === undefined) return;
+      // First: of what is gone nobody could say any more under which key it was made.
+      await p.lookup.keys.drop(thin.keys);
       await p.disk.replace(segment.path, thin.file);
       wal.reopen(segment.ordinal);
       removed += thin.removed;
@@ -105,6 +108,14 @@ export interface WrittenSegment {
   readonly end?: SegmentEnd;
 }
 
+/** What is to stand in place of a segment. */
+export interface ThinSegment {
+  readonly file: Buffer;
+  readonly removed: number;
+  /** Idempotency keys of what is gone. */
+  readonly keys: readonly KeyOf[];
+}
+
 /** The end of a segment, by the head of the next. @throws STORE_CORRUPT */
 function endOf(wal: Wal, ordinal: number): SegmentEnd {
   const next = wal.frame({ ordinal: ordinal + 1, offset: 0 });
@@ -119,11 +130,12 @@ export async function thinSegment(
   segment: WrittenSegment,
   before: number,
   keep: Keep,
-): Promise<{ readonly file: Buffer; readonly removed: number } | undefined> {
+): Promise<ThinSegment | undefined> {
   const { bytes, path, end } = segment;
   const damaged = (at: number, why: string) =>
     new AttestdError('STORE_CORRUPT', `${path} at byte ${at}: ${why}, and nothing of it was removed`);
   const parts: ThinPart[] = [];
+  const keys: KeyOf[] = [];
   let removed = 0;
   let changed = false;
   let at = 0;
@@ -134,6 +146,7 @@ export async function thinSegment(
     const thin = frame.first + frame.count <= before ? thinFrame(frame, keep) : undefined;
     if (thin !== undefined) {
       removed += thin.removed;
+      keys.push(...thin.keys);
       changed = true;
     }
     // What a thinned frame lost is not written again.
@@ -145,14 +158,14 @@ export async function thinSegment(
   if (end === undefined ? tornBytes(bytes, at) > 0 : at !== end.at) throw damaged(at, 'a frame is damaged');
   if (end !== undefined && !end.chain.equals(chain ?? ZERO32))
     throw damaged(at, 'the next segment does not follow');
-  return changed ? { file: printThin(at, parts), removed } : undefined;
+  return changed ? { file: printThin(at, parts), removed, keys } : undefined;
 }
 
 /** What is left of a frame; undefined where nothing of it is to go. */
 function thinFrame(
   frame: Frame,
   keep: Keep,
-): { readonly bytes: Buffer; readonly removed: number } | undefined {
+): { readonly bytes: Buffer; readonly removed: number; readonly keys: readonly KeyOf[] } | undefined {
   if (frame.type !== TYPE.batch && frame.type !== TYPE.thinned) return undefined;
   const batch = new Batch(frame);
   const metas = batch.metas();
@@ -175,7 +188,10 @@ function thinFrame(
   if (erasable < 0 || erasable > MAX_PAYLOAD) return undefined;
   const { first, count, salt, chain } = frame;
   const facts = { type: TYPE.thinned, first, count, erasable, salt, chain };
-  return { bytes: makeFrame(facts, b.subarray(0, at)), removed };
+  const keys = metas.flatMap(({ uid, key }, i) =>
+    gone[i] && uid !== undefined && key !== undefined ? [{ index: first + i, uid, key }] : [],
+  );
+  return { bytes: makeFrame(facts, b.subarray(0, at)), removed, keys };
 }
 
 /** What stays beside an entry: whose it was and under which id, so that its owner can be told where it went. */

@@ -9,6 +9,7 @@ import { CompactRange } from '../../src/log/range.ts';
 import { copyLog } from '../../src/store/copying.ts';
 import { type Disk, nativeDisk } from '../../src/store/disk.ts';
 import { type Frame, frameAt, makeFrame, TYPE } from '../../src/store/frame.ts';
+import { Lookup } from '../../src/store/lookup.ts';
 import { openStore } from '../../src/store/open.ts';
 import { readLog } from '../../src/store/reader.ts';
 import { sketchOf } from '../../src/store/sketch.ts';
@@ -116,6 +117,13 @@ test('what is removed is in no file; roots, proofs, seals, tiles and ids are as 
   await store.commit([itemOf(COUNT + 1)]);
   await sealNow(store);
   await store.close();
+  // The keys of what stays are in the index, and none of what is gone.
+  const index = Lookup.open(join(dir, 'index.mdb'), () => {});
+  for (const i of [1, 350, 600, 307, BEFORE + 1]) {
+    const known = index.keys.get(1000 + (i % 3), digestOf('key', i));
+    expect([i, known]).toEqual([i, i === 307 || i > BEFORE ? i : undefined]);
+  }
+  await index.close();
   for (const bare of [false, true]) {
     if (bare)
       for (const f of ['tile', 'index.mdb', 'index.mdb-lock'])
@@ -199,6 +207,25 @@ test('an opening in a segment that was thinned in part can still be forgotten, a
   await store.close();
   const again = await opened(dir);
   expect(again.openings(BEFORE + 20)).toBe('erased');
+});
+
+test('a key that was used anew after its record went stays known, whatever is removed again', async () => {
+  const { dir, store } = await filled();
+  const uid = 1000 + (350 % 3);
+  const key = digestOf('key', 350);
+  await store.thin(BEFORE, keep);
+  const again = await store.commit([{ ...itemOf(350), id: idOf(COUNT + 9) }]);
+  await store.settle();
+  expect(store.idempotent(uid, key)?.index).toBe(again);
+  await store.thin(BEFORE + 20, keep);
+  expect(store.idempotent(uid, key)?.index).toBe(again);
+  await store.close();
+  const index = Lookup.open(join(dir, 'index.mdb'), () => {});
+  await index.keys.drop([{ index: 350, uid, key }]);
+  expect(index.keys.get(uid, key)).toBe(again);
+  await index.keys.drop([{ index: again, uid, key }]);
+  expect(index.keys.get(uid, key)).toBeUndefined();
+  await index.close();
 });
 
 test('cut off at any operation on the disk, it goes on where it was', async () => {
