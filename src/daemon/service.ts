@@ -88,6 +88,10 @@ export function createService(input: ServiceInput): Service {
       deadlineMs: deadline_ms,
       sessions,
       onFault: (e) => raise(tally.tpmErrors, nameOfFault(e)),
+      onSessionsFlushed: (count) =>
+        journal.warn('idle TPM sessions of other programs were flushed: no session worked any more', {
+          count,
+        }),
     });
     const engine = await startEngine({ ...input, store, tpm, onFailure, hold: gate.hold });
     if (stopping) await engine.stop();

@@ -22,6 +22,8 @@ export interface Patient {
   discard(): Promise<void>;
   /** Reads the clock: whether the TPM has lived another life since it was last asked. */
   isReset(link: Link): Promise<boolean>;
+  /** Where no session works any more, but commands without one do: frees the TPM from idle ones. */
+  unblock(end: number): Promise<void>;
   /** Whether nothing between us and the TPM keeps the slots of its users apart. */
   readonly exclusive: boolean;
   /** 0 ≤ x < 1 */
@@ -68,6 +70,8 @@ export function createMend(patient: Patient, deadlineMs: number, end: number): M
       case 'poisoned':
         await patient.discard();
         if (++contexts > MAX_REBUILDS) throw publicError(e);
+        // Twice in a row, behind a resource manager: it may be its sessions. What cannot be asked tells the next try.
+        if (contexts === 2 && !patient.exclusive) await patient.unblock(end).catch(() => patient.discard());
         return wait(e, LONGEST_ABSENCE_MS);
       case 'memory':
         if (link === null || !(await makeRoom(link))) throw publicError(e);

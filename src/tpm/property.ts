@@ -71,6 +71,15 @@ export async function listHandles(w: Work, range: number): Promise<number[]> {
   return all.filter((h) => h >>> 24 === range >>> 24);
 }
 
+/**
+ * Sessions that are saved outside of the TPM. They are asked for by the range of saved ones and come as 0x02…, HMAC or not
+ * (TPM 2.0 Part 3 §30.2.1).
+ */
+export async function listSavedSessions(w: Work): Promise<number[]> {
+  const all = (await list(w, CAP_HANDLES, RANGE.savedSession)).map(([h = 0]) => h);
+  return all.filter((h) => h >>> 24 === 2 || h >>> 24 === 3);
+}
+
 /** One property; 0 where the TPM does not have it. */
 async function property(w: Work, which: number): Promise<number> {
   const { data } = await w.ctx.getCapability(CAP_TPM_PROPERTIES, which, 1, w.plain());

@@ -9,6 +9,7 @@ import type { TpmNativeError } from '../native/error.ts';
 import type { Clock } from '../native/tpm.ts';
 import { type ClockInfo, createEpochs, type EpochChange } from './epoch.ts';
 import { isNative } from './fault.ts';
+import { flushSavedSessions, sessionsWork } from './gap.ts';
 import { createLink, type Link, type LinkSettings } from './link.ts';
 import { createMend, type Patient } from './mend.ts';
 import { createTurns } from './turn.ts';
@@ -32,6 +33,8 @@ export interface TpmOptions {
   readonly addon?: Addon;
   /** Told of every command that failed, before it is tried again: counts. */
   readonly onFault?: (e: TpmNativeError) => void;
+  /** Told how many idle sessions of other users were flushed because no session worked any more (gap.ts). */
+  readonly onSessionsFlushed?: (count: number) => void;
   /** Jitter of the backoff, 0 ≤ x < 1; Math.random when absent. */
   readonly jitter?: () => number;
 }
@@ -114,6 +117,12 @@ export async function openTpm(options: TpmOptions): Promise<Tpm> {
     link: () => link,
     discard,
     isReset,
+    async unblock(end) {
+      if (await (await reach(end)).attempt(sessionsWork, end)) return;
+      await discard();
+      const flushed = await (await reach(end)).attempt(flushSavedSessions, end);
+      if (flushed > 0) options.onSessionsFlushed?.(flushed);
+    },
     exclusive: isExclusive(options.tcti),
     jitter: options.jitter ?? Math.random,
   };

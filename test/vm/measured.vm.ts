@@ -44,11 +44,36 @@ async function evidence(booted: Booted, name: string): Promise<void> {
   say(`evidence ${name}.attest.json taken`);
 }
 
+const TRUST = ['trust', 'init', '--root', 'ca/root.pem', '--software', '--accept-host-time'];
+
+/** Learns a policy from evidence, signs it as its owner, and writes a trust file that demands it. @returns what was shown */
+async function learn(name: string, policy: string, trust: string): Promise<string> {
+  const learnt = await outside(
+    machine.dir,
+    ...['appraise', 'learn', `${name}.attest.json`, '--name', policy, '-o', `${policy}.json`],
+    // What GRUB's configuration does is judged by the commands that it becomes.
+    ...['--ignore-event', '9:*/grub.cfg'],
+    // What root reads under ima_policy=tcb and is nobody's program: what the system itself writes.
+    ...['--ima-ignore', '/var/*', '--ima-ignore-violations'],
+  );
+  const signed = ['--key', 'owner.pem', '-o', `${policy}.dsse.json`];
+  await outside(machine.dir, 'appraise', 'sign', `${policy}.json`, ...signed);
+  const demanded = ['--appraisal', `${policy}.dsse.json`, '--appraisal-key', 'owner.pub'];
+  await outside(machine.dir, ...TRUST, ...demanded, '-o', trust);
+  return learnt;
+}
+
+/** As an update would: another file under the name of the workload. */
+function exchange(from: string, more: string): string {
+  return `cp ${from} /root/new && printf '${more}' >>/root/new && mv /root/new /usr/local/bin/workload`;
+}
+
 /** The verdict on evidence, and the ids of the checks that fail. */
 async function judge(
   name: string,
+  trust = 'trust.json',
 ): Promise<{ verdict: string; failed: string[]; why: string; report: string }> {
-  const args = ['verify', `${name}.attest.json`, '--trust', 'trust.json', '--json'];
+  const args = ['verify', `${name}.attest.json`, '--trust', trust, '--json'];
   const { stdout, stderr } = await ctl(args, { cwd: machine.dir });
   const report = JSON.parse(stdout || `{"checks":[],"verdict":${JSON.stringify(stderr)}}`);
   const checks = report.checks as { id: string; status: string; sentence: string }[];
@@ -66,7 +91,9 @@ test('the first boot: enrolled, its firmware log shows the machine, and a policy
   const booted = await boot('first boot, Secure Boot on');
   await enrol(machine, booted);
   say('enrolled');
-  // Twice: the seal of a record is older than the taking of its evidence, and what that runs is to be known as well.
+  // Twice: the seal of a record is older than the taking of its evidence, and what that runs is to be known as well. So are
+  // the programs that will exchange the workload.
+  await booted.sh(exchange('/usr/bin/factor', ''));
   await evidence(booted, 'rehearsal');
   await evidence(booted, 'first');
   await booted.shutdown();
@@ -74,26 +101,9 @@ test('the first boot: enrolled, its firmware log shows the machine, and a policy
   const keys = generateKeyPairSync('ed25519');
   writeFileSync(at('owner.pem'), keys.privateKey.export({ format: 'pem', type: 'pkcs8' }));
   writeFileSync(at('owner.pub'), keys.publicKey.export({ format: 'pem', type: 'spki' }));
-  const trust = ['trust', 'init', '--root', 'ca/root.pem', '--software', '--accept-host-time'];
-  await outside(machine.dir, ...trust, '--level', '2', '-o', 'before.json');
+  await outside(machine.dir, ...TRUST, '--level', '2', '-o', 'before.json');
   await outside(machine.dir, 'verify', 'first.attest.json', '--trust', 'before.json');
-  const learnt = await outside(
-    machine.dir,
-    'appraise',
-    'learn',
-    'first.attest.json',
-    '--name',
-    'golden',
-    // What GRUB's configuration does is judged by the commands that it becomes.
-    '--ignore-event',
-    '9:*/grub.cfg',
-    // What root reads under ima_policy=tcb and is nobody's program: what the system itself writes.
-    '--ima-ignore',
-    '/var/*',
-    '--ima-ignore-violations',
-    '-o',
-    'policy.json',
-  );
+  const learnt = await learn('first', 'golden', 'trust.json');
   writeFileSync(at('learnt'), learnt);
   expect(learnt).toMatch(/^PCR +7 +Secure Boot +on; PK 1, KEK 1, db 1, dbx 1, authorities \d+$/m);
   expect(learnt).toMatch(
@@ -101,18 +111,6 @@ test('the first boot: enrolled, its firmware log shows the machine, and a policy
   );
   expect(learnt).toMatch(/^PCR +9 +kernel +1, one must be there$/m);
   expect(learnt).toMatch(/^PCR +9 +initrd +1, one must be there$/m);
-  await outside(
-    machine.dir,
-    'appraise',
-    'sign',
-    'policy.json',
-    '--key',
-    'owner.pem',
-    '-o',
-    'policy.dsse.json',
-  );
-  const policy = ['--appraisal', 'policy.dsse.json', '--appraisal-key', 'owner.pub'];
-  await outside(machine.dir, ...trust, ...policy, '-o', 'trust.json');
   const { verdict, failed, report } = await judge('first');
   expect([verdict, failed], report).toEqual(['verified', []]);
 });
@@ -120,12 +118,9 @@ test('the first boot: enrolled, its firmware log shows the machine, and a policy
 test('the second boot is accepted by that policy; a binary that was exchanged fails its check alone', async () => {
   const booted = await boot('second boot');
   await evidence(booted, 'second');
-  // As an update would: another file under the same name.
-  const exchange =
-    'cp /usr/local/bin/workload /root/new && printf x >>/root/new && mv /root/new /usr/local/bin/workload';
-  await booted.sh(exchange);
+  await booted.sh(exchange('/usr/bin/factor', 'x'));
   await evidence(booted, 'exchanged');
-  await booted.sh('cp /usr/bin/factor /root/old && mv /root/old /usr/local/bin/workload');
+  await booted.sh(exchange('/usr/bin/factor', ''));
   await booted.shutdown();
   const second = await judge('second');
   expect([second.verdict, second.failed], second.report).toEqual(['verified', []]);
@@ -138,7 +133,7 @@ test('the second boot is accepted by that policy; a binary that was exchanged fa
 
 test('another kernel command line fails its check alone', async () => {
   const configuration = await machine.bootFile(GRUB);
-  await machine.putBootFile(GRUB, configuration.replace(/^(linux .*)$/m, '$1 init_on_alloc=0'));
+  await machine.putBootFile(GRUB, configuration.replace(/^(linuxefi .*)$/m, '$1 init_on_alloc=0'));
   const booted = await boot('another command line');
   await evidence(booted, 'line');
   await booted.shutdown();
@@ -151,7 +146,27 @@ test('Secure Boot turned off fails its check alone', async () => {
   machine.secureBoot('off');
   const booted = await boot('Secure Boot off');
   await evidence(booted, 'insecure');
+  // For the boot of the next test: as the file's own head says.
+  await booted.sh(
+    'mkdir -p /etc/ima && sed "s/@ATTESTD_UID@/$(id -u attestd)/" /usr/share/attestd/ima-policy >/etc/ima/ima-policy',
+  );
   await booted.shutdown();
   const { verdict, failed, report } = await judge('insecure');
   expect([verdict, failed], report).toEqual(['rejected', ['appraisal-secure-boot']]);
+});
+
+test('the rule file that is shipped: the kernel takes it, and by its list every file of the daemon is corroborated', async () => {
+  machine.secureBoot('on');
+  const configuration = await machine.bootFile(GRUB);
+  await machine.putBootFile(GRUB, configuration.replace(' ima_policy=tcb', ''));
+  const booted = await boot('the rules of attestd in force');
+  await evidence(booted, 'ruled');
+  expect((await booted.sh('dmesg')).toString()).toMatch(/ima: policy update completed/);
+  await booted.shutdown();
+  await learn('ruled', 'rules', 'rules-trust.json');
+  const { verdict, report } = await judge('ruled', 'rules-trust.json');
+  expect(verdict, report).toBe('verified');
+  const { items } = JSON.parse(report).software as { items: { name: string; credence: string }[] };
+  expect(items.length).toBeGreaterThan(20);
+  expect(items.filter((i) => i.credence !== 'IMA-corroborated')).toEqual([]);
 });

@@ -33,18 +33,29 @@ export async function reachAgent(path: string, ended: Promise<unknown>, ms: numb
   void ended.then(() => {
     over = true;
   });
-  const socket = await new Promise<Socket>((resolve, reject) => {
-    const s = connect(path, () => resolve(s));
-    s.once('error', reject);
-  });
-  const agent = createAgent(socket);
   const end = performance.now() + ms;
+  const agent = createAgent(await reach(path, () => over || performance.now() > end));
   // Until the agent opens its port, what is written there waits or is lost.
   while (!(await agent.answers(1000))) {
     if (over) throw new Error('the virtual machine ended before its agent answered');
     if (performance.now() > end) throw new Error(`no answer of the guest agent for ${ms / 1000} s`);
   }
   return agent;
+}
+
+/** QEMU's socket has its name a moment before it listens. */
+async function reach(path: string, given: () => boolean): Promise<Socket> {
+  for (;;) {
+    try {
+      return await new Promise<Socket>((resolve, reject) => {
+        const s = connect(path, () => resolve(s));
+        s.once('error', reject);
+      });
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== 'ECONNREFUSED' || given()) throw e;
+      await sleep(50);
+    }
+  }
 }
 
 function createAgent(socket: Socket): Agent {

@@ -21,7 +21,8 @@ import { promisify } from 'node:util';
 import { until, within } from '../host.ts';
 import { startSwtpm } from '../swtpm.ts';
 import { type Agent, reachAgent } from './agent.ts';
-import { qemuArguments, VARIABLES } from './qemu.ts';
+import { monitor } from './monitor.ts';
+import { type GuestClock, qemuArguments, VARIABLES } from './qemu.ts';
 
 const run = promisify(execFile);
 /** For a loaded machine; an idle one takes half a minute. */
@@ -38,6 +39,8 @@ export interface Booted {
   write(path: string, bytes: Uint8Array): Promise<void>;
   /** Waits until the daemon takes records (systemd's own waiting ends when it listens), and puts the clock right. */
   recording(): Promise<void>;
+  /** Sleeps (S3, to memory) and wakes, the TPM's power off meanwhile; by a machine with the host's clock. */
+  sleep(): Promise<void>;
   /** An orderly end: systemd stops everything, the power goes off. */
   shutdown(): Promise<void>;
   /** The power fails, that of the TPM too. What the guest has synced stays, and nothing else need. */
@@ -100,8 +103,18 @@ async function provisionTpm(dir: string): Promise<string> {
   }
 }
 
-/** @param image folder that scripts/vm-image printed @param extraBytes size of an empty disk that becomes /dev/vdb */
-export async function makeMachine(image: string, extraBytes?: number): Promise<Machine> {
+export interface MachineOptions {
+  /** Size of an empty disk that becomes /dev/vdb. */
+  readonly extraBytes?: number;
+  /** counted when absent */
+  readonly clock?: GuestClock;
+}
+
+/** @param image folder that scripts/vm-image printed */
+export async function makeMachine(
+  image: string,
+  { extraBytes, clock = 'counted' }: MachineOptions = {},
+): Promise<Machine> {
   const dir = mkdtempSync(join(tmpdir(), 'attestd-vm-'));
   folders.add(dir);
   const at = (name: string) => join(dir, name);
@@ -132,7 +145,7 @@ export async function makeMachine(image: string, extraBytes?: number): Promise<M
     rmSync(parts.console, { force: true });
     const qemu = start(
       'qemu-system-x86_64',
-      qemuArguments(extraDisk === undefined ? parts : { ...parts, extraDisk }),
+      qemuArguments(extraDisk === undefined ? parts : { ...parts, extraDisk }, clock),
     );
     void qemu.ended.then(() => swtpm.child.kill('SIGKILL'));
     const ended = Promise.all([qemu.ended, swtpm.ended]);
@@ -163,6 +176,13 @@ export async function makeMachine(image: string, extraBytes?: number): Promise<M
       async recording() {
         await sh(`date -s @${Math.ceil(Date.now() / 1000)}`);
         await sh(`until systemctl show -P StatusText attestd | grep -q '^[0-9]* entries'; do sleep 3; done`);
+      },
+      async sleep() {
+        await agent.start('echo mem >/sys/power/state');
+        const status = async () => (await monitor(sockets.monitor, 'query-status')).status;
+        await until('the machine to sleep', async () => (await status()) === 'suspended', OFF_MS);
+        await monitor(sockets.monitor, 'system_wakeup');
+        await until('the machine to wake', () => agent.answers(), OFF_MS);
       },
       async shutdown() {
         await agent.start('systemctl poweroff').catch(() => undefined);
