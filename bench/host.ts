@@ -53,14 +53,16 @@ export interface HostOptions {
   readonly limits?: string;
   /** Callers of any user may connect. */
   readonly everybody?: boolean;
-  readonly sessions?: 'salted' | 'password';
+  /** A TPM that is there already, instead of one of its own. */
+  readonly tcti?: string;
 }
 
 /** Makes a host that is initialised and not running. */
 export async function makeHost(options: HostOptions = {}): Promise<Host> {
-  const { sections = [], limits = WIDE, everybody = false, sessions = 'salted' } = options;
+  const { sections = [], limits = WIDE, everybody = false } = options;
   const dir = mkdtempSync(join(tmpdir(), 'attestd-bench-'));
-  const tpm = await startSwtpm({ proxy: true });
+  const own = options.tcti === undefined ? await startSwtpm({ proxy: true }) : undefined;
+  const tcti = options.tcti ?? own?.tcti;
   const socket = join(dir, 'attestd.sock');
   const config = join(dir, 'attestd.toml');
   mkdirSync(join(dir, 'state'), { mode: 0o700 });
@@ -72,7 +74,7 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
       `state_dir = "${join(dir, 'state')}"`,
       `[socket]\npath = "${socket}"\nmode = "${everybody ? '0666' : '0660'}"`,
       `[admin_socket]\npath = "${join(dir, 'admin.sock')}"`,
-      `[tpm]\ntcti = "${tpm.tcti}"\nassurance = "software"\nsessions = "${sessions}"`,
+      `[tpm]\ntcti = "${tcti}"\nassurance = "software"\nsessions = "salted"`,
       `[limits]\n${limits}`,
       '[log]\nlevel = "warn"',
       ...sections,
@@ -84,7 +86,10 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
   const host: Host = {
     dir,
     socket,
-    tpm,
+    get tpm() {
+      if (own === undefined) throw new Error('this host has no TPM of its own');
+      return own;
+    },
     async ctl(...args) {
       const needs =
         ['init', 'recover'].includes(args[0] as string) || (args[0] === 'enroll' && args.length > 1);
@@ -100,7 +105,7 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
         ms === 0
           ? []
           : [CC.quote, CC.sign, CC.nvCertify].map(
-              (cc) => tpm.proxy?.inject({ cc, delayMs: ms }) ?? (() => undefined),
+              (cc) => own?.proxy?.inject({ cc, delayMs: ms }) ?? (() => undefined),
             );
     },
     async start() {
@@ -131,7 +136,7 @@ export async function makeHost(options: HostOptions = {}): Promise<Host> {
     },
     async remove() {
       await host.stop();
-      await tpm.stop();
+      await own?.stop();
       rmSync(dir, { recursive: true, force: true });
     },
   };

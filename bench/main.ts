@@ -2,6 +2,7 @@
  * `npm run bench`: every figure of the README in one run. Prints the table on stderr and one JSON document on stdout.
  *   --quick        shorter runs and a log of 100,000 entries: a look, not the figures
  *   --only a,b     some of: throughput, sealed, slow, reset, govern, mcp, size, verify, ima, floods (or flood-NAME)
+ *   --peers        instead of all that: individually signed requests beside Parsec, go-attestation, tpm2-tools, OpenSSL and ESAPI
  *   --write        puts the table into README.md
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -13,6 +14,7 @@ import { decisions, flow } from './govern.ts';
 import { makeHost, ROOT } from './host.ts';
 import { imaList } from './logs.ts';
 import { proxied } from './mcp.ts';
+import { comparePeers, peerTable } from './peers.ts';
 import { type Figure, keeps, markdown } from './report.ts';
 import { reset, type Shape, sealed, slowTpm, throughput } from './scenarios.ts';
 import { cold, size } from './size.ts';
@@ -26,6 +28,8 @@ const progress = (text: string) =>
   process.stderr.write(`bench: ${Math.round((performance.now() - started) / 1000)} s: ${text}\n`);
 const wanted = (name: string) => only === undefined || only.includes(name);
 
+const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.versions.node}`;
+
 const figures: Figure[] = [];
 const add = (found: Figure[]) => {
   for (const f of found) {
@@ -33,6 +37,17 @@ const add = (found: Figure[]) => {
     progress(`${f.what}: ${f.value.toPrecision(3)}${keeps(f) ? '' : ' — MISSES its bound'}`);
   }
 };
+
+if (words.includes('--peers')) {
+  const { peers, figures } = await comparePeers(quick ? 1 : 3, quick ? 100 : 400, progress);
+  const table = `${peerTable(peers)}\n${markdown(figures, machine, 'npm run bench -- --peers')}`;
+  process.stderr.write(`\n${table}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ schema: 'attestd.dev/bench-peers/v1', machine, peers, figures }, null, 2)}\n`,
+  );
+  if (words.includes('--write')) intoReadme('peers', table);
+  process.exit(figures.every(keeps) ? 0 : 1);
+}
 
 if (['throughput', 'sealed', 'slow', 'reset'].some(wanted)) {
   progress('a host');
@@ -76,19 +91,19 @@ if (wanted('ima')) {
   add(await imaList(shape, quick ? 100_000 : 1_000_000));
 }
 
-const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.versions.node}`;
 const table = markdown(figures, machine);
 process.stderr.write(`\n${table}\n`);
 process.stdout.write(`${JSON.stringify({ schema: 'attestd.dev/bench/v1', machine, figures }, null, 2)}\n`);
-if (words.includes('--write')) {
+if (words.includes('--write')) intoReadme('bench', table);
+if (!figures.every(keeps)) process.exitCode = 1;
+
+/** Puts a table between the marks of its name in README.md. */
+function intoReadme(name: 'bench' | 'peers', table: string): void {
   const file = join(ROOT, 'README.md');
+  const marks = new RegExp(`(<!-- ${name}:begin -->\\n)[\\s\\S]*(<!-- ${name}:end -->)`);
   const text = readFileSync(file, 'utf8');
   writeFileSync(
     file,
-    text.replace(
-      /(<!-- bench:begin -->\n)[\s\S]*(<!-- bench:end -->)/,
-      (_, a: string, b: string) => `${a}${table}${b}`,
-    ),
+    text.replace(marks, (_, a: string, b: string) => `${a}${table}${b}`),
   );
 }
-if (!figures.every(keeps)) process.exitCode = 1;

@@ -25,7 +25,7 @@ export function keeps({ value, bound }: Figure): boolean {
 const round = (n: number) => (Math.abs(n) >= 100 ? Math.round(n) : Number(n.toPrecision(3)));
 
 /** The table of the README. */
-export function markdown(figures: readonly Figure[], machine: string): string {
+export function markdown(figures: readonly Figure[], machine: string, command = 'npm run bench'): string {
   const rows = figures.map((f) => {
     const facts = Object.entries(f.facts)
       .map(([name, value]) => `${name} ${round(value).toLocaleString('en')}`)
@@ -34,7 +34,7 @@ export function markdown(figures: readonly Figure[], machine: string): string {
     return `| ${f.what} | ${round(f.value)}${f.unit === undefined ? '' : ` ${f.unit}`} | ${bound} | ${facts} |`;
   });
   return [
-    `Made by \`npm run bench\`, ${machine}; ratios within one run, medians of several.`,
+    `Made by \`${command}\`, ${machine}; ratios within one run, medians of several.`,
     '',
     '| what | measured | wanted | in numbers |',
     '|---|---|---|---|',
