@@ -110,7 +110,13 @@ async function decisionTime(policies: number, entities: number): Promise<number>
     ask: { maxUses: 1, seconds: 60 },
     forAnother: false,
     approvers: [],
-    environment: { epoch: '7', boot: 'b'.repeat(64), simulated: false, pcrs: {} },
+    environment: {
+      epoch: '7',
+      boot: 'b'.repeat(64),
+      simulated: false,
+      pcrs: {},
+      tpm: { clockSafe: true, resetCount: 5, restartCount: 0, firmwareVersion: '0001000200030004' },
+    },
     log: { continuous: true, sealAge: 0 },
     lineage: { parents: 0, delegated: false },
     // Another second each time, so that no answer is one that was given before.

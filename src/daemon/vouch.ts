@@ -15,6 +15,7 @@ import { verifyInclusion } from '../log/inclusion.ts';
 import { leafHash } from '../log/merkle.ts';
 import { parseNote } from '../log/note.ts';
 import { akAt, type Keys } from '../verify/keys.ts';
+import type { Sighting } from '../verify/life.ts';
 import { type Attestor, attestor } from '../verify/signed.ts';
 import type { LogReader } from './reader.ts';
 
@@ -69,4 +70,12 @@ export function readSealed(note: Uint8Array, ak: Attestor) {
     verifySignature('sha256', attest, key, ecdsaP1363(parseSignature(signature), 32));
   if (!genuine) throw notOurs();
   return { text, root: parseCheckpoint(text).root, attest: parsed };
+}
+
+/** The TPM as a seal shows it that was checked before. */
+export function sightingIn(note: Uint8Array): Sighting {
+  const line = parseNote(note).signatures.find((s) => s.signature[0] === 1);
+  if (line === undefined) throw notOurs();
+  const { clockInfo, firmwareVersion } = parseAttest(parseSeal(line.signature).attest);
+  return { ...clockInfo, firmwareVersion };
 }

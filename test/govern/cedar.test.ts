@@ -32,12 +32,19 @@ const question = (more: Partial<Question> = {}): Question => ({
   ask: { maxUses: 1, seconds: 60 },
   forAnother: false,
   approvers: [],
-  environment: { epoch: '7', boot: 'b'.repeat(64), simulated: false, pcrs: { 7: 'f'.repeat(64) } },
+  environment: {
+    epoch: '7',
+    boot: 'b'.repeat(64),
+    simulated: false,
+    pcrs: { 7: 'f'.repeat(64) },
+    tpm: { clockSafe: true, resetCount: 5, restartCount: 0, firmwareVersion: '0001000200030004' },
+  },
   log: { continuous: true, sealAge: 0 },
   lineage: { parents: 0, delegated: false },
   now: Date.UTC(2026, 10, 21),
   ...more,
 });
+const ANY = 'permit(principal, action, resource)';
 const decider = (text: string, stored: readonly Entity[] = []) =>
   createDecider([{ name: 'p.cedar', text }], stored);
 
@@ -111,6 +118,13 @@ describe('a policy may ask for', () => {
     [
       'the time',
       'permit(principal, action, resource) when { context.now < datetime("2026-11-21T00:00:01Z") };',
+      true,
+    ],
+    ['a TPM whose clock is safe', `${ANY} when { context.environment.tpm.clockSafe };`, true],
+    ['the resets of a TPM', `${ANY} when { context.environment.tpm.resetCount <= 4 };`, false],
+    [
+      'the firmware of a TPM',
+      `${ANY} when { context.environment.tpm.firmwareVersion == "0001000200030004" };`,
       true,
     ],
     ['a hardware TPM', 'permit(principal, action, resource) unless { context.environment.simulated };', true],

@@ -161,12 +161,7 @@ export function createAsking(house: House) {
         ask,
         forAnother: ask.holder.uid !== caller.uid,
         approvers: approvals.map((x) => x.uid),
-        environment: {
-          epoch: house.origin.slice(house.origin.lastIndexOf('/') + 1),
-          boot: house.run().boot,
-          simulated: house.simulated,
-          pcrs: house.pcrs(),
-        },
+        environment: house.environment(),
         log: { continuous: true, sealAge: sealAge() },
         lineage: { parents: request.parents?.length ?? 0, delegated: request.delegatedFrom !== undefined },
         now: clock.now(),

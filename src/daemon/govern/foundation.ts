@@ -1,18 +1,21 @@
 /** Puts together what governed execution stands on: the ledger read from the log, host conditions, refusals. */
 import type { Ref } from '../../evidence/schema/field.ts';
 import type { Store } from '../../store/store.ts';
+import type { Sighting } from '../../verify/life.ts';
 import { pcrMember } from '../bundle.ts';
 import type { MonotoneClock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { PcrFiles } from '../pcrfile.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Run } from '../run.ts';
+import { sightingIn } from '../vouch.ts';
 import { createConditions } from './conditions.ts';
 import type { InForce } from './governor.ts';
 import { find, type House } from './house.ts';
 import type { LateJournal } from './late.ts';
 import { createLedger, type Ledger, readHint, writeHint } from './ledger.ts';
 import { createRefusals, type RefusalsInput } from './refusal.ts';
+import type { Question } from './vocabulary.ts';
 
 export interface FoundationInput {
   readonly config: Config;
@@ -38,6 +41,14 @@ export interface Foundation {
   readonly inForce: InForce;
   readonly hint: string;
 }
+
+/** The TPM as policies speak of it. */
+const healthOf = ({ safe, resetCount, restartCount, firmwareVersion }: Sighting) => ({
+  clockSafe: safe,
+  resetCount,
+  restartCount,
+  firmwareVersion: firmwareVersion.toString(16).padStart(16, '0'),
+});
 
 export function createHouse(input: FoundationInput): Foundation {
   const { config, store, random, clock, recorder, late, hint } = input;
@@ -69,11 +80,23 @@ export function createHouse(input: FoundationInput): Foundation {
     onDenial: input.onDenial,
     state: () => ({ entries: store.size, sealed: store.lastSeal()?.size ?? 0 }),
   });
-  let quoted: { readonly seq: number; readonly values: Readonly<Record<string, string>> } | undefined;
+  const simulated = config.tpm.assurance === 'software';
+  let quoted:
+    | { readonly seq: number; readonly shown: Pick<Question['environment'], 'pcrs' | 'tpm'> }
+    | undefined;
+  /** What the newest seal shows; before the first, what the run began with. */
+  function shown(): Pick<Question['environment'], 'pcrs' | 'tpm'> {
+    const seal = store.lastSeal();
+    if (seal === undefined) return { pcrs: {}, tpm: healthOf(input.run().sighting) };
+    if (quoted?.seq !== seal.seq) {
+      const pcrs = pcrMember(input.pcrs, seal).pcrs?.sha256 ?? {};
+      quoted = { seq: seal.seq, shown: { pcrs, tpm: healthOf(sightingIn(seal.note)) } };
+    }
+    return quoted.shown;
+  }
   const house: House = {
     origin,
     settings: config.policy,
-    simulated: config.tpm.assurance === 'software',
     random,
     clock,
     run: input.run,
@@ -83,13 +106,12 @@ export function createHouse(input: FoundationInput): Foundation {
     refusals,
     conditions,
     policy: () => inForce.current,
-    pcrs() {
-      const seal = store.lastSeal();
-      if (seal === undefined) return {};
-      if (quoted?.seq !== seal.seq)
-        quoted = { seq: seal.seq, values: pcrMember(input.pcrs, seal).pcrs?.sha256 ?? {} };
-      return quoted.values;
-    },
+    environment: () => ({
+      epoch: origin.slice(origin.lastIndexOf('/') + 1),
+      boot: input.run().boot,
+      simulated,
+      ...shown(),
+    }),
   };
   return { house, inForce, hint };
 }

@@ -157,12 +157,7 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
             ask: like,
             forAnother: true,
             approvers: [],
-            environment: {
-              epoch: house.origin.slice(house.origin.lastIndexOf('/') + 1),
-              boot: house.run().boot,
-              simulated: house.simulated,
-              pcrs: house.pcrs(),
-            },
+            environment: house.environment(),
             log: { continuous: true, sealAge: 0 },
             lineage: { parents: 0, delegated: false },
             now: clock.now(),

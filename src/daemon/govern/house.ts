@@ -16,11 +16,11 @@ import type { Failing } from './conditions.ts';
 import type { Ledger } from './ledger.ts';
 import type { PolicySet } from './policies.ts';
 import type { Refusals } from './refusal.ts';
+import type { Question } from './vocabulary.ts';
 
 export interface House {
   readonly origin: string;
   readonly settings: Config['policy'];
-  readonly simulated: boolean;
   readonly random: (n: number) => Uint8Array;
   readonly clock: MonotoneClock;
   readonly run: () => Run;
@@ -31,8 +31,8 @@ export interface House {
   readonly conditions: () => Failing | undefined;
   /** The policy set in force and the entry that brought it there. */
   readonly policy: () => { readonly set: PolicySet; readonly change: Ref } | undefined;
-  /** PCR values under the newest seal. */
-  readonly pcrs: () => Readonly<Record<string, string>>;
+  /** The machine: this run, and PCR values and TPM as the newest seal shows them. */
+  readonly environment: () => Question['environment'];
 }
 
 /** Whether the kernel said enough about a caller to bind a decision to it. */

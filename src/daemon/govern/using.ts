@@ -77,7 +77,7 @@ export function createUsing(house: House): Using {
     if (boot !== undefined && boot !== house.run().boot) return mismatch('the grant is bound to another run');
     if (sealed === true && grant.index >= (log.lastSeal()?.size ?? 0))
       return mismatch('the grant is not sealed yet');
-    const values = pcrs === undefined ? {} : house.pcrs();
+    const values = pcrs === undefined ? {} : house.environment().pcrs;
     const wrong = Object.entries(pcrs?.sha256 ?? {}).find(([i, v]) => values[i] !== v);
     return wrong === undefined ? undefined : mismatch(`PCR ${wrong[0]} is not what the grant demands`);
   }

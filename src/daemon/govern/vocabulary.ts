@@ -34,13 +34,16 @@ entity Operation in [Kind, Target] {
   name: String,
   target?: String,
 };
+// The TPM as the newest seal shows it: whether its clock is above every value that it ever gave, how often it was reset and
+// restarted, its firmware as 16 hexadecimal digits. One that does not answer or whose counts went back allows nothing at all.
+type Tpm = { clockSafe: Bool, resetCount: Long, restartCount: Long, firmwareVersion: String };
 type Context = {
   now: datetime,
   approvers: Set<Caller>,
   approvals: Long,
   parameters: Parameters,
   ask: { uses: Long, seconds: Long, delegations: Long, forAnother: Bool },
-  environment: { epoch: String, boot: String, simulated: Bool, platform: Platform },
+  environment: { epoch: String, boot: String, simulated: Bool, platform: Platform, tpm: Tpm },
   log: { continuous: Bool, sealAge: Long },
   lineage: { parents: Long, delegated: Bool },
 };
@@ -74,6 +77,12 @@ export interface Question {
     readonly boot: string;
     readonly simulated: boolean;
     readonly pcrs: Readonly<Record<string, string>>;
+    readonly tpm: {
+      readonly clockSafe: boolean;
+      readonly resetCount: number;
+      readonly restartCount: number;
+      readonly firmwareVersion: string;
+    };
   };
   readonly log: { readonly continuous: boolean; readonly sealAge: number };
   readonly lineage: { readonly parents: number; readonly delegated: boolean };
@@ -130,7 +139,7 @@ export function requestOf(q: Question) {
       parents: [{ type: 'Kind', id: row.type }, ...targets],
     },
   ];
-  const { epoch, boot, simulated } = q.environment;
+  const { epoch, boot, simulated, tpm } = q.environment;
   const context = {
     now: { __extn: { fn: 'datetime', arg: `${new Date(q.now).toISOString().slice(0, 19)}Z` } },
     approvers: q.approvers.map((uid) => reference('Caller', String(uid))),
@@ -142,7 +151,7 @@ export function requestOf(q: Question) {
       delegations: q.ask.delegable?.depth ?? 0,
       forAnother: q.forAnother,
     },
-    environment: { epoch, boot, simulated, platform: reference('Platform', 'platform') },
+    environment: { epoch, boot, simulated, platform: reference('Platform', 'platform'), tpm },
     log: q.log,
     lineage: q.lineage,
   };
