@@ -81,6 +81,16 @@ function importsOf(file: string, text: string): string[] {
   return found;
 }
 
+/** The same without what is there for types only. */
+function runtimeImportsOf(file: string, text: string): string[] {
+  const options = {
+    module: ts.ModuleKind.ESNext,
+    target: ts.ScriptTarget.ES2023,
+    verbatimModuleSyntax: true,
+  };
+  return importsOf(file, ts.transpileModule(text, { compilerOptions: options }).outputText);
+}
+
 /** What is wrong with one import, or nothing. */
 function fault({ from, to }: Edge): string | undefined {
   const floor = relative(SRC, from).split('/')[0] as string;
@@ -135,6 +145,24 @@ describe('the house', () => {
     const file = join(SRC, path);
     const faults = importsOf(file, text).map((to) => fault({ from: file, to }));
     expect(faults.filter((f) => f !== undefined)).toHaveLength(1);
+  });
+
+  // Users take the SDK into programs of their own: it brings nothing with it, directly or by what it imports.
+  it.each(['client/client.ts', 'client/token.ts'])('lets %s run on Node alone', (entry) => {
+    const seen = new Set<string>();
+    const packages = new Set<string>();
+    const visit = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const to of runtimeImportsOf(file, readFileSync(file, 'utf8'))) {
+        if (to.startsWith('.')) visit(resolve(dirname(file), to));
+        else packages.add(to);
+      }
+    };
+    visit(join(SRC, entry));
+    expect(seen.size).toBeGreaterThan(3);
+    expect([...packages].filter((p) => !p.startsWith('node:'))).toEqual([]);
+    expect([...seen].map((f) => relative(SRC, f)).filter((f) => !/^(?:client|core)\//.test(f))).toEqual([]);
   });
 
   it('keeps its files short', () => {

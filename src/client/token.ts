@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { fromBase64Url, fromUtf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
+import { readJson } from '../core/ijson.ts';
 
 /** Longest token that is taken; HTTP servers take no longer ones either. */
 const MAX_TOKEN = 16_384;
@@ -32,7 +32,7 @@ export function claimsOf(
   if (parts.length !== 3 || parts.some((p) => p === '')) throw malformed('has not the three parts of a JWT');
   let claims: unknown;
   try {
-    claims = parseJson(fromUtf8(fromBase64Url(parts[1] as string)));
+    claims = readJson(fromUtf8(fromBase64Url(parts[1] as string)));
   } catch (e) {
     throw malformed('has claims that cannot be read', e);
   }

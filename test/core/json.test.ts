@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
-import { assertJson, type Json, jcs, jcsBytes, MAX_DEPTH, parseJson } from '../../src/core/json.ts';
+import { MAX_DEPTH } from '../../src/core/ijson.ts';
+import { assertJson, type Json, jcs, jcsBytes, parseJson } from '../../src/core/json.ts';
 import { runs } from '../evidence/runs.ts';
 
 const DIR = new URL('../vectors/jcs/', import.meta.url);

@@ -3,7 +3,7 @@
  * bytes are how RFC 8785 prints it. It knows the plain case only (no escapes, whole numbers below 10^15, names in
  * ASCII) and says "not known" for everything else, which the slow reader then decides.
  */
-import { MAX_DEPTH } from '../../core/json.ts';
+import { MAX_DEPTH } from '../../core/ijson.ts';
 
 /** Beginning and end of the last name of each object that is open. */
 const nameFrom = new Int32Array(MAX_DEPTH + 2);
