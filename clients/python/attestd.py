@@ -110,6 +110,24 @@ class Client:
         """Asks for a grant. Raises with the code of the denial, which `denial` names."""
         return self._post(f"/v1/grants?wait={wait}", _print(request))
 
+    def show_grant(self, id: str) -> Json:
+        """A grant with its state, or a denial."""
+        return json.loads(self._transport.call("GET", f"/v1/grants/{_quote(id)}"))
+
+    def revoke(self, id: str, reason: Optional[str] = None) -> Json:
+        """Withdraws a grant; the receipt of that."""
+        why = "" if reason is None else "?" + urllib.parse.urlencode({"reason": reason})
+        return json.loads(self._transport.call("DELETE", f"/v1/grants/{_quote(id)}{why}"))
+
+    def approve(self, request: str, seconds: int, comment: Optional[str] = None) -> Json:
+        """Stands up for what a denial says was asked."""
+        more = {} if comment is None else {"comment": comment}
+        return self._post("/v1/approvals", _print({"request": request, "seconds": seconds, **more}))
+
+    def list(self, **query: Any) -> Json:
+        """Records of the caller, newest first: {"records": […], "next": …}. query: kind, action, decision, grant, trace, …"""
+        return json.loads(self._transport.call("GET", "/v1/records?" + urllib.parse.urlencode(query)))
+
     def begin(self, request: Json, *, wait: str = "durable") -> Json:
         """Uses a grant: a record attempted."""
         return self._post(f"/v1/executions?wait={wait}", _print(request))

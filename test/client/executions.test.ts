@@ -2,9 +2,11 @@
  * What executions leave in the log, through the SDK and through the Python client, held to the same vectors against a
  * real daemon and TPM; and the spool: who may read it, how much it holds, in what order and how often it is recorded.
  */
+import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/client.ts';
 import { openSpool } from '../../src/client/spool.ts';
@@ -118,6 +120,55 @@ describe.each(['node', 'python'])('through the client for %s', (language) => {
     }
     if (c.records.some((r) => r.late)) expect(driven.files).toEqual(['0o600']);
   });
+});
+
+const PYTHON = `
+import ast, json, sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+import attestd
+tree = ast.parse(open(sys.argv[1] + "/attestd.py").read())
+names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+foreign = sorted(n for n in names if n.split(".")[0] not in sys.stdlib_module_names)
+client = attestd.connect("python-test/1", socket=sys.argv[2])
+ask = {"scope": [{"type": "tool.call", "name": "refund.*"}], "maxUses": 2, "seconds": 60}
+grant = client.grant(ask)["id"]
+states = [client.show_grant(grant)["state"]]
+with client.execution({"type": "tool.call", "name": "refund.approve"}, grant=grant):
+    pass
+receipt = client.revoke(grant, "no longer & needed")
+states.append(client.show_grant(grant)["state"])
+codes = []
+for refused in (
+    lambda: client.begin({"grant": grant, "action": {"type": "tool.call", "name": "refund.approve"}}),
+    lambda: client.grant({**ask, "scope": [{"type": "exec", "name": "rm"}]}),
+):
+    try:
+        refused()
+    except attestd.AttestdError as e:
+        codes.append(e.code)
+        denial = e.denial["id"]
+try:
+    client.approve(denial, 60, "of myself")
+except attestd.AttestdError as e:
+    codes.append(e.code)
+records = client.list(grant=grant, limit=10)["records"]
+print(json.dumps({"foreign": foreign, "states": states, "codes": codes, "revocation": receipt["id"],
+    "kinds": [r["kind"] for r in records]}))
+`;
+
+test('Python, of the standard library alone, asks, uses, withdraws and lists, and is told each refusal', async () => {
+  const args = ['-c', PYTHON, join(ROOT, 'clients/python'), host.config.socket.path];
+  const { stdout } = await promisify(execFile)('python3', args, { timeout: 120_000 });
+  const { revocation, ...said } = JSON.parse(stdout);
+  expect(said).toEqual({
+    foreign: [],
+    states: ['live', 'revoked'],
+    codes: ['GRANT_EXPIRED', 'POLICY_DENY', 'IDENTITY_MISMATCH'],
+    kinds: ['denial', 'revocation', 'execution', 'execution', 'grant'],
+  });
+  expect((await found(revocation)).predicate.reason).toBe('no longer & needed');
 });
 
 describe('the spool', () => {
