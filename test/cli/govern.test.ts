@@ -8,9 +8,10 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { isRoot, OTHER } from '../govern/other.ts';
+import { OTHER } from '../govern/other.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
 import { type DaemonProcess, until } from '../kit/host.ts';
+import { may } from '../kit/privilege.ts';
 
 let host: EnrolledHost;
 let policies: string;
@@ -123,7 +124,7 @@ it('a token is named by its digest and chosen claims, under what is claimed', as
   expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining('the claim email')]);
 }, 120_000);
 
-it.runIf(isRoot)(
+it.runIf(may('root'))(
   'refused, approved by another person, granted, used, revoked: each by its command',
   async () => {
     chmodSync(host.dir, 0o755);

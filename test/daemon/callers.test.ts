@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { may } from '../kit/privilege.ts';
 import { type Answer, ask, body, type Host, makeHost } from './kit.ts';
 
 let host: Host;
@@ -44,7 +45,6 @@ async function asOther(
   const [status, text] = JSON.parse(out);
   return { status, json: JSON.parse(text), pid: child.pid as number };
 }
-const isRoot = process.getuid?.() === 0;
 
 describe('what is observed of a caller', () => {
   it('is in the record, and none of it comes from the request', async () => {
@@ -74,7 +74,7 @@ describe('what is observed of a caller', () => {
   });
 });
 
-describe.runIf(isRoot)('a caller under another uid', () => {
+describe.runIf(may('root'))('a caller under another uid', () => {
   it('records under its own uid, and sees its own records only', async () => {
     const theirs = await asOther('/v1/records', body());
     expect(theirs.status).toBe(201);

@@ -8,6 +8,7 @@ import { toHex, ZERO32 } from '../../src/core/bytes.ts';
 import type { Software } from '../../src/daemon/measured/software.ts';
 import { extended, measuredDigest } from '../../src/evidence/measured.ts';
 import type { MeasuredEvent } from '../../src/evidence/schema/predicates.ts';
+import { may } from '../kit/privilege.ts';
 import { CC, command } from '../kit/wire.ts';
 import { ask, type Host, makeHost } from './kit.ts';
 
@@ -118,7 +119,7 @@ const asUid = async (
   return JSON.parse(out);
 };
 
-test.runIf(process.getuid?.() === 0)('measure.uids names who else may, and for whose files', async () => {
+test.runIf(may('root'))('measure.uids names who else may, and for whose files', async () => {
   const [permitted, other] = [65_534, 65_533];
   const second = await makeHost({ measure: { uids: [permitted] } }, { proxy: true });
   try {

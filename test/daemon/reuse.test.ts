@@ -4,7 +4,7 @@
  * times, on a kernel that pins its peers (SO_PEERPIDFD) and on one that does not.
  */
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import type { DenialPredicate } from '../../src/evidence/schema/governance.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { type Addon, loadAddon } from '../../src/native/addon.ts';
 import { code, post, request } from '../govern/kit.ts';
+import { may } from '../kit/privilege.ts';
 import { type Host, makeHost, until } from './kit.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'attestd-reuse-'));
@@ -52,11 +53,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Whether pids can be chosen here: CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN over this pid namespace, Linux 5.5. */
-const held = BigInt(`0x${/^CapEff:\t(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'}`);
-const canChoose = ((held >> 21n) & 1n) === 1n || ((held >> 40n) & 1n) === 1n;
-
-describe.runIf(canChoose).each([
+describe.runIf(may('pids')).each([
   ['with SO_PEERPIDFD', loadAddon],
   ['without SO_PEERPIDFD', () => older(loadAddon())],
 ] as const)('a recycled pid, %s', (_what, native) => {

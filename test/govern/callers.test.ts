@@ -13,8 +13,9 @@ import type { Daemon } from '../../src/daemon/daemon.ts';
 import { createDecider } from '../../src/daemon/govern/cedar.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { type Host, makeHost, until } from '../daemon/kit.ts';
+import { may } from '../kit/privilege.ts';
 import { ACT, code, makePolicies, type PolicyFolder, post, request } from './kit.ts';
-import { asUid, isRoot, OTHER } from './other.ts';
+import { asUid, OTHER } from './other.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'attestd-callers-'));
 let policies: PolicyFolder;
@@ -53,7 +54,7 @@ const newest = (kind: string) =>
     // biome-ignore lint/suspicious/noExplicitAny: predicates are read in many shapes
     .map((s) => s.predicate as any);
 
-describe.runIf(isRoot)('the policy', () => {
+describe.runIf(may('root'))('the policy', () => {
   it('decides for each caller whether it may ask at all', async () => {
     const asked = (uid: number, name: string) =>
       asUid(uid, socket, `/v1/grants${D}`, request({ scope: [{ type: 'tool.call', name }] }));

@@ -14,8 +14,10 @@ import type { Daemon } from '../../src/daemon/daemon.ts';
 import { printFile } from '../../src/evidence/jsonfile.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { ask, type Host, makeHost, until } from '../daemon/kit.ts';
+import { may } from '../kit/privilege.ts';
+import { extendCommand } from '../kit/wire.ts';
 import { ACT, code, makePolicies, POLICIES, type PolicyFolder, post, request } from './kit.ts';
-import { asUid, isRoot, OTHER } from './other.ts';
+import { asUid, OTHER } from './other.ts';
 
 let policies: PolicyFolder;
 let host: Host;
@@ -241,7 +243,7 @@ describe('fail closed: each condition has its code, and its refusal is a record'
     await denied(await begin(g.id), 'IDENTITY_MISMATCH');
   });
 
-  it.runIf(isRoot)('IDENTITY_MISMATCH: another process completes; another uid uses', async () => {
+  it.runIf(may('root'))('IDENTITY_MISMATCH: another process completes; another uid uses', async () => {
     const g = await grant({ maxUses: 2 });
     const a = await begin(g.id);
     const end = { outcome: { status: 'succeeded', effect: 'confirmed' } };
@@ -252,7 +254,7 @@ describe('fail closed: each condition has its code, and its refusal is a record'
     );
   });
 
-  it.runIf(isRoot)('an approval is another person’s, for this very request, once', async () => {
+  it.runIf(may('root'))('an approval is another person’s, for this very request, once', async () => {
     const scope = [{ type: 'tool.call', name: 'danger.drop', target: 'crm:1' }];
     const refused = await post(socket, `/v1/grants${D}`, request({ scope }));
     const { id } = refused.json.denial;
@@ -274,6 +276,37 @@ describe('fail closed: each condition has its code, and its refusal is a record'
 });
 
 describe('the policy in force', () => {
+  it('forbids on registers and on the health of the TPM, as the newest seal shows them', async () => {
+    const engine = daemon.gate.engine;
+    const lives = engine?.run()?.resetCount ?? 0;
+    policies.write(
+      `${POLICIES}
+      forbid(principal, action, resource)
+        unless { context.environment.platform.hasTag("8") && context.environment.platform.getTag("8") == "${'0'.repeat(64)}" };
+      forbid(principal, action, resource) when { context.environment.tpm.resetCount > ${lives} };`,
+      'machine@1',
+    );
+    await engine?.governor.reload();
+    expect((await predicateOf((await grant()).id)).predicate.policy.id).toBe('machine@1');
+    const refused = () =>
+      until(async () => {
+        const a = await post(socket, `/v1/grants${D}`, request());
+        return code(a) === 'POLICY_DENY' && a;
+      });
+    // Something else was started: register 8 is another one.
+    await host.tpm.send([extendCommand(8, new Uint8Array(32).fill(0x11))]);
+    expect((await predicateOf((await refused()).json.denial.id)).predicate).toMatchObject({
+      reason: 'POLICY_DENY',
+      policy: { id: 'machine@1' },
+    });
+    // A reset brings the register back, and the TPM was reset once more than the policy allows.
+    await host.tpm.reset();
+    await until(() => (daemon.gate.engine?.run()?.resetCount ?? 0) > lives);
+    await refused();
+    policies.write(POLICIES, 'test@1');
+    await daemon.gate.engine?.governor.reload();
+    await until(async () => (await post(socket, `/v1/grants${D}`, request())).status === 201);
+  });
   const file = () => join(policies.directory, 'policy.json');
   const other = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   /** The signed manifest with its signature as `change` makes it; the policies are those that were signed. */

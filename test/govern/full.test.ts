@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Daemon } from '../../src/daemon/daemon.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { ask, type Host, makeHost, until } from '../daemon/kit.ts';
+import { may } from '../kit/privilege.ts';
 import { ACT, code, makePolicies, POLICIES, type PolicyFolder, post, request } from './kit.ts';
 
 let policies: PolicyFolder;
@@ -36,76 +37,80 @@ afterAll(async () => {
   rmSync(policies.directory, { recursive: true, force: true });
 });
 
-it('STORAGE_UNAVAILABLE, whoever finds it out; on record late, and once, when there is room again', async () => {
-  const { path } = host.config.socket;
-  const asking = (more = {}) => post(path, '/v1/grants?wait=durable', request(more));
-  const using = (grant: string) => post(path, '/v1/executions?wait=durable', { grant, ...ACT });
-  const given = await asking({ maxUses: 100 });
-  expect(given.status, given.text).toBe(201);
-  const grant: string = given.json.id;
-  const big = JSON.stringify({
-    phase: 'completed',
-    action: { type: 'tool.call', name: 'fill' },
-    plain: { inputs: { filler: 'x'.repeat(48_000) } },
-  });
-  const first = await ask(path, '/v1/records?wait=durable', { body: big });
-  expect(first.status, first.text).toBe(201);
-  // Copies of it fill two segments in a moment; that the next one is refused is seen through the socket again.
-  const { id, index, digest } = first.json;
-  const entry = Uint8Array.from(daemon.service.store?.entry(index) ?? []);
-  const copy = () =>
-    new Promise<Error | null>((resolve) => {
-      const item = { entry, id, uid: process.getuid?.() ?? 0 };
-      daemon.gate.engine?.recorder.submit(item, digest, 'durable', () => undefined, resolve);
+it.runIf(may('mounts'))(
+  'STORAGE_UNAVAILABLE, whoever finds it out; on record late, and once, when there is room again',
+  async () => {
+    const { path } = host.config.socket;
+    const asking = (more = {}) => post(path, '/v1/grants?wait=durable', request(more));
+    const using = (grant: string) => post(path, '/v1/executions?wait=durable', { grant, ...ACT });
+    const given = await asking({ maxUses: 100 });
+    expect(given.status, given.text).toBe(201);
+    const grant: string = given.json.id;
+    const big = JSON.stringify({
+      phase: 'completed',
+      action: { type: 'tool.call', name: 'fill' },
+      plain: { inputs: { filler: 'x'.repeat(48_000) } },
     });
-  await until(async () => (await Promise.all(Array.from({ length: 16 }, copy))).some((e) => e !== null));
-  const last = await until(async () => {
-    const answer = await ask(path, '/v1/records?wait=durable', { body: big });
-    return answer.status !== 201 && answer;
-  });
-  expect([code(last), last.status], last.text).toEqual(['STORAGE_UNAVAILABLE', 503]);
-  expect(last.json.detail).toMatch(/ENOSPC|no space/i);
-  const filled = daemon.service.store?.size ?? 0;
-  const { bavail, bsize } = statfsSync(state());
-  expect(bavail * bsize).toBeLessThan(16 << 20);
-
-  // Small ones may still fit into the rest of the segment. Each refusal is kept; none names a record that stands.
-  const refused: string[] = [];
-  const refusal = async (expected: string, act: () => ReturnType<typeof asking>) => {
-    const answer = await until(async () => {
-      const a = await act();
-      if (a.status === 201 || a.json.denial !== undefined) return false;
-      refused.push(code(a));
-      return code(a) === expected && a;
+    const first = await ask(path, '/v1/records?wait=durable', { body: big });
+    expect(first.status, first.text).toBe(201);
+    // Copies of it fill two segments in a moment; that the next one is refused is seen through the socket again.
+    const { id, index, digest } = first.json;
+    const entry = Uint8Array.from(daemon.service.store?.entry(index) ?? []);
+    const copy = () =>
+      new Promise<Error | null>((resolve) => {
+        const item = { entry, id, uid: process.getuid?.() ?? 0 };
+        daemon.gate.engine?.recorder.submit(item, digest, 'durable', () => undefined, resolve);
+      });
+    await until(async () => (await Promise.all(Array.from({ length: 16 }, copy))).some((e) => e !== null));
+    const last = await until(async () => {
+      const answer = await ask(path, '/v1/records?wait=durable', { body: big });
+      return answer.status !== 201 && answer;
     });
-    if (expected === 'STORAGE_UNAVAILABLE') expect(answer.status, answer.text).toBe(503);
-  };
-  const forbidden = () => asking({ scope: [{ type: 'exec', name: 'rm' }] });
-  await refusal('STORAGE_UNAVAILABLE', () => asking());
-  await refusal('STORAGE_UNAVAILABLE', () => using(grant));
-  // A seal fits into what is kept free for it, and then the log looks sound until the next entry: that one finds out.
-  for (const [expected, act] of [
-    ['STORAGE_UNAVAILABLE', () => asking()],
-    ['POLICY_DENY', forbidden],
-    ['STORAGE_UNAVAILABLE', () => using(grant)],
-  ] as const) {
-    await until(() => daemon.service.store?.full === undefined);
-    await refusal(expected, act);
-  }
-  expect(refused).toContain('POLICY_DENY');
-  expect(host.fatal).toEqual([]);
-  const late = () =>
-    [...(daemon.service.store?.entries(filled) ?? [])]
-      .map((e) => readStatement(Uint8Array.from(e)))
-      .flatMap((s) => (s.kind === 'denial' && s.predicate.late ? [s.predicate.reason] : []));
+    expect([code(last), last.status], last.text).toEqual(['STORAGE_UNAVAILABLE', 503]);
+    expect(last.json.detail).toMatch(/ENOSPC|no space/i);
+    const filled = daemon.service.store?.size ?? 0;
+    const { bavail, bsize } = statfsSync(state());
+    expect(bavail * bsize).toBeLessThan(16 << 20);
 
-  mount('-o', 'remount,size=96m');
-  await until(() => late().length === refused.length);
-  expect(late()).toEqual(refused);
-  await until(async () => (await asking()).status === 201);
-  await host.stop();
-  daemon = await host.start();
-  await daemon.started;
-  expect(daemon.gate.phase).toBe('running');
-  expect(late()).toEqual(refused);
-}, 240_000);
+    // Small ones may still fit into the rest of the segment. Each refusal is kept; none names a record that stands.
+    const refused: string[] = [];
+    const refusal = async (expected: string, act: () => ReturnType<typeof asking>) => {
+      const answer = await until(async () => {
+        const a = await act();
+        if (a.status === 201 || a.json.denial !== undefined) return false;
+        refused.push(code(a));
+        return code(a) === expected && a;
+      });
+      if (expected === 'STORAGE_UNAVAILABLE') expect(answer.status, answer.text).toBe(503);
+    };
+    const forbidden = () => asking({ scope: [{ type: 'exec', name: 'rm' }] });
+    await refusal('STORAGE_UNAVAILABLE', () => asking());
+    await refusal('STORAGE_UNAVAILABLE', () => using(grant));
+    // A seal fits into what is kept free for it, and then the log looks sound until the next entry: that one finds out.
+    for (const [expected, act] of [
+      ['STORAGE_UNAVAILABLE', () => asking()],
+      ['POLICY_DENY', forbidden],
+      ['STORAGE_UNAVAILABLE', () => using(grant)],
+    ] as const) {
+      await until(() => daemon.service.store?.full === undefined);
+      await refusal(expected, act);
+    }
+    expect(refused).toContain('POLICY_DENY');
+    expect(host.fatal).toEqual([]);
+    const late = () =>
+      [...(daemon.service.store?.entries(filled) ?? [])]
+        .map((e) => readStatement(Uint8Array.from(e)))
+        .flatMap((s) => (s.kind === 'denial' && s.predicate.late ? [s.predicate.reason] : []));
+
+    mount('-o', 'remount,size=96m');
+    await until(() => late().length === refused.length);
+    expect(late()).toEqual(refused);
+    await until(async () => (await asking()).status === 201);
+    await host.stop();
+    daemon = await host.start();
+    await daemon.started;
+    expect(daemon.gate.phase).toBe('running');
+    expect(late()).toEqual(refused);
+  },
+  240_000,
+);

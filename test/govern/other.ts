@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process';
 import type { Answer } from '../daemon/kit.ts';
 
 export const OTHER = 65_534;
-export const isRoot = process.getuid?.() === 0;
 
 const SCRIPT = `
 const [socketPath, path, body] = process.argv.slice(1);

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadAddon } from '../../src/native/addon.ts';
+import { may } from '../kit/privilege.ts';
 
 const addon = loadAddon();
-const root = process.getuid?.() === 0;
 let dir: string;
 let server: Server;
 let children: ChildProcess[] = [];
@@ -43,7 +43,7 @@ async function accept(as: { uid?: number; gid?: number }): Promise<{ socket: Soc
 }
 
 describe('peerCredentials', () => {
-  it.runIf(root)('are those of the child, of another user', async () => {
+  it.runIf(may('root'))('are those of the child, of another user', async () => {
     const { socket, child } = await accept({ uid: 65534, gid: 65533 });
     const peer = addon.peerCredentials(fdOf(socket));
     expect(peer).toMatchObject({ pid: child.pid, uid: 65534, gid: 65533 });

@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ask } from '../daemon/kit.ts';
-import { asUid, isRoot, OTHER } from '../govern/other.ts';
+import { asUid, OTHER } from '../govern/other.ts';
 import { type DaemonProcess, makeProcessHost, type ProcessHost, until } from '../kit/host.ts';
+import { may } from '../kit/privilege.ts';
 
 const DAEMON = 64_998;
 const dir = mkdtempSync(join(tmpdir(), 'attestd-privilege-'));
@@ -32,7 +33,7 @@ const asDaemon = [
   '--bounding-set=-all,+dac_read_search',
 ];
 
-describe.runIf(isRoot)('attestd-observe', () => {
+describe.runIf(may('root'))('attestd-observe', () => {
   beforeAll(async () => {
     chmodSync(dir, 0o755);
     host = await makeProcessHost({ observer: [`socket = "${observe}"`] });
