@@ -13,11 +13,8 @@ export interface Keys {
   readonly spki: Uint8Array;
 }
 
-export async function keyPair(): Promise<Keys> {
-  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
-    'sign',
-    'verify',
-  ]);
+export async function keyPair(namedCurve: 'P-256' | 'P-384' = 'P-256'): Promise<Keys> {
+  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve }, true, ['sign', 'verify']);
   return { ...pair, spki: new Uint8Array(await crypto.subtle.exportKey('spki', pair.publicKey)) };
 }
 

@@ -42,7 +42,7 @@ export interface World {
 let made: Promise<World> | undefined;
 export function world(): Promise<World> {
   made ??= (async () => {
-    const pairs = await Promise.all([1, 2, 3, 4, 5, 6].map(keyPair));
+    const pairs = await Promise.all([1, 2, 3, 4, 5, 6].map(() => keyPair()));
     const [ak, record, storage, other, nextAk, nextRecord] = pairs as [Keys, Keys, Keys, Keys, Keys, Keys];
     const root = await issue({ subject: 'root', ca: {} });
     const middle = await issue({ issuer: root, subject: 'middle', ca: { pathLength: 0 } });

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 import { sealKeyId } from '../../src/evidence/seal.ts';
 import { printVkey } from '../../src/log/keys.ts';
 import { type NoteSignature, parseNote, printNote } from '../../src/log/note.ts';
+import { SEAL_CHECKS } from '../../src/verify/foreign/seal.ts';
 import { judge } from '../../src/verify/judge.ts';
 import { broken, got } from '../../src/verify/outcome.ts';
 import { readBundle } from '../../src/verify/read.ts';
@@ -409,6 +410,11 @@ test('every check has a vector', () => {
   expect(CHECKS.map((c) => c.id).filter((id) => !covered.has(id))).toEqual([]);
   expect([...covered].filter((id) => !CHECKS.some((c) => c.id === id))).toEqual([]);
   expect(new Set(CHECKS.map((c) => c.id)).size).toBe(CHECKS.length);
+  // And everything that the seal of another host is held to, inside the one check that says so.
+  const said = VECTORS.filter((v) => v.id === 'foreign-checkpoint').map((v) => v.says?.source ?? '');
+  expect(SEAL_CHECKS.map((c) => c.id).filter((id) => !said.some((s) => s.includes(`hold: ${id}:`)))).toEqual(
+    [],
+  );
 });
 
 test('what is no bundle fails that check alone, and is called malformed', async () => {

@@ -19,7 +19,7 @@ import { sealExtradata, sealMagic, sealSignature, sealType } from '../checks/sea
 import { pathKeys } from '../checks/timestamp.ts';
 import type { Evidence } from '../evidence.ts';
 import { gather, type Tools } from '../gather.ts';
-import { absent, type CheckDefinition, derive, got, type Outcome } from '../outcome.ts';
+import { absent, type CheckDefinition, derive, fail, got, type Outcome } from '../outcome.ts';
 import { findPath } from '../path.ts';
 import { timeOf } from '../stamp.ts';
 import type { Trust } from '../trust.ts';
@@ -39,7 +39,8 @@ const BY_THE_KEY: readonly CheckDefinition[] = [
   certificateHost,
 ];
 
-const CHECKS: readonly CheckDefinition[] = [
+/** Everything that the seal is held to. */
+export const SEAL_CHECKS: readonly CheckDefinition[] = [
   sealMagic,
   sealType,
   sealExtradata,
@@ -58,7 +59,7 @@ const CHECKS: readonly CheckDefinition[] = [
 export interface Judged {
   /** Nothing speaks against it, or only that the certificate is of another time than it. */
   readonly signed: boolean;
-  /** The first fault, or else the first open question that this trust file does not leave open. */
+  /** Every fault, or else the first open question that this trust file does not leave open. */
   readonly fault?: Outcome;
   /** Whether all that is wrong is the time of the certificate: it may have been renewed since. */
   readonly otherTime: boolean;
@@ -108,27 +109,27 @@ export function createSealJudge(trust: Trust, tools: Tools): SealJudge {
 }
 
 async function judgeSeal(e: Evidence, trust: Trust): Promise<Judged> {
-  let failed: Outcome | undefined;
+  const failed: string[] = [];
   let open: Outcome | undefined;
   let signed = true;
   let timeless = true;
-  for (const check of CHECKS) {
+  for (const check of SEAL_CHECKS) {
     if (check.appliesTo?.(trust) === false) continue;
     const outcome = await check.run(e, trust, {});
-    const said = { ...outcome, sentence: `${check.id}: ${outcome.sentence}` };
+    const sentence = `${check.id}: ${outcome.sentence}`;
     const ofTime = check === certificateValidity;
     if (outcome.status === 'fail') {
-      failed ??= said;
+      failed.push(sentence);
       if (!ofTime) timeless = false;
     }
     if (outcome.status !== 'pass' && BY_THE_KEY.includes(check)) signed = false;
     const required = check.level <= trust.minimumLevel && (check.requiredBy?.(trust) ?? true);
-    if (outcome.status === 'unknown' && required) open ??= said;
+    if (outcome.status === 'unknown' && required) open ??= { ...outcome, sentence };
   }
-  const fault = failed ?? open;
+  const fault = failed.length > 0 ? fail(failed.join(' ')) : open;
   return {
     signed: signed && timeless,
-    otherTime: failed !== undefined && timeless,
+    otherTime: failed.length > 0 && timeless,
     ...(fault === undefined ? {} : { fault }),
   };
 }

@@ -1,16 +1,18 @@
 /** Records of other logs that a record knows by a checkpoint of that log, and by nothing else. */
 import { toHex } from '../../../src/core/bytes.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { hostUri } from '../../../src/evidence/akprofile.ts';
+import { EKU_EK, hostUri } from '../../../src/evidence/akprofile.ts';
 import { recordDigest } from '../../../src/evidence/dsse.ts';
+import { ATTEST_NV } from '../../../src/evidence/tpm/attest.ts';
 import { leafHash } from '../../../src/log/merkle.ts';
 import { parseNote, printNote } from '../../../src/log/note.ts';
 import { printProof } from '../../../src/log/proof.ts';
 import type { RawChain, RawEvidence } from '../../../src/verify/gather.ts';
+import { type Wish as CertificateWish, issue, keyPair, makeCrl } from '../../kit/authority.ts';
 import { bundleOf } from '../../kit/bundled.ts';
 import { flip, forge } from '../../kit/forge.ts';
-import { EPOCH, FLEET, type Hooks } from '../../kit/hooks.ts';
-import { accepted, closed, OTHER_LOG, otherHost } from './foreign.ts';
+import { EPOCH, FLEET, type Hooks, T0 } from '../../kit/hooks.ts';
+import { accepted, closed, forked, OTHER_HOST, OTHER_LOG, otherHost } from './foreign.ts';
 import type { Vector } from './vector.ts';
 
 /** The parent as the record names it. */
@@ -52,10 +54,7 @@ export async function knowing(wish: Wish = {}): Promise<Hooks> {
   };
 }
 
-/** The other host with another history from before the record on, and more of it: a fork of the same log. */
-export const forked: Hooks = {
-  execution: (x) => ({ ...x, action: { type: 'exec', name: 'another' } }),
-};
+/** A fork with more in it. */
 const longer: Hooks = { ...forked, rotation: { roles: ['ak'] } };
 
 /** The note of a proof with other lines. */
@@ -72,6 +71,96 @@ export const sealedOnly = (hooks: Hooks): Hooks => ({
   ...hooks,
   trust: async (t, w) => ({ ...((await hooks.trust?.(t, w)) ?? t), foreignSeals: true }),
 });
+
+/** Of everything that a seal of another host is held to, this alone does not hold, or is not shown to. */
+const only = (check: string): RegExp =>
+  new RegExp(`hold: ${check}: (?!.*(?:seal|ak-certificate|path)-[a-z]+: )`);
+
+/** Each thing that the seal of another host is held to, broken alone. */
+async function sealVectors(): Promise<Vector[]> {
+  const certified = (wish: Partial<CertificateWish>): Hooks => ({
+    certificate: (c) => ({ ...c, uris: [hostUri(FLEET, OTHER_HOST)], ...wish }),
+  });
+  const large = await keyPair('P-384');
+  const serial = Uint8Array.of(0x61, 0x62);
+  const faults: readonly [check: string, name: string, other: Hooks, own?: Pick<Hooks, 'trust'>][] = [
+    ['seal-magic', 'the structure is not of a TPM', { quote: (q) => ({ ...q, magic: 0xff544346 }) }],
+    [
+      'seal-type',
+      'it is a certified NV index',
+      {
+        quote: (q) => ({
+          ...q,
+          type: ATTEST_NV,
+          attested: { kind: 'nv', indexName: new Uint8Array(34), offset: 0, contents: new Uint8Array(8) },
+        }),
+      },
+    ],
+    [
+      'seal-extradata',
+      'it is over another one',
+      { quote: (q) => ({ ...q, extraData: flip(q.extraData, 0) }) },
+    ],
+    [
+      'seal-signature',
+      'it is not by the certified key',
+      { sealSignature: (s) => ('r' in s ? { ...s, r: flip(s.r, 5) } : s) },
+    ],
+    [
+      'ak-certificate-encoding',
+      'the certificate of the host is not DER',
+      certified({ extensions: [{ oid: '2.5.29.31', value: Uint8Array.of(0x30, 0x81, 0) }] }),
+    ],
+    ['ak-certificate-path', 'the intermediate is left out', { chain: (c) => c.slice(0, 1) }],
+    [
+      'path-keys',
+      'an authority on the path has a key of a kind that the auditor does not allow',
+      {
+        certificate: (c) => ({
+          ...c,
+          uris: [hostUri(FLEET, OTHER_HOST)],
+          issuer: { name: 'large', keys: large },
+        }),
+        chain: async ([leaf], w) => {
+          const issued = await issue({ issuer: w.root, subject: 'large', key: large, ca: {} });
+          return [leaf as Uint8Array, issued.certificate.der];
+        },
+        crls: async ([, ofRoot]) => [await makeCrl({ name: 'large', keys: large }, []), ofRoot as Uint8Array],
+      },
+      { trust: async (t, w) => ({ ...(await accepted.trust?.(t, w)), keys: ['EC P-256'] }) },
+    ],
+    ['ak-certificate-validity', 'the certificate had expired', certified({ notAfter: T0 - 1000 })],
+    [
+      'ak-certificate-usage',
+      'the certificate is that of an endorsement key',
+      certified({ purposes: [EKU_EK] }),
+    ],
+    [
+      'ak-certificate-revocation',
+      'the certificate was revoked before',
+      {
+        ...certified({ serial }),
+        crls: async (l, w) => [await makeCrl(w.middle, [{ serial, at: T0 - 1000 }]), ...l.slice(1)],
+      },
+    ],
+  ];
+  const vectors: Vector[] = [];
+  for (const [check, name, other, own] of faults)
+    vectors.push({
+      id: 'foreign-checkpoint',
+      says: only(check),
+      name: `the seal of the checkpoint: ${name}`,
+      hooks: { ...(await knowing({ other })), ...own },
+    });
+  vectors.push({
+    id: 'foreign-checkpoint',
+    says: only('ak-certificate-policies'),
+    name: 'the seal of the checkpoint: the authority does not say that the key is in a TPM',
+    status: 'unknown',
+    hooks: await knowing({ other: certified({ without: ['2.5.29.32'] }) }),
+  });
+  return vectors;
+}
 
 export const checkpointVectors = async (): Promise<Vector[]> => {
   const fork = (await forge(otherHost(forked))).raw;
@@ -96,25 +185,16 @@ export const checkpointVectors = async (): Promise<Vector[]> => {
       name: 'the checkpoint is not sealed: its line of the record key alone is left',
       hooks: await knowing({ parent: (p, raw) => relined(p, raw, (_, at) => at > 0), chains: () => [] }),
     },
+    ...(await sealVectors()),
     {
       id,
-      name: 'the seal of the checkpoint is not by the certified key of that host',
-      hooks: await knowing({
-        other: { sealSignature: (s) => ('r' in s ? { ...s, r: flip(s.r, 5) } : s) },
-      }),
-    },
-    {
-      id,
-      name: 'the seal of the checkpoint is over another one',
-      hooks: await knowing({ other: { quote: (q) => ({ ...q, extraData: flip(q.extraData, 0) }) } }),
-    },
-    {
-      id,
+      says: only('ak-certificate-host'),
       name: 'the certificate is that of another host than the origin says',
       hooks: await knowing({ chains: () => [{ chain: strange.chain, crls: strange.crls }] }),
     },
     {
       id,
+      says: only('ak-certificate-host'),
       name: 'the other host is none that the auditor accepts',
       hooks: { ...(await knowing()), trust: (t) => t },
     },
@@ -161,6 +241,7 @@ export const checkpointVectors = async (): Promise<Vector[]> => {
       id,
       name: 'whether the certificate of that host was revoked is not shown',
       status: 'unknown',
+      says: only('ak-certificate-revocation'),
       hooks: await knowing({ chains: (c) => [{ ...c, crls: [] }] }),
     },
     {

@@ -23,6 +23,11 @@ export const accepted: Pick<Hooks, 'trust'> = {
   trust: (t) => ({ ...t, hosts: [...(t.hosts as string[]), hostUri(FLEET, OTHER_HOST)] }),
 };
 
+/** Another history of the same log from the record on, as properly sealed. */
+export const forked: Hooks = {
+  execution: (x) => ({ ...x, action: { type: 'exec', name: 'another' } }),
+};
+
 export interface Wish {
   /** The other host’s evidence, changed. */
   readonly other?: Hooks;
@@ -63,7 +68,7 @@ export const foreignVectors = async (): Promise<Vector[]> => [
   {
     id: 'foreign-lineage',
     name: 'the parent is of a fork: the other host has another record there, properly sealed',
-    hooks: await resting({ digest: 'd'.repeat(64) }),
+    hooks: await resting({ digest: toHex(recordDigest((await forge(otherHost(forked))).raw.record.entry)) }),
   },
   {
     id: 'foreign-lineage',

@@ -6,9 +6,10 @@ import { recordDigest } from '../../../src/evidence/dsse.ts';
 import type { RawChain, RawEvidence } from '../../../src/verify/gather.ts';
 import { bundleOf } from '../../kit/bundled.ts';
 import { forge } from '../../kit/forge.ts';
+import { governed } from '../../kit/governed.ts';
 import { EPOCH, FLEET, HOST, type Hooks } from '../../kit/hooks.ts';
-import { forked, knowing, parentOf } from './checkpoint.ts';
-import { otherHost, resting } from './foreign.ts';
+import { knowing, parentOf } from './checkpoint.ts';
+import { forked, otherHost, resting } from './foreign.ts';
 import type { Vector } from './vector.ts';
 
 export const OWN_LOG = `${FLEET}/${HOST}/${EPOCH}`;
@@ -112,8 +113,55 @@ export const forkVectors = async (): Promise<Vector[]> => {
   const { raw: sameForked } = await forge(otherHost(forked));
   const behind = await resting({ other: { ...(await restingOn(third, THIRD_LOG)), ...allAccepted } });
   const second = await resting({ other: holding(third, THIRD_LOG, [chainOf(third)]) });
+  const flow: Hooks = { governed: governed() as NonNullable<Hooks['governed']> };
+  const genesisCounter: Hooks['genesisCounter'] = (a) => ({
+    ...a,
+    clockInfo: { ...a.clockInfo, clock: a.clockInfo.clock + 1n },
+  });
+  // The same entries from the boot on, in a log that began otherwise: two checkpoints of one origin, both sealed.
+  const entries: Uint8Array[] = [];
+  await forge({
+    ...flow,
+    entry: (e, at) => {
+      entries[at] = e;
+      return e;
+    },
+  });
+  const again: Hooks['entry'] = (e, at) => entries[at] ?? e;
+  const { raw: twin } = await forge({
+    ...flow,
+    genesisCounter,
+    entry: (e, at) => (at === 0 ? e : again(e, at)),
+  });
   const wrongLeaf = parentOf({ ...third, record: third.boot }, THIRD_LOG);
   return [
+    {
+      id: 'inclusion-related',
+      name: 'the parent of a governed record is from a forked log, where the host sealed it',
+      hooks: {
+        ...flow,
+        entry: again,
+        raw: (r) => ({
+          ...r,
+          related: r.related.map((x, i) => (i === 3 ? (twin.related[3] as typeof x) : x)),
+        }),
+      },
+    },
+    {
+      id,
+      says,
+      name: 'the parent of a governed record is known by a checkpoint of a fork of its own log',
+      // In its own log everything that a governed record names must be there.
+      blocked: ['grant-given'],
+      hooks: {
+        ...flow,
+        governed: governed({
+          alter: {
+            record: (b) => ({ ...b, parents: [...((b.parents ?? []) as []), parentOf(twin, OWN_LOG)] }),
+          },
+        }) as NonNullable<Hooks['governed']>,
+      },
+    },
     {
       id,
       says: /by the leaf of another/,

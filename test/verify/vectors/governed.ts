@@ -416,7 +416,7 @@ export const GOVERNED_VECTORS: readonly Vector[] = [
   // What stands around it
   flow(
     'inclusion-related',
-    'a parent is from a fork of the log',
+    'the path of a parent leads to another tree',
     {},
     {
       also: {
