@@ -44,6 +44,7 @@ const File = Type.Object(
     socket: Type.Optional(path),
     drop_dir: Type.Optional(path),
     interval_s: integer(1, 86_400),
+    every: integer(1, 1_000_000),
     keep: integer(1, 100_000),
     queue: integer(1, 4096),
     tsa: Type.Optional(Type.Array(Tsa, { minItems: 1, maxItems: 4 })),
@@ -71,6 +72,8 @@ export interface ForwardConfig {
   readonly dropDir: string;
   /** A published checkpoint is stamped at most so often. */
   readonly intervalMs: number;
+  /** And of the checkpoints that the daemon seals, only one of so many: the next is at least so many seals later. */
+  readonly every: number;
   /** Checkpoints whose tokens stay in the drop directory. */
   readonly keep: number;
   /** Checkpoints that wait for one authority; over it the oldest goes, for a newer token covers it. */
@@ -84,6 +87,7 @@ export const DEFAULTS = {
   socket: '/run/attestd/attestd.sock',
   drop_dir: '/var/lib/attestd-forward/timestamps',
   interval_s: 600,
+  every: 1,
   keep: 1000,
   queue: 64,
   timeout_ms: 20_000,
@@ -122,6 +126,7 @@ export function loadForwardConfig(file: string, credentials?: string): ForwardCo
     socket: parsed.socket ?? DEFAULTS.socket,
     dropDir: parsed.drop_dir ?? DEFAULTS.drop_dir,
     intervalMs: (parsed.interval_s ?? DEFAULTS.interval_s) * 1000,
+    every: parsed.every ?? DEFAULTS.every,
     keep: parsed.keep ?? DEFAULTS.keep,
     queue: parsed.queue ?? DEFAULTS.queue,
     tsa: tsa.map((t) => readTsa(t, credentials)),

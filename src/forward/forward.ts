@@ -27,7 +27,7 @@ export interface ForwardInput {
 }
 
 export interface Forward {
-  /** Looks once whether there is a new checkpoint, and queues it. */
+  /** Looks once whether the newest checkpoint is due, and queues it for whom it is; undefined where for nobody. */
   look(): Promise<PublishedCheckpoint | undefined>;
   /** Goes on looking at its cadence. */
   start(): void;
@@ -39,7 +39,12 @@ interface Asked {
   readonly by: string;
   readonly kind: Dropped;
   readonly queue: StampQueue<PublishedCheckpoint>;
+  /** The newest that was queued. */
+  last?: Pick<PublishedCheckpoint, 'epoch' | 'seq'>;
 }
+
+/** Whether so many checkpoints were sealed since this one. Fewer than none: the host went back behind it, which is new. */
+const isDue = (seq: number, since: number, every: number): boolean => seq < since || seq - since >= every;
 
 const CLIENT = 'attestd-forward/0.1';
 
@@ -78,19 +83,20 @@ export function createForward(input: ForwardInput): Forward {
     });
   }
 
-  let last: string | undefined;
   async function look(): Promise<PublishedCheckpoint | undefined> {
     const found = await newestPublished(transport);
     if (found === undefined) return undefined;
-    const id = `${found.epoch}/${found.size}-${found.seq}`;
-    if (id === last) return undefined;
-    last = id;
-    for (const { by, kind, queue } of queues) {
-      const before = newestDropped(config.dropDir, found.epoch, by, kind);
-      if (before?.size === found.size && before.seq === found.seq) continue;
+    let queued = false;
+    for (const asked of queues) {
+      const { by, kind, queue, last } = asked;
+      const before =
+        last?.epoch === found.epoch ? last : newestDropped(config.dropDir, found.epoch, by, kind);
+      if (before !== undefined && !isDue(found.seq, before.seq, config.every)) continue;
+      asked.last = found;
       queue.push(found);
+      queued = true;
     }
-    return found;
+    return queued ? found : undefined;
   }
 
   let timer: NodeJS.Timeout | undefined;

@@ -1,6 +1,6 @@
 /** From a seal to a verdict by proven time: a real daemon, a real TPM simulator, openssl as the timestamp authority. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,6 +39,7 @@ describe('the configuration', () => {
     expect(c).toMatchObject({
       socket: '/run/attestd/attestd.sock',
       intervalMs: 600_000,
+      every: 1,
       keep: 1000,
       queue: 64,
     });
@@ -46,6 +47,8 @@ describe('the configuration', () => {
   });
   test.each([
     ['an unknown key', () => `proxy = "x"\n${section()}`],
+    ['each checkpoint but none of them', () => `every = 0\n${section()}`],
+    ['a part of the checkpoints that is no number', () => `every = "10"\n${section()}`],
     ['no authority', () => 'interval_s = 5\n'],
     ['two authorities of one name', () => section() + section()],
     ['a root that is not there', () => section().replace(tsa.rootFile, '/nonexistent/root.pem')],
@@ -206,6 +209,37 @@ describe('a host with timestamps', () => {
     );
     const { timestamps } = JSON.parse(readFileSync(bundle, 'utf8')) as { timestamps: unknown[] };
     expect(timestamps).toHaveLength(1);
+  });
+
+  test('of the checkpoints only each Nth is stamped, across a restart of the forwarder too', async () => {
+    const every = 3;
+    const into = join(dir, 'each-third');
+    const config = configOf(
+      `socket = "${host.socket}"\ndrop_dir = "${into}"\nevery = ${every}\n${section()}`,
+    );
+    const stamped = () =>
+      (existsSync(into) ? readdirSync(into) : [])
+        .flatMap((epoch) => readdirSync(join(into, epoch)))
+        .flatMap((name) => /^\d+-(\d+)\.one\.tst$/.exec(name)?.[1] ?? [])
+        .map(Number)
+        .sort((a, b) => a - b);
+    for (let run = 1; run <= 2; run++) {
+      const forward = createForward({ config, random, say: () => undefined, firstWaitMs: 50 });
+      // Records are sealed one after the other, so that there are checkpoints to pass by.
+      while (stamped().length < run * 2) {
+        await host.recorded('true');
+        const before = stamped().at(-1);
+        const found = await forward.look();
+        if (found === undefined) continue;
+        if (before !== undefined) expect(found.seq - before).toBeGreaterThanOrEqual(every);
+        while (!stamped().includes(found.seq)) await sleep(20);
+      }
+      await forward.stop();
+    }
+    const seqs = stamped();
+    expect(seqs.length).toBe(4);
+    for (const [i, seq] of seqs.slice(1).entries())
+      expect(seq - (seqs[i] as number)).toBeGreaterThanOrEqual(every);
   });
 
   test('a token that is not over a seal of this log is left where it is', async () => {
