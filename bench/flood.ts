@@ -252,7 +252,7 @@ function recorder(bytes: number, done: () => void): Behaviour {
       answered += (rest + text).split(LINE).length - 1;
       rest = (rest + text).slice(1 - LINE.length);
       count('lines', answered - before);
-      if (answered >= wanted && sent >= wanted) done();
+      if (answered >= sent && sent >= wanted) done();
     });
     socket.on('drain', more);
     socket.write(STREAM);

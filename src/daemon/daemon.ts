@@ -12,6 +12,7 @@ import { createCallers } from './caller.ts';
 import { createCertificates } from './certificate.ts';
 import type { Config } from './config.ts';
 import { createCosigs } from './cosigs.ts';
+import { createCrumbs } from './crumbs.ts';
 import { createCutLines } from './cutlines.ts';
 import { createBodyReader } from './deadline.ts';
 import { addExporting } from './exporting.ts';
@@ -91,7 +92,13 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const tally = createTally();
   const service = createService({ ...input, layout, gate, late, observer, tally });
   const limits = createLimits(config.limits, () => performance.now());
-  const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms);
+  const tellCut = createCutLines(journal);
+  const onCut = (why: Cut): void => {
+    tally.cuts[why]++;
+    tellCut(why);
+  };
+  const crumbs = createCrumbs(limits, () => onCut('crumbs'));
+  const bodies = createBodyReader(config.limits.body_bytes, config.limits.request_ms, crumbs);
   const accounts = config.observer.names ? createAccounts({ now: () => performance.now() }) : undefined;
   const callers = createCallers(native, { executables: createExecutableReader(), observer, accounts });
   const certificates = createCertificates(layout);
@@ -115,7 +122,7 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
     onFault: (error, request) => journal.error('a request could not be served', { error, request }),
   };
   const app = createApp(http);
-  addPosting(app, { gate, limits, settings: config.limits });
+  addPosting(app, { gate, limits, crumbs, settings: config.limits });
   addOtlp(app, { gate, limits, bodies });
   addGoverned(app, { gate, late, now: wall });
   const store = () => {
@@ -151,16 +158,13 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   await app.ready();
 
   const listen = (fd: number | undefined, s: Config['socket']): Listen => (fd === undefined ? s : { fd });
-  const tellCut = createCutLines(journal);
   const shared = {
     handler: createLane({ ...http, ordinary: app.routing, gate }),
     callers,
     limits,
+    crumbs,
     settings: config.limits,
-    onCut(why: Cut) {
-      tally.cuts[why]++;
-      tellCut(why);
-    },
+    onCut,
   };
   servers.push(
     await startServer({ ...shared, admin: false, listen: listen(input.sockets.client, config.socket) }),

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { AttestdError } from '../core/errors.ts';
+import type { Crumbs } from './crumbs.ts';
 import { createJoiner, type Joiner } from './joiner.ts';
 
 export interface BodyReader {
@@ -18,7 +19,11 @@ const EMPTY = Buffer.alloc(0);
 /** Of a body that is too large so many bytes are read and dropped, so that its sender is there to hear why. */
 const DROPPED = 4_194_304;
 
-export function createBodyReader(maxBytes: number, deadlineMs: number): BodyReader {
+export function createBodyReader(
+  maxBytes: number,
+  deadlineMs: number,
+  crumbs: Pick<Crumbs, 'came'>,
+): BodyReader {
   const reading = new Map<IncomingMessage, number>();
   const timer = setInterval(
     () => {
@@ -52,6 +57,8 @@ export function createBodyReader(maxBytes: number, deadlineMs: number): BodyRead
       request.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (over) return;
+        // Most bodies are there in one piece, however short they are.
+        if (body !== undefined && !crumbs.came(request, chunk.length)) return;
         if (size > maxBytes + DROPPED) {
           end();
           request.pause();

@@ -61,7 +61,7 @@ export async function documentedApp(
   });
   await register(app);
   app.after(() => {
-    addPosting(app, { gate, limits, settings: config.limits });
+    addPosting(app, { gate, limits, crumbs: { came: nobody }, settings: config.limits });
     addOtlp(app, { gate, limits, bodies });
     const late = { keep: nobody, waiting: nobody, clear: nobody, onKept: nobody };
     addGoverned(app, { gate, late, now: () => 0 });

@@ -9,12 +9,18 @@ import type { Config } from './config.ts';
 
 type Settings = Config['limits'];
 
+/** Small pieces of bodies that one user may send in a second, and save up: a tenth of what the event loop can take. */
+const PIECES = 20_000;
+
 interface Share {
   connections: number;
   inFlight: number;
   bytes: number;
   tokens: number;
   filledAt: number;
+  /** Small pieces; below zero: a debt. */
+  pieces: number;
+  piecesAt: number;
   quotes: number;
   signatures: number;
   measurements: number;
@@ -32,6 +38,8 @@ export interface Limits {
   give(uid: number, bytes: number, records?: number): void;
   /** Whether a stream of `uid` may read another line now; it waits otherwise instead of being refused. */
   room(uid: number, bytes: number): boolean;
+  /** Takes one small piece of a body; false where it is too many, and then for a second nothing connects. */
+  takePiece(uid: number): boolean;
   /** Takes one fresh quote. @throws RATE_LIMITED */
   takeQuote(uid: number): void;
   /** Takes one signature of a key in the TPM. @throws RATE_LIMITED */
@@ -62,6 +70,8 @@ export function createLimits(s: Settings, now: Clock): Limits {
         bytes: 0,
         tokens: s.burst,
         filledAt: t,
+        pieces: PIECES,
+        piecesAt: t,
         quotes: 0,
         signatures: 0,
         measurements: 0,
@@ -79,6 +89,14 @@ export function createLimits(s: Settings, now: Clock): Limits {
     const t = now();
     x.tokens = Math.min(s.burst, x.tokens + ((t - x.filledAt) / 1000) * s.records_per_second);
     x.filledAt = t;
+  }
+
+  /** Small pieces that `x` has left now. */
+  function piecesOf(x: Share): number {
+    const t = now();
+    x.pieces = Math.min(PIECES, x.pieces + ((t - x.piecesAt) / 1000) * PIECES);
+    x.piecesAt = t;
+    return x.pieces;
   }
 
   function count(uid: number, what: 'quotes' | 'signatures' | 'measurements', most: number): void {
@@ -101,6 +119,7 @@ export function createLimits(s: Settings, now: Clock): Limits {
     connect(uid) {
       const x = share(uid);
       if (connections >= s.connections || x.connections >= s.connections_per_caller) return false;
+      if (x.pieces < 0 && piecesOf(x) < 0) return false;
       connections++;
       x.connections++;
       return true;
@@ -112,7 +131,8 @@ export function createLimits(s: Settings, now: Clock): Limits {
       // Nothing is kept of a caller that is gone, except a bucket that is not full again yet.
       fill(x);
       const counted = x.quotes + x.signatures + x.measurements;
-      if (x.connections === 0 && x.inFlight === 0 && x.tokens >= s.burst && counted === 0) shares.delete(uid);
+      const full = x.tokens >= s.burst && piecesOf(x) >= PIECES;
+      if (x.connections === 0 && x.inFlight === 0 && full && counted === 0) shares.delete(uid);
     },
     take(uid, n) {
       if (inFlight >= s.in_flight || bytes + n > s.bytes) {
@@ -155,6 +175,15 @@ export function createLimits(s: Settings, now: Clock): Limits {
         x.bytes + n <= s.bytes_per_caller &&
         x.tokens >= 1
       );
+    },
+    takePiece(uid) {
+      const x = share(uid);
+      if (x.pieces >= 1 || piecesOf(x) >= 1) {
+        x.pieces--;
+        return true;
+      }
+      if (x.pieces >= 0) x.pieces = -PIECES;
+      return false;
     },
     takeQuote: (uid) => count(uid, 'quotes', s.quotes_per_minute),
     takeSignature: (uid) => count(uid, 'signatures', s.signatures_per_minute),

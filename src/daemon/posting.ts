@@ -5,6 +5,7 @@ import { parseJson } from '../core/json.ts';
 import { RecordRequest } from '../evidence/schema/request.ts';
 import type { Caller } from './caller.ts';
 import type { Config } from './config.ts';
+import type { Crumbs } from './crumbs.ts';
 import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
@@ -20,6 +21,7 @@ import { serveStream } from './stream.ts';
 export interface PostingInput {
   readonly gate: Gate;
   readonly limits: Limits;
+  readonly crumbs: Pick<Crumbs, 'came'>;
   readonly settings: Config['limits'];
 }
 
@@ -99,7 +101,7 @@ const badKey = (why: string) =>
   new AttestdError('INVALID_REQUEST', `the Idempotency-Key ${why}`, { field: 'idempotency-key' });
 
 function stream(
-  { limits, settings, gate }: PostingInput,
+  { limits, crumbs, settings, gate }: PostingInput,
   turns: LineTurns,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -113,6 +115,7 @@ function stream(
     uid: caller.uid,
     limits,
     turns,
+    crumbs,
     maxLineBytes: settings.body_bytes,
     instance: request.id,
     wait,

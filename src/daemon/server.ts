@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AttestdError } from '../core/errors.ts';
 import type { Callers } from './caller.ts';
 import type { Config } from './config.ts';
+import type { Crumbs } from './crumbs.ts';
 import type { Limits } from './limits.ts';
 import type { Cut } from './metrics/tally.ts';
 import { problemAnswer } from './problem.ts';
@@ -37,6 +38,7 @@ export interface ServerInput {
   readonly admin: boolean;
   readonly callers: Callers;
   readonly limits: Limits;
+  readonly crumbs: Crumbs;
   readonly settings: Config['limits'];
   /** A connection was refused or cut. */
   readonly onCut: (why: Cut) => void;
@@ -86,6 +88,7 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
   );
   let draining = false;
   const connections = new Map<Socket, Connection>();
+  input.crumbs.watch(connections);
   server.on('connection', (socket: Socket) => {
     let accepted: ReturnType<Callers['accept']>;
     try {

@@ -7,6 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AttestdError } from '../core/errors.ts';
 import { toProblem } from '../core/problem.ts';
+import type { Crumbs } from './crumbs.ts';
 import type { Limits } from './limits.ts';
 import { createLineReader, type Line } from './lines.ts';
 import type { LineTurns } from './lineturns.ts';
@@ -22,6 +23,7 @@ export interface StreamInput {
   readonly uid: number;
   readonly limits: Limits;
   readonly turns: LineTurns;
+  readonly crumbs: Pick<Crumbs, 'came'>;
   readonly maxLineBytes: number;
   readonly wait: Wait;
   readonly record: RecordLine;
@@ -180,6 +182,7 @@ export function serveStream(input: StreamInput): void {
     pump();
   });
   request.on('data', (chunk: Buffer) => {
+    if (!input.crumbs.came(request, chunk.length)) return;
     lines.push(chunk);
     pump();
   });

@@ -104,6 +104,11 @@ describe('a flood of', () => {
     expect(Object.keys(report.answers).every((s) => ['200', '400', '503'].includes(s))).toBe(true);
   });
 
+  it('bodies in single bytes is cut on every connection at once, and kept out for a while', async () => {
+    const report = await under('crumbs', 6, () => cuts('crumbs') > 2 && cuts('limit') > 0);
+    expect(report.ended).toBeGreaterThan(2);
+  });
+
   it('attempts that are never completed gets no more than its share of them', async () => {
     await under('attempts', 2, (flood) => (flood.report().answers['429'] ?? 0) > 3);
     const query = '/v1/records?kind=execution&decision=permitted&limit=500';

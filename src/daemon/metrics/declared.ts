@@ -38,7 +38,7 @@ const histogram = (
 /** What became of what a caller asked to have recorded. */
 export const OUTCOMES = ['recorded', 'replayed', 'failed'] as const;
 /** Why a connection was ended by the daemon. */
-export const CUTS = ['no_credentials', 'limit', 'stalled'] as const;
+export const CUTS = ['no_credentials', 'limit', 'stalled', 'crumbs'] as const;
 /** The answers of GET /v1/health. */
 export const ANSWERS = ['alive', 'can_record', 'can_seal', 'can_be_trusted'] as const;
 /** Limits that say so with a code. */

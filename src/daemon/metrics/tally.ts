@@ -36,7 +36,7 @@ export function createTally(): Tally {
     records: { recorded: 0, replayed: 0, failed: 0 },
     refusals: new Map(),
     denials: new Map(),
-    cuts: { no_credentials: 0, limit: 0, stalled: 0 },
+    cuts: { no_credentials: 0, limit: 0, stalled: 0, crumbs: 0 },
     tpmErrors: new Map(),
     durable: histogram('attestd_durable_seconds'),
     seal: histogram('attestd_seal_seconds'),
