@@ -3,14 +3,19 @@
  * of a real host, and judged by the verifier from its bundle alone.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../src/client/client.ts';
 import { fromBase64 } from '../../src/core/bytes.ts';
-import { parseBundle } from '../../src/evidence/bundle.ts';
+import { parseBundle, printBundle } from '../../src/evidence/bundle.ts';
 import { parseDisclosure } from '../../src/evidence/disclosure.ts';
 import { DENIAL_CODES } from '../../src/evidence/schema/governance.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
+import { parseTrust } from '../../src/verify/trust.ts';
+import { verifyBundle } from '../../src/verify/verify.ts';
+import { CTL } from '../kit/ctl.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
 import { ACT, makePolicies, POLICIES, type PolicyFolder, request } from './kit.ts';
 
@@ -56,11 +61,18 @@ beforeAll(async () => {
   const begun = await host.shown(attempt.id);
   attempted = begun.statement.predicate as Record<string, unknown>;
   report = JSON.parse((await host.ctl(['verify', file, '--trust', trust, '--json'])).stdout);
-}, 240_000);
+}, 600_000);
 afterAll(async () => {
   await host?.remove();
   rmSync(policies.directory, { recursive: true, force: true });
 });
+
+/** What the verifier says of the bundle with something changed in it. */
+async function judge(change: (b: ReturnType<typeof parseBundle>) => void) {
+  const copy = structuredClone(bundle);
+  change(copy);
+  return verifyBundle(printBundle(copy), parseTrust(new Uint8Array(readFileSync(trust))));
+}
 
 const related = (kind: string) =>
   bundle.related.map((r) => readStatement(fromBase64(r.entry))).filter((s) => s.kind === kind);
@@ -72,10 +84,20 @@ describe('evidence of one execution', () => {
   it('CER: inputs and parameters', () => {
     expect(attempted).toMatchObject({ inputs: { _sd: [expect.any(String)] }, parameters: { amount: 40 } });
   });
-  it('CER: runtime fingerprint', () => {
-    const boot = readStatement(fromBase64(bundle.boot.entry));
-    expect(boot).toMatchObject({ kind: 'boot', predicate: { pcrs: { sha256: expect.any(Object) } } });
+  it('CER: runtime fingerprint', async () => {
+    const { kind, predicate } = readStatement(fromBase64(bundle.boot.entry)) as unknown as {
+      kind: string;
+      predicate: { pcrs: { sha256: Record<string, string> }; daemon: Record<string, string> };
+    };
+    expect(kind).toBe('boot');
+    const registers = Object.entries(predicate.pcrs.sha256);
+    expect(registers.map(([n]) => n)).toEqual(expect.arrayContaining(['0', '7', '13']));
+    for (const [, value] of registers) expect(value).toMatch(/^[0-9a-f]{64}$/);
+    expect(bundle.pcrs?.sha256).toMatchObject({ 0: predicate.pcrs.sha256['0'] });
     passes('seal-signature', 'seal-pcr-digest', 'boot-run');
+    // Another machine state under the same seal is seen.
+    const { checks } = await judge((b) => Object.assign(b.pcrs?.sha256 ?? {}, { 7: 'e'.repeat(64) }));
+    expect(checks.find((c) => c.id === 'seal-pcr-digest')?.status).toBe('fail');
   });
   it('CER: execution context', () => {
     expect(attempted).toMatchObject({
@@ -92,22 +114,34 @@ describe('evidence of one execution', () => {
     passes('disclosures');
   });
   it('CER: certificate identity', () => passes('ak-certificate-path', 'ak-key', 'record-key'));
-  it('complete', () => {
+  it('complete', async () => {
+    // What is missing is said by the record itself, and the log has nothing missing before it: the counter shows that.
     expect(predicate.capture).toEqual({ complete: false, omitted: ['stdout over 1 MiB'] });
-    passes('counter', 'genesis-anchor');
+    passes('counter', 'genesis-anchor', 'inclusion-record', 'completion', 'grant-given');
+    // A bundle that leaves out what the record rests on is not taken for whole.
+    for (let i = 0; i < bundle.related.length; i++) {
+      const { verdict } = await judge((b) => b.related.splice(i, 1));
+      expect(verdict, `without entry ${bundle.related[i]?.index}`).not.toBe('verified');
+    }
   });
   it('portable, independently verifiable', () => {
-    const { status, stdout, stderr } = spawnSync(
-      'unshare',
-      ['-n', process.execPath, 'dist/cli/main.js', 'verify', file, '--trust', trust, '--json'],
-      {
+    // Two files in an empty folder, no network, nothing of the host's surroundings.
+    const alone = mkdtempSync(join(tmpdir(), 'attestd-auditor-'));
+    try {
+      copyFileSync(file, join(alone, 'evidence.json'));
+      copyFileSync(trust, join(alone, 'trust.json'));
+      const verify = [CTL, 'verify', 'evidence.json', '--trust', 'trust.json', '--json'];
+      const { status, stdout, stderr } = spawnSync('unshare', ['-rn', process.execPath, ...verify], {
         encoding: 'utf8',
-      },
-    );
-    // Where a test may not make a network namespace, the verdict stands for itself: the verifier has no network.
-    if (status === 0) expect(JSON.parse(stdout).verdict).toBe('verified');
-    else expect(stderr).toMatch(/^unshare: /);
-    expect(report.verdict).toBe('verified');
+        cwd: alone,
+        env: { PATH: process.env.PATH ?? '' },
+      });
+      expect(status, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toEqual(report);
+      expect(report.verdict).toBe('verified');
+    } finally {
+      rmSync(alone, { recursive: true, force: true });
+    }
   });
   it('tamper-evident', async () => {
     const bytes = readFileSync(file, 'utf8').replace('"index":', '"index":1');
@@ -176,7 +210,13 @@ describe('governance of it', () => {
     };
     const { id } = JSON.parse(await host.must(['record', '-', '--json'], { stdin: JSON.stringify(body) }));
     expect((await host.shown(id)).statement.predicate.parents).toEqual(body.parents);
-    expect((await host.ctl(['verify', await host.bundle(id), '--trust', trust])).status).toBe(0);
+    const other = await host.bundle(id);
+    expect((await host.ctl(['verify', other, '--trust', trust])).status).toBe(0);
+    // Who demands the whole of it misses the evidence of that host; with it, see hosts.test.
+    const { status, stdout } = await host.ctl(['verify', other, '--trust', trust, '--closure', '--json']);
+    const { verdict, checks } = JSON.parse(stdout) as typeof report;
+    expect([status, verdict]).toEqual([4, 'indeterminate']);
+    expect(checks.find((c) => c.id === 'closure')).toMatchObject({ status: 'unknown' });
   });
   it('policy authority continuity', () => {
     const [change] = related('policychange');
