@@ -120,9 +120,7 @@ export class Committer {
   /** Runs a write; if it fails the store is failed, unless there was merely no room. */
   async guard<T>(write: () => Promise<T>): Promise<T> {
     try {
-      const result = await write();
-      this.#full = undefined;
-      return result;
+      return await write();
     } catch (cause) {
       if (cause instanceof DiskFull) {
         this.#full = cause;
@@ -210,6 +208,8 @@ export class Committer {
       for (const [i, { entry, mark }] of group.items.entries())
         if (mark !== undefined) markEntry(tip, first + i, entry, mark);
       this.#size = first + group.count;
+      // A seal may still find room where no record does, so only records show that it has passed.
+      this.#full = undefined;
       durable(first, group.items, place);
       return () => {
         for (const { from, resolve } of waiters) resolve(first + from);

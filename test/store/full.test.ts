@@ -35,6 +35,8 @@ test('a full disk makes the log read-only at the end of the spare segment, still
   // What is durable can still be read and sealed.
   expect(store.size).toBe(acked.length + 1);
   expect((await sealNow(store)).size).toBe(store.size);
+  // A seal goes into what is kept free for it, and says nothing of room for records.
+  expect(store.full).toBeDefined();
   await expect(store.commit([itemOf(500, 9000)])).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
   full = false;
   expect(await store.commit([itemOf(501, 9000)])).toBe(acked.length + 1);
