@@ -160,7 +160,7 @@ test('a verdict names the policy of the key', async () => {
   const { checks } = JSON.parse(stdout) as { checks: { id: string; sentence: string }[] };
   expect(status).toBe(0);
   expect(checks.find((c) => c.id === 'record-key')?.sentence).toContain(
-    `states approved under the policy ${policy}`,
+    `only as the policy ${policy} allows`,
   );
 });
 
