@@ -65,7 +65,7 @@ async function learn(name: string, policy: string, trust: string): Promise<strin
 
 /** As an update would: another file under the name of the workload. */
 function exchange(from: string, more: string): string {
-  return `cp ${from} /root/new && printf '${more}' >>/root/new && mv /root/new /usr/local/bin/workload`;
+  return `cp ${from} /srv/new && printf '${more}' >>/srv/new && mv /srv/new /usr/local/bin/workload`;
 }
 
 /** The verdict on evidence, and the ids of the checks that fail. */
