@@ -27,18 +27,6 @@ import { judgeWitnesses } from '../witness.ts';
 import type { Certified } from './certified.ts';
 import type { ForeignProof } from './proof.ts';
 
-/** What says that the certified key of that host made the seal, whenever that was. */
-const BY_THE_KEY: readonly CheckDefinition[] = [
-  sealMagic,
-  sealType,
-  sealExtradata,
-  sealSignature,
-  certificateEncoding,
-  certificatePath,
-  certificateUsage,
-  certificateHost,
-];
-
 /** Everything that the seal is held to. */
 export const SEAL_CHECKS: readonly CheckDefinition[] = [
   sealMagic,
@@ -51,6 +39,14 @@ export const SEAL_CHECKS: readonly CheckDefinition[] = [
   certificateValidity,
   certificateUsage,
   certificateHost,
+  revocation,
+  certificatePolicies,
+];
+
+/** What may fail of a seal that the certified key of that host made all the same: it speaks of the certificate's time and worth. */
+const OF_THE_CERTIFICATE: readonly CheckDefinition[] = [
+  pathKeys,
+  certificateValidity,
   revocation,
   certificatePolicies,
 ];
@@ -122,7 +118,7 @@ async function judgeSeal(e: Evidence, trust: Trust): Promise<Judged> {
       failed.push(sentence);
       if (!ofTime) timeless = false;
     }
-    if (outcome.status !== 'pass' && BY_THE_KEY.includes(check)) signed = false;
+    if (outcome.status !== 'pass' && !OF_THE_CERTIFICATE.includes(check)) signed = false;
     const required = check.level <= trust.minimumLevel && (check.requiredBy?.(trust) ?? true);
     if (outcome.status === 'unknown' && required) open ??= { ...outcome, sentence };
   }
