@@ -47,7 +47,13 @@ export interface GrantRequest {
   readonly scope: readonly ScopeRow[];
   readonly maxUses: number;
   readonly seconds: number;
-  readonly holder?: { readonly uid: number; readonly unit?: string; readonly cgroup?: string };
+  /** Who may use it. Without a uid: the caller itself; `exeSha256`: only while it runs this executable. */
+  readonly holder?: {
+    readonly uid?: number;
+    readonly unit?: string;
+    readonly cgroup?: string;
+    readonly exeSha256?: string;
+  };
   readonly notBefore?: string;
   readonly delegable?: { readonly depth: number };
   readonly environment?: Readonly<Record<string, unknown>>;

@@ -89,6 +89,27 @@ it('a command runs under a grant, and an auditor derives the decision again from
   expect(shown).toMatchObject({ kind: 'grant', state: 'live', used: 2 });
 }, 120_000);
 
+it('a grant for one program is used by that program, and an auditor sees that it was', async () => {
+  const executable = (file: string) => ask('--executable', file);
+  // The program at the other end of the socket is the one that runs attestctl.
+  const grant = await executable(process.execPath);
+  await host.must(['run', '--grant', grant, '--id-file', host.at('id'), '--', 'sh', '-c', 'exit 0']);
+  const plain = await host.recorded('true');
+  const file = await host.bundle(readFileSync(host.at('id'), 'utf8').trim());
+  const { verdict, of } = await checks(file, await host.trust(await host.bundle(plain)));
+  expect([verdict, of('grant-caller')?.status]).toEqual(['verified', 'pass']);
+  const { holder } = (await host.shown(grant)).statement.predicate as { holder: { exeSha256: string } };
+  expect(holder.exeSha256).toBe(createHash('sha256').update(readFileSync(process.execPath)).digest('hex'));
+  const other = ['run', '--grant', await executable('/bin/sh'), '--', 'sh', '-c', 'exit 0'];
+  expect(await host.ctl(other)).toMatchObject({
+    status: 6,
+    stderr: expect.stringContaining('IDENTITY_MISMATCH'),
+  });
+  const wanted = ['grant', 'request', '--type', 'command.run', '--name', 'sh'];
+  const missing = await host.ctl([...wanted, '--executable', host.at('nothing')]);
+  expect([missing.status, missing.stderr]).toEqual([2, expect.stringContaining('--executable: ENOENT')]);
+}, 120_000);
+
 it('refused, nothing is started: 6, and the status line says so', async () => {
   const grant = await ask();
   await host.must(['run', '--grant', grant, '--', 'sh', '-c', 'exit 0']);

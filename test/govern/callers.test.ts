@@ -3,7 +3,8 @@
  * another once its request is written, claims beside what the kernel saw, and the refusals that hang on who calls.
  */
 import { execFile, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -69,12 +70,85 @@ describe.runIf(may('root'))('the policy', () => {
   }, 60_000);
 });
 
-describe('a program that executes another after it has written', () => {
-  const send = `my ($path, $to, $body, @next) = @ARGV; my $s = IO::Socket::UNIX->new(Peer => $to) or die;
+/** Perl that writes a request; `$s` is the connection then. */
+const send = `my ($path, $to, $body, @next) = @ARGV; my $s = IO::Socket::UNIX->new(Peer => $to) or die;
     print $s "POST $path HTTP/1.1\\r\\nhost: a\\r\\nattestd-client: p/1\\r\\nconnection: close\\r\\n" .
     "content-type: application/json\\r\\ncontent-length: " . length($body) . "\\r\\n\\r\\n" . $body; $s->flush;`;
-  const perl = (script: string) => ['-MIO::Socket::UNIX', '-MFcntl', '-e', `${send} ${script}`];
+const perl = (script: string) => ['-MIO::Socket::UNIX', '-MFcntl', '-e', `${send} ${script}`];
+const READ = 'local $/; my $answer = <$s>;';
 
+describe('a grant for one executable', () => {
+  const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+  const exe = digest(process.execPath);
+  const use = (grant: string) => post(socket, `/v1/executions${D}`, { grant, ...ACT });
+  const asked = async (more: Record<string, unknown>) => {
+    const answer = await post(socket, `/v1/grants${D}`, request(more));
+    expect(answer.status, answer.text).toBe(201);
+    return answer.json.id as string;
+  };
+
+  it('is for the caller as it is bound anyway, and for that executable', async () => {
+    await asked({});
+    const plain = newest('grant').at(-1).holder;
+    expect(plain).not.toHaveProperty('exeSha256');
+    const id = await asked({ holder: { exeSha256: exe } });
+    expect(newest('grant').at(-1).holder).toEqual({ ...plain, exeSha256: exe });
+    expect((await use(id)).status).toBe(201);
+  });
+
+  it('is no good to another program of the same caller, whatever that is called', async () => {
+    const own = (await promisify(execFile)('which', ['perl'])).stdout.trim();
+    const other = join(dir, 'perl');
+    copyFileSync(own, other);
+    appendFileSync(other, ' ');
+    const id = await asked({ maxUses: 2, holder: { exeSha256: digest(own) } });
+    const here = await use(id);
+    expect([code(here), here.status, here.json.detail]).toEqual([
+      'IDENTITY_MISMATCH',
+      403,
+      `executable ${exe}, and the grant is for ${digest(own)}`,
+    ]);
+    const body = JSON.stringify({ grant: id, ...ACT });
+    const by = async (file: string) =>
+      (
+        await promisify(execFile)(file, [
+          ...perl(`${READ} print $answer;`),
+          `/v1/executions${D}`,
+          socket,
+          body,
+        ])
+      ).stdout;
+    expect(await by(own)).toMatch(/^HTTP\/1\.1 201 /);
+    expect(await by(other)).toMatch(/IDENTITY_MISMATCH/);
+    expect(newest('denial').at(-1)).toMatchObject({
+      reason: 'IDENTITY_MISMATCH',
+      requested: { what: 'execution', grant: { id } },
+      caller: { observed: { exe: { path: other, sha256: digest(other) } } },
+    });
+  }, 60_000);
+
+  it('is handed on by that executable, and to that executable', async () => {
+    const delegable = { depth: 1 };
+    const elsewhere = await asked({ maxUses: 2, delegable, holder: { exeSha256: 'a'.repeat(64) } });
+    const from = (delegatedFrom: string, more = {}) =>
+      post(socket, `/v1/grants${D}`, request({ seconds: 60, delegatedFrom, ...more }));
+    expect(code(await from(elsewhere))).toBe('IDENTITY_MISMATCH');
+    const id = await asked({ maxUses: 2, delegable, holder: { exeSha256: exe } });
+    const wide = await from(id);
+    expect([code(wide), wide.json.detail]).toEqual([
+      'SCOPE_EXCEEDED',
+      expect.stringContaining('not bound to the executable'),
+    ]);
+    expect((await from(id, { holder: { uid: OTHER, exeSha256: exe } })).status).toBe(201);
+  });
+
+  it('says whose, or is its caller’s: a unit without a uid is nobody’s', async () => {
+    const answer = await post(socket, `/v1/grants${D}`, request({ holder: { unit: 'a.service' } }));
+    expect([code(answer), answer.json.field]).toEqual(['INVALID_REQUEST', '/holder']);
+  });
+});
+
+describe('a program that executes another after it has written', () => {
   it('gains nothing: the policy was asked about who wrote, and cannot even speak of executables', async () => {
     const before = newest('denial').length;
     const refused = JSON.stringify(request({ scope: [{ type: 'exec', name: 'rm' }] }));
@@ -95,9 +169,8 @@ describe('a program that executes another after it has written', () => {
     const granted = (await post(socket, `/v1/grants${D}`, request())).json;
     const other = join(dir, 'trusted');
     copyFileSync((await promisify(execFile)('which', ['perl'])).stdout.trim(), other);
-    const read = 'local $/; my $answer = <$s>;';
     const end = JSON.stringify({ outcome: { status: 'succeeded', effect: 'confirmed' } });
-    const then = `${read} $answer =~ /"id":"([0-9A-Z]+)"/ or die $answer;
+    const then = `${READ} $answer =~ /"id":"([0-9A-Z]+)"/ or die $answer;
       exec $next[0], '-MIO::Socket::UNIX', '-e', $next[1], "/v1/executions/$1/complete${D}", $to, $next[2];`;
     const { stdout } = await promisify(execFile)('perl', [
       ...perl(then),
@@ -105,7 +178,7 @@ describe('a program that executes another after it has written', () => {
       socket,
       JSON.stringify({ grant: granted.id, ...ACT }),
       other,
-      `${send} ${read} print $answer;`,
+      `${send} ${READ} print $answer;`,
       end,
     ]);
     expect(stdout).toMatch(/IDENTITY_MISMATCH/);

@@ -25,7 +25,7 @@ import { checkpointVectors, knowing, sealedOnly } from './vectors/checkpoint.ts'
 import { ENTRIES_VECTORS } from './vectors/entries.ts';
 import { closed, foreignVectors, OTHER_LOG, resting } from './vectors/foreign.ts';
 import { forkVectors, ONE_LOG } from './vectors/fork.ts';
-import { GOVERNED_VECTORS } from './vectors/governed.ts';
+import { BOUND_EXECUTABLE, GOVERNED_VECTORS } from './vectors/governed.ts';
 import { GOOD_LISTS, IMA_VECTORS } from './vectors/ima.ts';
 import { IMPORT_VECTORS, imported } from './vectors/imports.ts';
 import { BOUND_RECORD_KEY, KEYS_VECTORS } from './vectors/keys.ts';
@@ -100,8 +100,11 @@ test('a valid bundle passes every check and reaches level 4', async () => {
   expect(exitStatus(report)).toBe(0);
 });
 
-test('a governed bundle passes every check, and says by whose leave', async () => {
-  const report = await judged({ governed: governed() as NonNullable<Hooks['governed']> });
+test.each([
+  ['', {}],
+  [', also where its grants are for one executable', BOUND_EXECUTABLE],
+])('a governed bundle passes every check%s', async (_, hooks) => {
+  const report = await judged({ governed: governed(hooks) as NonNullable<Hooks['governed']> });
   const sentences = report.checks.filter((c) => c.status !== 'pass').map((c) => `${c.id}: ${c.sentence}`);
   expect(sentences).toEqual([]);
   expect(report).toMatchObject({ verdict: 'verified', level: 4 });

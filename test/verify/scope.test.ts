@@ -74,17 +74,33 @@ it('every scope lies within itself', () => {
 });
 
 it('a delegation that changes nothing but its depth is no wider', () => {
-  const parent = { scope: [row()], delegable: { depth: 2 }, notBefore: 0, notAfter: 9 };
+  const parent = { scope: [row()], holder: { uid: 1 }, delegable: { depth: 2 }, notBefore: 0, notAfter: 9 };
   expect(widens({ ...parent, delegable: { depth: 1 } }, parent)).toBeUndefined();
   expect(widens(parent, parent)).toMatch(/delegated further/);
   expect(widens({ ...parent, delegable: { depth: 1 }, notAfter: 10 }, parent)).toMatch(/window/);
+  // It is handed to somebody else, but never to another executable.
+  const child = { ...parent, delegable: { depth: 1 }, holder: { uid: 2, unit: 'b.service' } };
+  expect(widens(child, parent)).toBeUndefined();
+  const bound = { ...parent, holder: { uid: 1, exeSha256: 'a'.repeat(64) } };
+  expect(widens(child, bound)).toMatch(/executable/);
+  expect(widens({ ...child, holder: { uid: 2, exeSha256: 'b'.repeat(64) } }, bound)).toMatch(/executable/);
+  expect(widens({ ...child, holder: { uid: 2, exeSha256: 'a'.repeat(64) } }, bound)).toBeUndefined();
+  expect(widens({ ...child, holder: { uid: 2, exeSha256: 'a'.repeat(64) } }, parent)).toBeUndefined();
 });
 
-it('a holder is a uid, and the unit or control group if it was bound to one', () => {
-  const caller = { uid: 1, unit: 'a.service', cgroup: '/a' };
+it('a holder is a uid, and the unit, control group or executable if it was bound to one', () => {
+  const exe = { path: '/usr/bin/a', sha256: 'a'.repeat(64) };
+  const caller = { uid: 1, unit: 'a.service', cgroup: '/a', exe };
   expect(stranger({ uid: 1 }, caller)).toBeUndefined();
   expect(stranger({ uid: 1, unit: 'a.service' }, caller)).toBeUndefined();
   expect(stranger({ uid: 2 }, caller)).toMatch(/uid 1/);
   expect(stranger({ uid: 1, unit: 'b.service' }, caller)).toMatch(/a\.service/);
   expect(stranger({ uid: 1, cgroup: '/b' }, caller)).toMatch(/control group/);
+  // The executable narrows, and stands for none of the others.
+  const bound = { uid: 1, exeSha256: 'a'.repeat(64) };
+  expect(stranger(bound, caller)).toBeUndefined();
+  expect(stranger({ ...bound, uid: 2 }, caller)).toMatch(/uid 1/);
+  for (const other of [{ path: '/usr/bin/a', sha256: 'b'.repeat(64) }, 'unreadable'] as const)
+    expect(stranger(bound, { ...caller, exe: other })).toMatch(/executable/);
+  expect(stranger(bound, { ...caller, exe: { path: '/usr/bin/a', sha256: 'unreadable' } })).toMatch(/exec/);
 });

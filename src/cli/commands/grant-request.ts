@@ -3,6 +3,7 @@ import type { GrantRequest } from '../../client/client.ts';
 import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import { parseJson } from '../../core/json.ts';
 import { type Input, list, text } from '../command.ts';
+import { digestFile } from '../executable.ts';
 import { readInput } from '../files.ts';
 import { receiptDocument, withClient } from '../session.ts';
 import { claimedBy } from '../token.ts';
@@ -11,7 +12,7 @@ export async function run(input: Input): Promise<number> {
   const file = text(input, 'request');
   const request =
     file === undefined
-      ? { ...fromOptions(input), ...(await claimedBy(input)) }
+      ? { ...fromOptions(input), ...(await holderBy(input)), ...(await claimedBy(input)) }
       : // The daemon checks the shape; what goes out is what was read.
         (parseJson(await readInput(file, input.io)) as unknown as GrantRequest);
   return withClient(input, async (client) => {
@@ -29,6 +30,20 @@ export async function run(input: Input): Promise<number> {
       throw fault;
     }
   });
+}
+
+/** The caller itself, while it runs this program. @throws USAGE where the file cannot be read */
+async function holderBy(input: Input): Promise<Pick<GrantRequest, 'holder'>> {
+  const executable = text(input, 'executable');
+  if (executable === undefined) return {};
+  try {
+    return { holder: { exeSha256: await digestFile(executable) } };
+  } catch (e) {
+    throw new AttestdError('USAGE', `--executable: ${(e as Error).message}`, {
+      field: '--executable',
+      cause: e,
+    });
+  }
 }
 
 function fromOptions(input: Input): GrantRequest {

@@ -29,6 +29,7 @@ export const GOVERN_COMMANDS: readonly Command[] = [
           { flags: '--target <text>', help: 'its target, or a beginning of it and *' },
           { flags: '--seconds <n>', help: 'how long it is good; 600 when absent' },
           { flags: '--uses <n>', help: 'how often it may be used; once when absent' },
+          { flags: '--executable <file>', help: 'only this program may use it, as the file is now' },
           { flags: '--approval <id...>', help: 'approvals of an earlier denial of this request' },
           { flags: '--from <id>', help: 'take it out of this grant' },
           { flags: '--break-glass <reason>', help: 'past the policy, on record; on the admin socket' },

@@ -15,7 +15,7 @@ import { type Delegable, stranger, widens } from '../../verify/grant/scope.ts';
 import type { Caller } from '../caller.ts';
 import type { Recorded, Wait } from '../recorder.ts';
 import type { Failing } from './conditions.ts';
-import { askedBy, attribution, find, type House, holderOf, lineageGap } from './house.ts';
+import { askedBy, attribution, find, type House, holderAsked, lineageGap } from './house.ts';
 import type { LiveGrant } from './ledger.ts';
 import type { Refused } from './refusal.ts';
 
@@ -52,7 +52,7 @@ export function createAsking(house: House) {
       throw new AttestdError('INVALID_REQUEST', `/seconds is over ${settings.max_window_s}`, {
         field: '/seconds',
       });
-    const holder = request.holder ?? holderOf(caller.observed as ObservedCaller);
+    const holder = holderAsked(request.holder, caller.observed as ObservedCaller);
     const ask = {
       scope,
       holder,

@@ -22,7 +22,7 @@ import { OWN_UID } from '../run.ts';
 import type { Sequencer } from '../sequencer.ts';
 import { createAsking } from './asking.ts';
 import { startBelated } from './belated.ts';
-import { askedBy, attribution, find, type House, holderOf } from './house.ts';
+import { askedBy, attribution, find, type House, holderAsked } from './house.ts';
 import type { LateJournal } from './late.ts';
 import { loadPolicies, type PolicySet, schemaDigest } from './policies.ts';
 import { createUsing } from './using.ts';
@@ -127,7 +127,7 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
       return true;
     }
     const { scope, maxUses, seconds } = request;
-    const holder = request.holder ?? holderOf(caller.observed as ObservedCaller);
+    const holder = holderAsked(request.holder, caller.observed as ObservedCaller);
     const requested = { what: 'grant' as const, ask: { scope, maxUses, seconds, holder } };
     const repeated = b.refused;
     b.told = now;

@@ -4,6 +4,7 @@ import { recordDigest } from '../../evidence/dsse.ts';
 import type { ObservedCaller } from '../../evidence/schema/execution.ts';
 import type { Ref } from '../../evidence/schema/field.ts';
 import type { DenialPredicate, Holder } from '../../evidence/schema/governance.ts';
+import type { GrantRequest } from '../../evidence/schema/governed.ts';
 import { type Kind, type Predicate, readStatement } from '../../evidence/statement.ts';
 import type { Caller } from '../caller.ts';
 import type { MonotoneClock } from '../clock.ts';
@@ -45,10 +46,16 @@ export function attribution({ startTicks, cgroup }: ObservedCaller): Failing | u
 }
 
 /** What a grant binds its holder by. */
-export const holderOf = ({ uid, unit, cgroup }: ObservedCaller): Holder => ({
+const holderOf = ({ uid, unit, cgroup }: ObservedCaller): Holder => ({
   uid,
   ...(unit === undefined ? { cgroup } : { unit }),
 });
+
+/** The holder that a request names, or the caller itself. */
+export function holderAsked(asked: GrantRequest['holder'], observed: ObservedCaller): Holder {
+  const { uid, ...rest } = asked ?? {};
+  return uid === undefined ? { ...holderOf(observed), ...rest } : { uid, ...rest };
+}
 
 /** The record with this id if it is of this kind. */
 export function find<K extends Kind>(

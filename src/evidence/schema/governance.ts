@@ -73,12 +73,25 @@ export const ScopeRow = closed({
 });
 export const Scope = Type.Array(ScopeRow, { minItems: 1, maxItems: MAX_SCOPE });
 
-/** Who may use a grant: a uid, and the unit or else the control group that it had. */
-export const Holder = closed({
+const holding = {
   uid: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
   unit: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   cgroup: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
-});
+  exeSha256: Type.Optional(Hex32),
+};
+
+/**
+ * Who may use a grant: a uid, and the unit or else the control group that it had. Where it was asked for, only while it
+ * runs this executable: that narrows a grant and stands for none of the others, for a caller may execute something else
+ * once its request is written.
+ */
+export const Holder = closed(holding);
+
+/** A holder as it is asked for. Without a uid it is the caller itself, as it is bound where no holder is named. */
+export const HolderRequest = Type.Object(
+  { ...holding, uid: Type.Optional(holding.uid) },
+  { additionalProperties: false, minProperties: 1, dependentRequired: { unit: ['uid'], cgroup: ['uid'] } },
+);
 
 /** What the machine must be when the grant is used; `sealed`: the grant itself must stand under a seal by then. */
 export const Requirement = closed({

@@ -5,17 +5,20 @@
 import { type Static, Type } from 'typebox';
 import { Claimed, Parents, Trace } from './execution.ts';
 import { closed, list, Time, text, Ulid } from './field.ts';
-import { asked } from './governance.ts';
+import { asked, HolderRequest } from './governance.ts';
 import { RecordRequest } from './request.ts';
 
 const of = RecordRequest.properties;
 
-/** Body of POST /v1/grants. `holder` absent: the caller itself, bound to its unit, or else its control group. */
+/**
+ * Body of POST /v1/grants. `holder` absent, or without a uid: the caller itself, bound to its unit, or else its control
+ * group.
+ */
 export const GrantRequest = closed({
   scope: asked.scope,
   maxUses: asked.maxUses,
   seconds: asked.seconds,
-  holder: Type.Optional(asked.holder),
+  holder: Type.Optional(HolderRequest),
   /** Absent: now. */
   notBefore: Type.Optional(Time),
   delegable: asked.delegable,

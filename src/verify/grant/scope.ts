@@ -81,7 +81,7 @@ function constraintWithin(inner: Constraint, outer: Constraint): boolean {
 }
 
 /** What a grant leaves to be delegated, as far as narrowing is asked about. */
-export interface Delegable extends Pick<Asked, 'scope' | 'delegable' | 'environment'> {
+export interface Delegable extends Pick<Asked, 'scope' | 'holder' | 'delegable' | 'environment'> {
   readonly notBefore: number;
   readonly notAfter: number;
 }
@@ -92,6 +92,10 @@ export function widens(child: Delegable, parent: Delegable): string | undefined 
   if ((child.delegable?.depth ?? 0) >= parent.delegable.depth) return 'it may be delegated further than that';
   if (!scopeWithin(child.scope, parent.scope)) return 'its scope is wider';
   if (child.notBefore < parent.notBefore || child.notAfter > parent.notAfter) return 'its window is longer';
+  // It is there to be handed to somebody else; what that one executes stays what it was.
+  const { exeSha256 } = parent.holder;
+  if (exeSha256 !== undefined && child.holder.exeSha256 !== exeSha256)
+    return 'it is not bound to the executable';
   const needs = parent.environment ?? {};
   const has = child.environment ?? {};
   const pcrs = Object.entries(needs.pcrs?.sha256 ?? {});
@@ -104,12 +108,21 @@ export function widens(child: Delegable, parent: Delegable): string | undefined 
 /** How a caller differs from the one that a grant is bound to; undefined when it does not. */
 export function stranger(
   holder: Asked['holder'],
-  caller: { readonly uid: number; readonly unit?: string; readonly cgroup: string },
+  caller: {
+    readonly uid: number;
+    readonly unit?: string;
+    readonly cgroup: string;
+    readonly exe: { readonly path: string; readonly sha256: string } | 'unreadable';
+  },
 ): string | undefined {
   if (caller.uid !== holder.uid) return `uid ${caller.uid}, and the grant is for uid ${holder.uid}`;
   if (holder.unit !== undefined && caller.unit !== holder.unit)
     return `unit ${caller.unit ?? 'none'}, and the grant is for ${holder.unit}`;
   if (holder.cgroup !== undefined && caller.cgroup !== holder.cgroup)
     return `control group ${caller.cgroup}, and the grant is for ${holder.cgroup}`;
+  if (holder.exeSha256 !== undefined) {
+    const runs = caller.exe === 'unreadable' ? 'unreadable' : caller.exe.sha256;
+    if (runs !== holder.exeSha256) return `executable ${runs}, and the grant is for ${holder.exeSha256}`;
+  }
   return undefined;
 }

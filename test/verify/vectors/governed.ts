@@ -44,6 +44,20 @@ const authorization =
     authorization: change(of(b, 'authorization')),
   });
 const use = (change: Change): Change => authorization((a) => ({ ...a, use: change(of(a, 'use')) }));
+/** The executable that every caller of the flow runs. */
+const EXE = '2'.repeat(64);
+const bound =
+  (exeSha256: string): Change =>
+  (b) => ({ ...b, holder: { ...of(b, 'holder'), exeSha256 } });
+/** The grant above, and what was asked and approved, are for this executable. */
+const forExecutable = (exeSha256: string): Record<'grant' | 'denial', Change> => ({
+  grant: bound(exeSha256),
+  denial: (b) => asking(b, { holder: { uid: 1000, unit: 'agent.service', exeSha256 } }),
+});
+/** A flow in which both grants are for the executable that uses them. */
+export const BOUND_EXECUTABLE: GovernedHooks = {
+  alter: { ...forExecutable(EXE), delegated: bound(EXE) },
+};
 const moved = (order: readonly PartName[]): GovernedHooks => ({ order });
 const before = (first: PartName, second: PartName): readonly PartName[] =>
   PARTS.flatMap((p) => (p === first ? [] : p === second ? [first, second] : [p]));
@@ -222,6 +236,13 @@ export const GOVERNED_VECTORS: readonly Vector[] = [
       holder: { uid: 1001, cgroup: '/system.slice/other.service' },
     }),
   ),
+  altered('grant-caller', 'another executable used the grant', 'delegated', bound('3'.repeat(64))),
+  flow('grant-caller', 'an executable that could not be read used the grant', {
+    alter: {
+      delegated: bound(EXE),
+      ...bothEnds((b) => ({ ...b, caller: { observed: observed(1001, { exe: 'unreadable' }) } })).alter,
+    },
+  }),
   // Environment
   flow('grant-environment', 'the grant is bound to another run', {
     alter: {
@@ -332,6 +353,26 @@ export const GOVERNED_VECTORS: readonly Vector[] = [
     'delegated',
     without('environment'),
   ),
+  flow('delegation', 'the delegated grant may be used by any executable', { alter: forExecutable(EXE) }),
+  flow('delegation', 'the delegated grant may be used by another executable', {
+    alter: {
+      ...forExecutable(EXE),
+      delegated: bound('3'.repeat(64)),
+      ...bothEnds((b) => ({
+        ...b,
+        caller: { observed: observed(1001, { exe: { path: '/usr/bin/agent', sha256: '3'.repeat(64) } }) },
+      })).alter,
+    },
+  }),
+  flow('delegation', 'a grant was delegated by another executable than its holder', {
+    alter: {
+      ...forExecutable(EXE),
+      delegated: (b) => ({
+        ...bound(EXE)(b),
+        caller: { observed: observed(1000, { exe: { path: '/usr/bin/agent', sha256: '3'.repeat(64) } }) },
+      }),
+    },
+  }),
   flow('delegation', 'the grant above may not be delegated', {
     alter: {
       grant: without('delegable'),
