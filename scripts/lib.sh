@@ -47,7 +47,8 @@ need_packages() {
   printf '     installing %s\n' "${missing[*]}" >&2
   local log
   log=$(mktemp)
-  if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  # A machine that has just booted updates itself: apt waits for that to end.
+  if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     rm -f "$log"
     fail "apt-get could not install ${missing[*]}" 'the lines above say why'
