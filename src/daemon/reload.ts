@@ -21,6 +21,7 @@ export const RELOADED: readonly string[] = [
   'policy.max_window_s',
   'policy.grants_per_second',
   'policy.open_attempts_per_caller',
+  'policy.live_grants_per_caller',
   'policy.break_glass',
   'log.level',
 ];

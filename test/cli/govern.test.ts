@@ -86,7 +86,7 @@ it('a command runs under a grant, and an auditor derives the decision again from
   expect(of('policy-signature')?.sentence).toMatch(/signed by the operator/);
   expect(verdict).toBe('verified');
   const shown = JSON.parse(await host.must(['grant', 'show', grant, '--json']));
-  expect(shown).toMatchObject({ kind: 'grant', state: 'live', used: 2 });
+  expect(shown).toMatchObject({ kind: 'grant', state: 'used', used: 2 });
 }, 120_000);
 
 it('a grant for one program is used by that program, and an auditor sees that it was', async () => {

@@ -122,7 +122,7 @@ describe('a grant', () => {
       parents: [{ rel: 'completes', digest: a.digest }],
     });
     expect(completed.authorization).toEqual(attempted.authorization);
-    expect((await ask(socket, `/v1/grants/${g.id}`)).json).toMatchObject({ state: 'live', used: 1 });
+    expect((await ask(socket, `/v1/grants/${g.id}`)).json).toMatchObject({ state: 'used', used: 1 });
     const again = await post(socket, `/v1/executions/${a.id}/complete`, {
       outcome: { status: 'failed', effect: 'unknown' },
     });
@@ -173,6 +173,24 @@ describe('a grant', () => {
       predicate: { grant: { id: g.id }, reason: 'done' },
     });
     await denied(await begin(g.id), 'GRANT_EXPIRED');
+    const again = await ask(socket, `/v1/grants/${g.id}?wait=durable`, { method: 'DELETE' });
+    expect(code(again)).toBe('NOT_FOUND');
+  });
+
+  it('takes with it what was taken out of it', async () => {
+    const g = await grant({ maxUses: 3, delegable: { depth: 2 } });
+    const from = (id: string, more = {}) => grant({ delegatedFrom: id, seconds: 60, ...more });
+    const child = await from(g.id, { maxUses: 2, delegable: { depth: 1 } });
+    const grandchild = await from(child.id, { seconds: 30 });
+    expect((await begin(child.id)).status).toBe(201);
+    // All of it has been given away, so the one above has no use left, and can be revoked all the same.
+    expect((await begin(g.id)).status).toBe(201);
+    const state = async (id: string) => (await ask(socket, `/v1/grants/${id}`)).json.state;
+    expect(await Promise.all([g.id, child.id, grandchild.id].map(state))).toEqual(['used', 'used', 'live']);
+    const revoked = await ask(socket, `/v1/grants/${g.id}?wait=durable`, { method: 'DELETE' });
+    expect(revoked.status, revoked.text).toBe(200);
+    expect(await state(grandchild.id)).toBe('revoked');
+    await denied(await begin(grandchild.id), 'GRANT_EXPIRED');
   });
 
   it('past the policy is given on the admin socket alone, and says why', async () => {
@@ -264,7 +282,12 @@ describe('fail closed: each condition has its code, and its refusal is a record'
     const approvals = [approved.json.id];
     const other = request({ scope, approvals, maxUses: 2 });
     await denied(await post(socket, `/v1/grants${D}`, other), 'EVIDENCE_CHAIN_INVALID');
-    const g = await grant({ scope, approvals });
+    // Asked for at one moment by many: one gets it.
+    const many = await Promise.all(
+      Array.from({ length: 8 }, () => post(socket, `/v1/grants${D}`, request({ scope, approvals }))),
+    );
+    expect(many.map((a) => a.status).sort()).toEqual([201, ...Array(7).fill(403)]);
+    const g = many.find((a) => a.status === 201)?.json;
     expect((await predicateOf(g.id)).predicate.approvals).toMatchObject([
       { uid: OTHER, id: approved.json.id },
     ]);

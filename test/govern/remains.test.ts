@@ -5,13 +5,15 @@ import { expect, it } from 'vitest';
 import { toHex } from '../../src/core/bytes.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { ulid } from '../../src/core/ulid.ts';
-import { createLedger, KEEP_MS } from '../../src/daemon/govern/ledger.ts';
+import { createLedger } from '../../src/daemon/govern/ledger.ts';
+import { KEEP_MS } from '../../src/daemon/govern/live.ts';
 import { DigestFilter } from '../../src/daemon/retaining/filter.ts';
 import { remainsOf } from '../../src/daemon/retaining/remains.ts';
 import { buildEntry } from '../../src/evidence/record.ts';
 import { observed } from '../kit/governed.ts';
 
 const NOW = 1_790_000_000_000;
+const READING = { from: 0, now: () => NOW };
 type Ref = { id: string; digest: string };
 
 /** A log in memory, and what the daemon would write to it. */
@@ -80,9 +82,9 @@ it('a delegated grant that is over stays while the one above it lives, and so do
   expect([kept, removed]).toEqual([3, 3]);
   const ledger = createLedger(
     log.view((i) => !keeps(i)),
-    0,
+    READING,
   );
-  expect(ledger.grant(g.id)).toMatchObject({ used: 4, last: child });
+  expect(ledger.grants.get(g.id)).toMatchObject({ used: 4, last: child });
   expect(old).toBeDefined();
 });
 
@@ -127,13 +129,13 @@ it('whatever is removed, the ledger read anew says the same of every grant that 
       const { keeps, kept, removed } = await remainsOf(log.view(), before, NOW);
       const left = log.entries.slice(0, before).filter((_, i) => keeps(i)).length;
       expect([kept, removed]).toEqual([left, before - left]);
-      const was = createLedger(log.view(), 0);
+      const was = createLedger(log.view(), READING);
       const is = createLedger(
         log.view((i) => i < before && !keeps(i)),
-        0,
+        READING,
       );
       for (const ledger of [was, is]) ledger.sweep(NOW);
-      for (const { ref } of grants) expect(is.grant(ref.id)).toEqual(was.grant(ref.id));
+      for (const { ref } of grants) expect(is.grants.get(ref.id)).toEqual(was.grants.get(ref.id));
       expect([...is.attempts].map((a) => a.ref.id)).toEqual([...was.attempts].map((a) => a.ref.id));
       // Whoever goes on from there comes to the same.
       const again = await remainsOf(

@@ -10,16 +10,24 @@ import { type Body, buildTrusted, newFrame } from '../../evidence/record.ts';
 import type { ObservedCaller } from '../../evidence/schema/execution.ts';
 import type { DenialPredicate, GrantPredicate } from '../../evidence/schema/governance.ts';
 import type { GrantRequest } from '../../evidence/schema/governed.ts';
-import { askText } from '../../verify/checks/policy.ts';
 import { type Delegable, stranger, widens } from '../../verify/grant/scope.ts';
 import type { Caller } from '../caller.ts';
 import type { Recorded, Wait } from '../recorder.ts';
+import { type Approved, createApprovals } from './approvals.ts';
 import type { Failing } from './conditions.ts';
-import { askedBy, attribution, find, type House, holderAsked, lineageGap } from './house.ts';
-import type { LiveGrant } from './ledger.ts';
+import {
+  askedBy,
+  attribution,
+  BROKEN,
+  type House,
+  holderAsked,
+  lineageGap,
+  missing,
+  REVOKED,
+} from './house.ts';
+import type { LiveGrant } from './live.ts';
 import type { Refused } from './refusal.ts';
 
-type Approved = NonNullable<GrantPredicate['approvals']>;
 type Policy = NonNullable<GrantPredicate['policy']>;
 
 interface Denied {
@@ -45,6 +53,10 @@ interface Asking {
 /** Answers requests for grants. */
 export function createAsking(house: House) {
   const { ledger, log, clock, settings } = house;
+  const { grants } = ledger;
+  const approving = createApprovals(house);
+  /** Grants on their way into the log, by the uid that asked. */
+  const coming = new Map<number, number>();
 
   function begin(caller: Caller, request: GrantRequest): Asking {
     const { scope, maxUses, seconds, delegable, environment, parents, trace, claimed } = request;
@@ -78,46 +90,14 @@ export function createAsking(house: House) {
     return { caller, request, refused, ask, notBefore, notAfter, disclosures: withheld?.disclosures ?? [] };
   }
 
-  /** Approvals that speak for exactly this, or why one does not. */
-  function approvalsOf({ caller, request, ask }: Asking): Approved | Failing {
-    const out: Approved = [];
-    const invalid = (condition: string): Failing => ({ code: 'EVIDENCE_CHAIN_INVALID', condition });
-    for (const id of request.approvals ?? []) {
-      const approval = find(log, id, 'approval');
-      if (approval === undefined) return invalid(`there is no approval ${id} in this log`);
-      const { uid } = approval.predicate.caller.observed;
-      const denial = find(log, approval.predicate.request.id, 'denial');
-      const said = denial?.predicate.requested.ask;
-      if (
-        denial === undefined ||
-        said === undefined ||
-        denial.ref.digest !== approval.predicate.request.digest
-      )
-        return invalid(`approval ${id} names no denial of a grant`);
-      const persons = [caller.uid, ask.holder.uid, denial.predicate.caller.observed.uid];
-      if (persons.includes(uid))
-        return {
-          code: 'IDENTITY_MISMATCH',
-          condition: 'who asks for a grant, or holds it, cannot approve it',
-        };
-      if (askText(said) !== askText(ask)) return invalid(`approval ${id} is for another request`);
-      if (ledger.spent(approval.ref.digest)) return invalid(`approval ${id} was used for a grant before`);
-      if (parseTime(approval.predicate.notAfter) < clock.now())
-        return { code: 'GRANT_EXPIRED', condition: `approval ${id} has expired` };
-      if (out.some((a) => a.uid === uid)) return invalid('one person approved twice');
-      out.push({ ...approval.ref, uid });
-    }
-    return out;
-  }
-
   /** The grant that this one is taken out of, or why it cannot be. */
   function above({ caller, request, ask, notBefore, notAfter }: Asking): LiveGrant | undefined | Failing {
     if (request.delegatedFrom === undefined) return undefined;
-    const parent = ledger.grant(request.delegatedFrom);
-    if (parent === undefined || parent.broken)
-      return { code: 'EVIDENCE_CHAIN_INVALID', condition: `there is no live grant ${request.delegatedFrom}` };
-    if (parent.revoked || parent.notAfter < clock.now())
-      return { code: 'GRANT_EXPIRED', condition: 'the grant above was revoked or has expired' };
+    const now = clock.now();
+    const parent = grants.get(request.delegatedFrom);
+    if (parent === undefined || parent.notAfter < now) return missing(house, request.delegatedFrom, now).why;
+    if (parent.broken) return BROKEN;
+    if (parent.revoked) return REVOKED;
     const other = stranger(parent.predicate.holder, caller.observed);
     if (other !== undefined) return { code: 'IDENTITY_MISMATCH', condition: other };
     const child: Delegable = { ...ask, notBefore, notAfter };
@@ -137,6 +117,16 @@ export function createAsking(house: House) {
         condition: `${parent.predicate.maxUses - parent.used} uses are left of the grant above`,
       };
     return parent;
+  }
+
+  /** Whether this caller has as many grants as it may: each is kept until it is used up, revoked or expired. */
+  function crowded({ uid }: Caller): Failing | undefined {
+    const most = settings.live_grants_per_caller;
+    if (grants.weight(uid) + (coming.get(uid) ?? 0) < most) return undefined;
+    return {
+      code: 'RATE_LIMITED',
+      condition: `this caller has ${most} grants that are not used up, revoked or expired`,
+    };
   }
 
   /** What the policy says to every row of the scope. */
@@ -221,13 +211,22 @@ export function createAsking(house: House) {
       uid: ask.holder.uid,
       ...(a.disclosures.length === 0 ? {} : { opening: utf8(a.disclosures.join('~')) }),
     };
+    coming.set(caller.uid, (coming.get(caller.uid) ?? 0) + 1);
+    const approvals = more.approvals ?? [];
+    approving.take(approvals);
     house.recorder.submit(
       item,
       ref.digest,
       wait,
       (e, index) => {
-        if (e === null) ledger.take(index, item.uid, ref, 'grant', body);
+        const bytes = built.entry.length;
+        if (e === null)
+          ledger.takeGrant({ index, uid: item.uid, ref, bytes, at: frame.timeMs, predicate: body });
         else if (parent !== undefined) parent.broken = true;
+        approving.settle(approvals);
+        const left = (coming.get(caller.uid) as number) - 1;
+        if (left === 0) coming.delete(caller.uid);
+        else coming.set(caller.uid, left);
       },
       house.refusals.orRefuse(
         caller,
@@ -255,9 +254,10 @@ export function createAsking(house: House) {
   }
 
   function examine(a: Asking): Denied | Permitted {
-    const failing = house.conditions() ?? attribution(a.caller.observed as ObservedCaller);
+    const failing =
+      crowded(a.caller) ?? house.conditions() ?? attribution(a.caller.observed as ObservedCaller);
     if (failing !== undefined) return { why: failing };
-    const approvals = approvalsOf(a);
+    const approvals = approving.of(a.request.approvals ?? [], a.ask, a.caller.uid);
     if ('code' in approvals) return { why: approvals };
     const parent = above(a);
     if (parent !== undefined && 'code' in parent) return { why: parent };

@@ -11,9 +11,10 @@ import type { Run } from '../run.ts';
 import { sightingIn } from '../vouch.ts';
 import { createConditions } from './conditions.ts';
 import type { InForce } from './governor.ts';
+import { readHint, writeHint } from './hint.ts';
 import { find, type House } from './house.ts';
 import type { LateJournal } from './late.ts';
-import { createLedger, type Ledger, readHint, writeHint } from './ledger.ts';
+import { createLedger, type Ledger } from './ledger.ts';
 import { createRefusals, type RefusalsInput } from './refusal.ts';
 import type { Question } from './vocabulary.ts';
 
@@ -55,7 +56,11 @@ export function createHouse(input: FoundationInput): Foundation {
   const { origin } = store;
   const { from, policy } = readHint(hint, origin, store.size);
   const known = policy === undefined ? undefined : find(store, policy, 'policychange');
-  const ledger: Ledger = createLedger(store, from, known);
+  const ledger: Ledger = createLedger(store, {
+    from,
+    now: () => clock.now(),
+    ...(known === undefined ? {} : { policy: known }),
+  });
   const inForce: InForce = { current: undefined };
   const conditions = createConditions({
     broken: () => store.failed ?? store.full,

@@ -211,10 +211,9 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
       house.recorder.submit(item, toHex(built.recordDigest), wait, () => undefined, done);
     },
     revoke(caller, id, reason, wait, done) {
-      const grant = ledger.grant(id);
+      const grant = ledger.grants.get(id);
       const may =
-        grant !== undefined &&
-        (caller.admin || grant.uid === caller.uid || grant.predicate.caller.observed.uid === caller.uid);
+        grant !== undefined && (caller.admin || grant.uid === caller.uid || grant.asker === caller.uid);
       if (grant === undefined || !may)
         throw new AttestdError('NOT_FOUND', `there is no live grant ${id} of yours`);
       const body = {
@@ -224,24 +223,38 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
       };
       const built = buildTrusted('revocation', body as never, frame());
       // Good for nothing from now on, whether or not the record comes about.
-      grant.revoked = true;
+      ledger.grants.withdraw(grant);
       const item = { entry: built.entry, id: built.id, uid: caller.uid };
-      house.recorder.submit(item, toHex(built.recordDigest), wait, () => undefined, done);
+      const ref = { id: built.id, digest: toHex(built.recordDigest) };
+      const durable = (e: Error | null, index: number): void => {
+        if (e === null) ledger.take(index, item.uid, ref, 'revocation', body);
+      };
+      house.recorder.submit(item, ref.digest, wait, durable, done);
     },
     show(caller, id) {
-      const live = ledger.grant(id);
+      const live = ledger.grants.get(id);
+      const ended = ledger.grants.ended(id);
       // As it is in the log: what the ledger keeps of a live one is what was asked, without place and time.
       const grant = find(log, id, 'grant');
       const mine = (uid: number, asker: number) => caller.admin || caller.uid === uid || caller.uid === asker;
       if (grant !== undefined && mine(grant.uid, grant.predicate.caller.observed.uid)) {
         const { predicate, ref } = grant;
         const expired = Date.parse(predicate.notAfter) < clock.now();
-        const state = live === undefined || expired ? 'expired' : live.revoked ? 'revoked' : 'live';
+        const state = expired
+          ? 'expired'
+          : live?.revoked
+            ? 'revoked'
+            : live === undefined
+              ? (ended?.how ?? 'ended')
+              : live.used < live.predicate.maxUses
+                ? 'live'
+                : 'used';
+        const { used } = live ?? ended ?? {};
         return {
           kind: 'grant',
           ...ref,
           state,
-          ...(live === undefined ? {} : { used: live.used }),
+          ...(used === undefined ? {} : { used }),
           grant: predicate,
         };
       }

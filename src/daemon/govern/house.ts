@@ -1,5 +1,6 @@
 /** What asking, using and approving share: the host's parts, and small questions to them. */
 import { toHex } from '../../core/bytes.ts';
+import { formatTime } from '../../core/time.ts';
 import { recordDigest } from '../../evidence/dsse.ts';
 import type { ObservedCaller } from '../../evidence/schema/execution.ts';
 import type { Ref } from '../../evidence/schema/field.ts';
@@ -72,6 +73,43 @@ export function find<K extends Kind>(
   if (statement.kind !== kind) return undefined;
   const ref = { id, digest: toHex(recordDigest(entry)) };
   return { ref, ...found, predicate: statement.predicate as Predicate<K> };
+}
+
+/** A use of the grant is in memory and not in the log. */
+export const BROKEN: Failing = {
+  code: 'EVIDENCE_CHAIN_INVALID',
+  condition: 'a use of the grant could not be written',
+};
+export const REVOKED: Failing = { code: 'GRANT_EXPIRED', condition: 'the grant was revoked' };
+
+/** Why a grant is not among those that live: what the log says, and what is remembered of how it ended. */
+export function missing(
+  { ledger, log }: House,
+  id: string,
+  now: number,
+): { readonly why: Failing; readonly ref?: Ref } {
+  const ended = ledger.grants.ended(id);
+  const known = ended ?? ledger.grants.get(id) ?? inLog(log, id);
+  if (known === undefined)
+    return { why: { code: 'EVIDENCE_CHAIN_INVALID', condition: `there is no grant ${id} in this log` } };
+  const { ref, notAfter } = known;
+  const until = formatTime(notAfter);
+  if (notAfter < now)
+    return { ref, why: { code: 'GRANT_EXPIRED', condition: `the grant was good until ${until}` } };
+  if (ended?.how === 'revoked') return { ref, why: REVOKED };
+  if (ended !== undefined)
+    return {
+      ref,
+      why: { code: 'SCOPE_EXCEEDED', condition: `all ${ended.used} uses of the grant were taken` },
+    };
+  // It ended longer ago than is remembered, or the ledger was told to begin behind it. Both are refused alike.
+  const condition = `the grant ${id} is not live any more: its uses were taken, or it was revoked`;
+  return { ref, why: { code: 'EVIDENCE_CHAIN_INVALID', condition } };
+}
+
+function inLog(log: LogReader, id: string): { readonly ref: Ref; readonly notAfter: number } | undefined {
+  const found = find(log, id, 'grant');
+  return found && { ref: found.ref, notAfter: Date.parse(found.predicate.notAfter) };
 }
 
 /** Looks for the parents in this log. @returns what is missing */

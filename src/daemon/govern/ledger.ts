@@ -1,33 +1,14 @@
 /**
  * The grants that live, their uses, and the attempts that are open: what the log says, in memory. Nothing outside the
- * log is believed. `governed.json` beside the log says from where reading begins; were it put forward by somebody, the
- * grants before it would be unknown, and what is unknown is refused.
+ * log is believed.
  */
-import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
 import { toHex } from '../../core/bytes.ts';
 import { recordDigest } from '../../evidence/dsse.ts';
 import type { ExecutionPredicate } from '../../evidence/schema/execution.ts';
 import type { Ref } from '../../evidence/schema/field.ts';
 import type { GrantPredicate, PolicychangePredicate } from '../../evidence/schema/governance.ts';
 import { readStatement } from '../../evidence/statement.ts';
-
-/** A grant that may still be used. */
-export interface LiveGrant {
-  readonly ref: Ref;
-  readonly index: number;
-  readonly uid: number;
-  readonly predicate: GrantPredicate;
-  readonly notBefore: number;
-  readonly notAfter: number;
-  /** Uses that were taken. */
-  used: number;
-  /** The entry that took the last, or the grant itself. */
-  last: Ref;
-  revoked: boolean;
-  /** A use could not be written: the chain of uses in the log is not the one in memory. */
-  broken: boolean;
-}
+import { type Grant, LiveGrants } from './live.ts';
 
 /** What is kept of an attempt. */
 export type Begun = Pick<ExecutionPredicate, 'action' | 'authorization'> & {
@@ -53,16 +34,16 @@ export interface LedgerLog {
 }
 
 export interface Ledger {
-  grant(id: string): LiveGrant | undefined;
+  readonly grants: LiveGrants;
   attempt(id: string): OpenAttempt | undefined;
   readonly attempts: Iterable<OpenAttempt>;
   /** How many attempts of this uid are open. */
   open(uid: number): number;
   /** The newest policy change in the log, as far as it was read. */
   readonly policy: { readonly ref: Ref; readonly predicate: PolicychangePredicate } | undefined;
-  /** Whether an approval has been used for a grant. */
-  spent(approval: string): boolean;
-  /** Takes an entry that is durable; others than of governance are passed over. */
+  /** Takes a grant that is durable. */
+  takeGrant(grant: Grant): void;
+  /** Takes another entry that is durable; others than of governance are passed over. */
   take(index: number, uid: number, ref: Ref, kind: string, predicate: unknown): void;
   close(attempt: string): void;
   /** Forgets what has expired. @returns the index of the oldest entry that must be read again */
@@ -91,25 +72,23 @@ function hasLease(attempt: OpenAttempt | undefined, grant: Ref, n: number): bool
   return typeof taken === 'object' && taken.grant.digest === grant.digest && taken.use.n === n;
 }
 
-/** Reads the log from `from` on. */
-export function createLedger(log: LedgerLog, from: number, policy?: Ledger['policy']): Ledger {
-  const grants = new Map<string, LiveGrant>();
-  const byDigest = new Map<string, LiveGrant>();
+/** From where the log is read, what was the policy until then, and now: what is over by then is not taken. */
+export interface Reading {
+  readonly from: number;
+  readonly policy?: Ledger['policy'];
+  readonly now: () => number;
+}
+
+/** Reads the log. */
+export function createLedger(log: LedgerLog, { from, policy, now }: Reading): Ledger {
+  const grants = new LiveGrants();
   const attempts = new Map<string, OpenAttempt>();
   const byAttempt = new Map<string, string>();
   const byUid = new Map<number, number>();
-  const spent = new Map<string, number>();
   let newest: Ledger['policy'] = policy;
 
-  function use(grant: Ref, n: number, count: number, by: Ref): void {
-    const live = byDigest.get(grant.digest);
-    if (live === undefined || n + count - 1 <= live.used) return;
-    live.used = n + count - 1;
-    live.last = by;
-  }
-
   const ledger: Ledger = {
-    grant: (id) => grants.get(id),
+    grants,
     attempt: (id) => attempts.get(id),
     get attempts() {
       return attempts.values();
@@ -118,35 +97,14 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
     get policy() {
       return newest;
     },
-    spent: (approval) => spent.has(approval),
+    takeGrant: (grant) => grants.add(grant, now()),
     take(index, uid, ref, kind, value) {
-      if (kind === 'grant') {
-        const predicate = value as GrantPredicate;
-        const live: LiveGrant = {
-          ref,
-          index,
-          uid,
-          predicate,
-          notBefore: Date.parse(predicate.notBefore),
-          notAfter: Date.parse(predicate.notAfter),
-          used: 0,
-          last: ref,
-          revoked: false,
-          broken: false,
-        };
-        grants.set(ref.id, live);
-        byDigest.set(ref.digest, live);
-        for (const a of predicate.approvals ?? []) spent.set(a.digest, index);
-        const { delegation } = predicate;
-        if (delegation !== undefined) use(delegation.grant, delegation.use.n, delegation.use.count, ref);
-        return;
-      }
       if (kind === 'execution') {
         const predicate = value as ExecutionPredicate;
         if (predicate.authorization === 'ungoverned') return;
         const { grant, use: lease } = predicate.authorization;
         // Whatever it says that it completes: an end says again which use its attempt took, and takes none.
-        use(grant, lease.n, 1, ref);
+        grants.use(grant.digest, lease.n, 1, ref);
         if (predicate.phase === 'attempted') {
           const { action, authorization, caller } = predicate;
           const kept: Begun = { action, authorization, caller: { observed: caller.observed } };
@@ -162,8 +120,7 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
         return;
       }
       if (kind === 'revocation') {
-        const live = byDigest.get((value as { grant: Ref }).grant.digest);
-        if (live !== undefined) live.revoked = true;
+        grants.revoke((value as { grant: Ref }).grant.digest);
         return;
       }
       if (kind === 'policychange') newest = { ref, predicate: value as PolicychangePredicate };
@@ -177,16 +134,8 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
       if (left === 0) byUid.delete(attempt.uid);
       else byUid.set(attempt.uid, left);
     },
-    sweep(now) {
-      let oldest = log.size;
-      for (const [id, g] of grants) {
-        // An approval outlives its grant by less than this.
-        if (g.notAfter + KEEP_MS < now) {
-          grants.delete(id);
-          byDigest.delete(g.ref.digest);
-          for (const a of g.predicate.approvals ?? []) spent.delete(a.digest);
-        } else oldest = Math.min(oldest, g.index);
-      }
+    sweep(at) {
+      let oldest = grants.sweep(at, log.size);
       for (const a of attempts.values()) oldest = Math.min(oldest, a.index);
       return oldest;
     },
@@ -204,45 +153,14 @@ export function createLedger(log: LedgerLog, from: number, policy?: Ledger['poli
       const copy = Uint8Array.from(entry);
       const { predicate } = readStatement(copy);
       const ref = { id: predicate.id, digest: toHex(recordDigest(copy)) };
-      ledger.take(index, log.owner(index).uid ?? 0, ref, kind, predicate);
+      const uid = log.owner(index).uid ?? 0;
+      if (kind === 'grant') {
+        const at = Date.parse(predicate.time);
+        const grant = predicate as GrantPredicate;
+        ledger.takeGrant({ index, uid, ref, bytes: copy.length, at, predicate: grant });
+      } else ledger.take(index, uid, ref, kind, predicate);
     }
     index++;
   }
   return ledger;
-}
-
-/** How long an approval may be good for, at most: grants are kept so much longer, so that none is used twice. */
-export const KEEP_MS = 86_400_000;
-
-/** Where the last run left word to begin reading, and which policy change was the newest; the beginning where it left none. */
-export function readHint(
-  file: string,
-  origin: string,
-  size: number,
-): { readonly from: number; readonly policy?: string } {
-  try {
-    const hint = JSON.parse(readFileSync(file, 'utf8')) as {
-      log?: unknown;
-      from?: unknown;
-      policy?: unknown;
-    };
-    const { log, from, policy } = hint;
-    if (log === origin && typeof from === 'number' && Number.isSafeInteger(from) && from >= 0 && from <= size)
-      return { from, ...(typeof policy === 'string' ? { policy } : {}) };
-  } catch {
-    // An older word, or none: reading begins earlier, which costs time and nothing else.
-  }
-  return { from: 0 };
-}
-
-/** Leaves word for the next run. */
-export async function writeHint(
-  file: string,
-  origin: string,
-  from: number,
-  policy: string | undefined,
-): Promise<void> {
-  const word = { log: origin, from, ...(policy === undefined ? {} : { policy }) };
-  await writeFile(`${file}.tmp`, `${JSON.stringify(word)}\n`, { mode: 0o600 });
-  await rename(`${file}.tmp`, file);
 }

@@ -56,7 +56,8 @@ export const GET_GRANT = {
           kind: Type.Literal('grant'),
           id: Ulid,
           digest: Hex32,
-          state: oneOf('live', 'revoked', 'expired'),
+          /** `used`: as often as it may be. `ended`: used or revoked so many grants ago that it is not known which. */
+          state: oneOf('live', 'used', 'revoked', 'expired', 'ended'),
           used: Type.Optional(Type.Integer()),
           grant: Grant,
         }),

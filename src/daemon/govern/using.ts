@@ -15,8 +15,9 @@ import { outside, stranger } from '../../verify/grant/scope.ts';
 import type { Caller } from '../caller.ts';
 import type { Recorded, Wait } from '../recorder.ts';
 import type { Failing } from './conditions.ts';
-import { attribution, find, type House, lineageGap } from './house.ts';
-import type { LiveGrant, OpenAttempt } from './ledger.ts';
+import { attribution, BROKEN, find, type House, lineageGap, missing, REVOKED } from './house.ts';
+import type { OpenAttempt } from './ledger.ts';
+import type { LiveGrant } from './live.ts';
 import type { Refused } from './refusal.ts';
 
 export interface Using {
@@ -43,17 +44,11 @@ export function createUsing(house: House): Using {
   ): LiveGrant | Failing {
     const failing = house.conditions() ?? attribution(caller.observed as ObservedCaller);
     if (failing !== undefined) return failing;
-    const grant = ledger.grant(id);
+    const grant = ledger.grants.get(id);
     const now = clock.now();
-    if (grant === undefined || grant.notAfter < now) {
-      const known = grant ?? find(log, id, 'grant');
-      if (known !== undefined && Date.parse(known.predicate.notAfter) < now)
-        return { code: 'GRANT_EXPIRED', condition: `the grant was good until ${known.predicate.notAfter}` };
-      return { code: 'EVIDENCE_CHAIN_INVALID', condition: `there is no grant ${id} in this log` };
-    }
-    if (grant.broken)
-      return { code: 'EVIDENCE_CHAIN_INVALID', condition: 'a use of the grant could not be written' };
-    if (grant.revoked) return { code: 'GRANT_EXPIRED', condition: 'the grant was revoked' };
+    if (grant === undefined || grant.notAfter < now) return missing(house, id, now).why;
+    if (grant.broken) return BROKEN;
+    if (grant.revoked) return REVOKED;
     const other = stranger(grant.predicate.holder, caller.observed);
     if (other !== undefined) return { code: 'IDENTITY_MISMATCH', condition: other };
     if (now < grant.notBefore)
@@ -148,7 +143,7 @@ export function createUsing(house: House): Using {
     const go = (gap: Failing | undefined): void => {
       const full = request.phase === 'attempted' ? crowded(caller) : undefined;
       const found = gap ?? full ?? hurdle(caller, id, request);
-      const ref = ledger.grant(id)?.ref;
+      const ref = (ledger.grants.get(id) ?? ledger.grants.ended(id))?.ref;
       const { action, claimed, parents, trace } = request;
       const refused: Refused = {
         requested: { what: 'execution', action, ...(ref === undefined ? {} : { grant: ref }) },

@@ -12,7 +12,8 @@ import { NS } from '../../core/namespace.ts';
 import { edgesOf } from '../../evidence/edges.ts';
 import type { ExecutionPredicate } from '../../evidence/schema/execution.ts';
 import { type Predicate, readStatement } from '../../evidence/statement.ts';
-import { isUngoverned, KEEP_MS } from '../govern/ledger.ts';
+import { isUngoverned } from '../govern/ledger.ts';
+import { KEEP_MS } from '../govern/live.ts';
 import { DigestFilter } from './filter.ts';
 
 /** The log as this needs it; an entry that was removed already is empty. */
