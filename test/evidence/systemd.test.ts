@@ -93,6 +93,10 @@ describe("systemd's log", () => {
         .digest('hex'),
     );
     expect(records[1]).toMatchObject({ nvIndex: 0x1d10200 });
+    // What systemd writes of a TDX guest.
+    const rtmr = only({ ...without(written(11, 'x', 'phase', ['sha384']), 'pcr'), rtmr: 2, mapped_pcr: 11 });
+    expect(rtmr).toMatchObject({ rtmr: 2, text: 'x' });
+    expect(replaySystemdLog([rtmr], 'sha256').size).toBe(0);
     expect(records[1]?.pcr).toBeUndefined();
   });
 
@@ -109,6 +113,9 @@ describe("systemd's log", () => {
       content_type: 'cel-other',
       content: { string: 7, more: [1] },
     };
+    const words = { ...written(11, 'x', 'phase'), content_type: 'ima_template', content: 'any words' };
+    expect(only(words)).toMatchObject({ contentType: 'ima_template', content: 'any words' });
+    expect(textHolds(only(words))).toBeUndefined();
     const bare = without(without(written(11, 'x', 'phase'), 'content'), 'content_type');
     const old = { ...written(11, 'x', 'phase'), content: { string: 'x' } };
     const { records } = parseSystemdLog(seq(opaque, bare, old));
@@ -126,7 +133,7 @@ describe("systemd's log", () => {
     const key = written(15, 'cryptsetup:root:', 'volume-key');
     const digest = createHmac('sha256', 'key').update('cryptsetup:root:').digest('hex');
     expect(textHolds(only({ ...key, digests: [{ hashAlg: 'sha256', digest }] }))).toBeUndefined();
-    const unknown = { ...key, digests: [{ hashAlg: 'sm3_256', digest }] };
+    const unknown = { ...key, digests: [{ hashAlg: 'streebog256', digest }] };
     expect(textHolds(only({ ...unknown, content: { string: 'x' } }))).toBeUndefined();
   });
 
@@ -157,8 +164,8 @@ describe("systemd's log", () => {
     ],
     ['what is no object', seq('[]'), /is no JSON object/],
     ['a name that stands twice', seq('{"pcr":1,"pcr":2}'), /stands twice/],
-    ['no register', seq(without(good, 'pcr')), /not one of pcr and nv_index/],
-    ['a register and an index', seq({ ...good, nv_index: 1 }), /not one of pcr and nv_index/],
+    ['no register', seq(without(good, 'pcr')), /not one of pcr, nv_index and rtmr/],
+    ['a register and an index', seq({ ...good, nv_index: 1 }), /not one of pcr, nv_index and rtmr/],
     ['a register beyond 23', seq({ ...good, pcr: 24 }), /a pcr that is no number up to 23/],
     ['no digests', seq({ ...good, digests: [] }), /no list of 1 to 16 digests/],
     [
@@ -168,7 +175,7 @@ describe("systemd's log", () => {
     ],
     ['a short digest', seq({ ...good, digests: [{ hashAlg: 'sha256', digest: '00' }] }), /sha256 of 1 bytes/],
     ['capital digits', seq({ ...good, digests: [{ hashAlg: 'sha256', digest: 'AA' }] }), /not hexadecimal/],
-    ['a content that is no object', seq({ ...good, content: 'x' }), /content that is no object/],
+    ['a content of systemd that is no object', seq({ ...good, content: 'x' }), /content that is no object/],
     ['a text that is none', seq({ ...good, content: { string: 1 } }), /a string that is no text/],
     ['a record without end', utf8(`\x1e"${'a'.repeat(300_000)}"\n`), /at most 262144 allowed/],
   ])('refuses %s', (_what, bytes, why) => {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { Check } from 'typebox/value';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { utf8 } from '../../src/core/bytes.ts';
+import { concat, utf8 } from '../../src/core/bytes.ts';
 import { isAttestdError } from '../../src/core/errors.ts';
 import { type JsonObject, jcsBytes, parseJson } from '../../src/core/json.ts';
 import {
@@ -24,7 +24,16 @@ import { replayLogs } from '../../src/verify/appraisal/replay.ts';
 import { judge } from '../../src/verify/judge.ts';
 import { got } from '../../src/verify/outcome.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
-import { BOOT, COMMAND_LINE, machineOfBoot, NO_LIST, OWNER, trusted } from '../kit/bootlog.ts';
+import {
+  BOOT,
+  COMMAND_LINE,
+  hash,
+  machineOfBoot,
+  NO_LIST,
+  OWNER,
+  trusted,
+  variable,
+} from '../kit/bootlog.ts';
 import { forge } from '../kit/forge.ts';
 import { appraised, GOLDEN } from './vectors/appraisal.ts';
 
@@ -173,6 +182,26 @@ describe('learning', () => {
     const other = BOOT.map((e) => (e.pcr === 9 ? { ...e, digest: new Uint8Array(32).fill(7) } : e));
     const found = appraise(policy, machineOfBoot(other)).filter((f) => f.pcr === 9);
     expect(found.map((f) => f.verdict)).toEqual(['refused', 'ignored']);
+  });
+  it.each<[string, string]>([
+    ['ubuntu-2404-amd-sevsnp.bin', 'EV_EFI_BOOT_SERVICES_APPLICATION in PCR 4, PciRoot(0x0)/Pci(0x4,0x0)'],
+    ['ubuntu-2404-amd-sevsnp.bin', 'EV_EFI_GPT_EVENT in PCR 5, disk '],
+    ['ubuntu-2404-amd-sevsnp.bin', 'EV_EFI_VARIABLE_BOOT in PCR 1, BootOrder: Boot0002'],
+    ['rhel8-uefi.bin', 'EV_EFI_VARIABLE_DRIVER_CONFIG in PCR 7, db: C=US, ST=Washington'],
+    ['rhel8-uefi.bin', 'EV_EFI_VARIABLE_DRIVER_CONFIG in PCR 7, SecureBoot: on'],
+    ['event-bootorder.bin', 'EV_EFI_BOOT_SERVICES_DRIVER in PCR 2, PciRoot(0x0)/Pci(0x3,0x0)/Offset'],
+  ])('of an unknown machine says what each event of %s is: %s', (name, beginning) => {
+    const nothing = { ...GOLDEN, pcrs: {}, events: [], ignore: { pcrs: [], events: [] } };
+    const { secureBoot: _, commandLine: __, kernel: ___, initrd: ____, ima: _____, ...policy } = nothing;
+    const sentences = appraise(policy, machine(name)).map((f) => f.sentence);
+    expect(sentences.filter((s) => s.startsWith(beginning)).length, sentences.join('\n')).toBeGreaterThan(0);
+    expect(Math.max(...sentences.map((s) => s.length))).toBeLessThan(400);
+  });
+  it('names a variable that shim measured, which counts a byte more than it hashed', () => {
+    const said = concat(variable('SbatLevel', utf8('sbat,1')), new Uint8Array(1));
+    const event = { pcr: 7, type: 0x800000e0, data: said, digest: hash(said.subarray(0, -1)) };
+    const [found] = appraise(GOLDEN, machineOfBoot([...BOOT, event])).filter((f) => f.verdict === 'refused');
+    expect(found?.sentence).toMatch(/^EV_EFI_VARIABLE_AUTHORITY in PCR 7, SbatLevel/);
   });
   it('from two machines accepts both', () => {
     const both = [machine('ubuntu-2404-amd-sevsnp.bin'), machine('ubuntu-2104-no-dbx.bin')];

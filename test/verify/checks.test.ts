@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { utf8 } from '../../src/core/bytes.ts';
+import { concat, toHex, utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { sealKeyId } from '../../src/evidence/seal.ts';
 import { printVkey } from '../../src/log/keys.ts';
@@ -12,7 +12,7 @@ import { exitStatus, type Report } from '../../src/verify/report.ts';
 import { CHECKS } from '../../src/verify/table.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
 import { makeCrl } from '../kit/authority.ts';
-import { BOOT } from '../kit/bootlog.ts';
+import { BOOT, bootedWith, hash, printLog } from '../kit/bootlog.ts';
 import { bundleOf } from '../kit/bundled.ts';
 import { forge } from '../kit/forge.ts';
 import { governed } from '../kit/governed.ts';
@@ -320,6 +320,19 @@ test.each(Object.entries({ ...GOOD_LOGS, policy: appraised(BOOT) }))(
     expect(report).toMatchObject({ verdict: 'verified', level: 4 });
   },
 );
+
+test('what is odd about the firmware log is told, and refuses nothing', async () => {
+  const log = concat(printLog(BOOT), new Uint8Array(40).fill(0xff));
+  const report = await judged(
+    bootedWith(BOOT, {
+      boot: (b) => ({ ...b, firmwareLog: { sha256: toHex(hash(log)), size: log.length } }),
+      raw: (r) => ({ ...r, logs: { firmware: log } }),
+    }),
+  );
+  const check = report.checks.find((c) => c.id === 'firmware-log');
+  expect(check?.sentence).toMatch(/Odd about it: 40 filler bytes after the last event \(padding\)\.$/);
+  expect(report.verdict).toBe('verified');
+});
 
 test.each(Object.entries(GOOD_LISTS))('so does one with an IMA list: %s', async (_, hooks) => {
   const report = await judged(hooks);

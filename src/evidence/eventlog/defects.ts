@@ -10,6 +10,8 @@ export type LogDefectKind =
   | 'empty'
   /** Filler bytes stand after the last event. */
   | 'padding'
+  /** Something that is no event stands behind the end of the log. */
+  | 'trailing'
   /** The header's eventSize leaves out its vendor information. */
   | 'vendor-info-uncounted'
   /** An extending event has no digest of a bank that the header announces. */
@@ -45,12 +47,14 @@ interface Parts {
   readonly events: readonly TcgEvent[];
   readonly startupLocality: number | undefined;
   readonly padding: number;
+  readonly trailing: number;
   /** Bytes of vendor information beyond the header's size. */
   readonly uncounted: number;
 }
 
 /** The defects of a log, in the order of its events, those of the whole first. */
-export function logDefects({ banks, events, startupLocality, padding, uncounted }: Parts): LogDefect[] {
+export function logDefects(parts: Parts): LogDefect[] {
+  const { banks, events, startupLocality, padding, trailing, uncounted } = parts;
   const found: LogDefect[] = [];
   const counted = new Map<LogDefectKind, number>();
   const add = (kind: LogDefectKind, detail: string, event?: number) => {
@@ -60,6 +64,7 @@ export function logDefects({ banks, events, startupLocality, padding, uncounted 
   };
   if (events.length === 0) add('empty', 'the log has no events');
   if (padding > 0) add('padding', `${padding} filler bytes after the last event`);
+  if (trailing > 0) add('trailing', `${trailing} bytes behind the end of the log are no events`);
   if (uncounted > 0)
     add('vendor-info-uncounted', `${uncounted} bytes of vendor information are not in eventSize`, 0);
   let extended = false;

@@ -10,6 +10,7 @@ import type { TcgEvent } from './tcg.ts';
 import { devicePathText } from './uefi/devicepath.ts';
 import { type Gpt, readGpt } from './uefi/gpt.ts';
 import { signatureName } from './uefi/signatures.ts';
+import { spdmText } from './uefi/spdm.ts';
 import { readVariable, type UefiVariable, type VariableMeaning, variableMeaning } from './uefi/variable.ts';
 
 /** Longest text that is shown. */
@@ -25,6 +26,7 @@ export type EventFacts =
   | { readonly kind: 'gpt'; readonly gpt: Gpt }
   | { readonly kind: 'image'; readonly devicePath: string; readonly base: bigint; readonly length: bigint }
   | { readonly kind: 'blob'; readonly base: bigint; readonly length: bigint }
+  | { readonly kind: 'device' }
   | { readonly kind: 'tables'; readonly guids: readonly string[] }
   | { readonly kind: 'text'; readonly text: string; readonly loader?: Loader; readonly tag?: number }
   | { readonly kind: 'opaque'; readonly fault?: string };
@@ -61,9 +63,14 @@ function facts(event: TcgEvent): Named {
     case EV.EFI_VARIABLE_DRIVER_CONFIG:
     case EV.EFI_VARIABLE_BOOT:
     case EV.EFI_VARIABLE_BOOT2:
+    case EV.EFI_SPDM_DEVICE_POLICY:
       return variable(data, false);
     case EV.EFI_VARIABLE_AUTHORITY:
+    case EV.EFI_SPDM_DEVICE_AUTHORITY:
       return variable(data, true);
+    case EV.EFI_SPDM_FIRMWARE_BLOB:
+    case EV.EFI_SPDM_FIRMWARE_CONFIG:
+      return { kind: 'device', name: spdmText(data) };
     case EV.EFI_GPT_EVENT:
     case EV.EFI_GPT_EVENT2: {
       const gpt = readGpt(data);
@@ -112,9 +119,15 @@ function separator(event: TcgEvent): Named {
 
 function variable(data: Uint8Array, authority: boolean): Named {
   const found = readVariable(data);
-  const meaning = variableMeaning(found, authority);
-  const named = meaning === undefined ? found.name : `${found.name}: ${meaningText(meaning)}`;
   const { guid, name } = found;
+  let meaning: VariableMeaning | undefined;
+  let named = name;
+  try {
+    meaning = variableMeaning(found, authority);
+    if (meaning !== undefined) named = `${name}: ${meaningText(meaning)}`;
+  } catch (e) {
+    named = `${name}, not of its form: ${(e as Error).message}`;
+  }
   return {
     kind: 'variable',
     variable: { guid, name, data: found.data },

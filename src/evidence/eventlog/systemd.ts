@@ -6,7 +6,7 @@
  */
 import { fromHex, utf8 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
-import { type JsonObject, parseJson } from '../../core/json.ts';
+import { type Json, type JsonObject, parseJson } from '../../core/json.ts';
 import { extend, type HashName, hashOf, isHashName, SIZE } from './hashes.ts';
 
 /** Where systemd keeps it. */
@@ -26,12 +26,14 @@ export interface SystemdRecord {
   readonly pcr?: number;
   /** The NV index that was extended (systemd 259 and later). */
   readonly nvIndex?: number;
+  /** The measurement register of a confidential machine that was extended instead of either. */
+  readonly rtmr?: number;
   /** Digest by the name of its hash (`sha256`, …). */
   readonly digests: ReadonlyMap<string, Uint8Array>;
   /** `systemd`, or what another tool writes; absent where the record has none. */
   readonly contentType?: string;
-  /** All that the record says of itself. Only `text` can be bound to a digest, see `textHolds`. */
-  readonly content?: JsonObject;
+  /** All that the record says of itself, of any form. Only `text` can be bound to a digest, see `textHolds`. */
+  readonly content?: Json;
   /** What systemd measured, as text, and its kind (`phase`, `filesystem`, `volume-key`, `machine-id`, …). */
   readonly text?: string;
   readonly eventType?: string;
@@ -87,15 +89,21 @@ function readRecord(text: Uint8Array, sequence: number, fault: (why: string) => 
   if (!isObject(value)) throw fault('is no JSON object');
   const pcr = integer(value, 'pcr', 23, fault);
   const nvIndex = integer(value, 'nv_index', 0xffff_ffff, fault);
-  if ((pcr === undefined) === (nvIndex === undefined)) throw fault('names not one of pcr and nv_index');
+  const rtmr = integer(value, 'rtmr', 255, fault);
+  if ([pcr, nvIndex, rtmr].filter((n) => n !== undefined).length !== 1) {
+    throw fault('names not one of pcr, nv_index and rtmr');
+  }
   const contentType = string(value, 'content_type', fault);
-  const { content } = value;
-  if (content !== undefined && !isObject(content)) throw fault('has a content that is no object');
-  const systemd = contentType === 'systemd' && content !== undefined ? content : {};
+  const content = value.content as Json | undefined;
+  // What others put there has their own form.
+  const own = contentType === 'systemd' && content !== undefined;
+  if (own && !isObject(content)) throw fault('has a content that is no object');
+  const systemd = own ? (content as JsonObject) : {};
   return {
     sequence,
     ...(pcr === undefined ? {} : { pcr }),
     ...(nvIndex === undefined ? {} : { nvIndex }),
+    ...(rtmr === undefined ? {} : { rtmr }),
     digests: readDigests(value.digests, fault),
     ...(contentType === undefined ? {} : { contentType }),
     ...(content === undefined ? {} : { content }),

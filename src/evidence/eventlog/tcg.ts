@@ -50,6 +50,8 @@ export interface TcgLog {
   readonly startupLocality: number | undefined;
   /** Bytes after the last event that are padding (all 0x00 or all 0xFF). */
   readonly padding: number;
+  /** Bytes behind a mark of the end that are no padding: what lay in that memory before, most likely. */
+  readonly trailing: number;
   /** What is odd about the log and no reason not to read it; a policy may mind. */
   readonly defects: readonly LogDefect[];
 }
@@ -86,6 +88,7 @@ export function readTcgLog(bytes: Uint8Array): TcgReading {
     format: 'sha1',
     uncounted: 0,
     padding: 0,
+    trailing: 0,
   };
   let fault: AttestdError | undefined;
   try {
@@ -94,8 +97,8 @@ export function readTcgLog(bytes: Uint8Array): TcgReading {
     if (!isAttestdError(e)) throw e;
     fault = e;
   }
-  const { format, banks, padding } = found;
-  const log = { format, banks, events, startupLocality: localityOf(events), padding };
+  const { format, banks, padding, trailing } = found;
+  const log = { format, banks, events, startupLocality: localityOf(events), padding, trailing };
   const defects = logDefects({ ...log, uncounted: found.uncounted });
   return { log: { ...log, defects }, ...(fault === undefined ? {} : { fault }) };
 }
@@ -105,13 +108,21 @@ interface Found {
   format: TcgLog['format'];
   uncounted: number;
   padding: number;
+  trailing: number;
 }
 
 function readEvents(cursor: Cursor, events: TcgEvent[], found: Found): void {
   const { bytes } = cursor;
+  const filler = fillerOf(bytes);
   while (cursor.at < bytes.length) {
-    found.padding = paddingAt(bytes, cursor.at);
-    if (found.padding > 0) return;
+    if (cursor.at >= filler) {
+      found.padding = cursor.left;
+      return;
+    }
+    if (endsAt(bytes, cursor.at)) {
+      found.trailing = cursor.left;
+      return;
+    }
     if (events.length >= MAX_EVENTS) throw cursor.fail(`more than ${MAX_EVENTS} events`);
     const event =
       found.format === 'sha1'
@@ -195,12 +206,24 @@ function startsWith(data: Uint8Array, text: string): boolean {
   }
 }
 
-/** How many bytes from `at` to the end are one repeated filler byte; 0 when they are not. */
-function paddingAt(bytes: Uint8Array, at: number): number {
+/** Where the run of one filler byte begins with which the log ends; its length when it ends otherwise. */
+function fillerOf(bytes: Uint8Array): number {
+  const filler = bytes.at(-1);
+  if (filler !== 0xff && filler !== 0x00) return bytes.length;
+  let at = bytes.length;
+  while (at > 0 && bytes[at - 1] === filler) at--;
+  return at;
+}
+
+/** Bytes that are all of one value where no event was written: register, type, and what follows them in either form. */
+const MARK = 16;
+
+/** Whether memory begins here to which no event was written; the kernel's own reader stops there too. */
+function endsAt(bytes: Uint8Array, at: number): boolean {
   const filler = bytes[at];
-  if (filler !== 0xff && filler !== 0x00) return 0;
-  for (let i = at; i < bytes.length; i++) if (bytes[i] !== filler) return 0;
-  return bytes.length - at;
+  if ((filler !== 0xff && filler !== 0x00) || bytes.length - at < MARK) return false;
+  for (let i = at; i < at + MARK; i++) if (bytes[i] !== filler) return false;
+  return true;
 }
 
 /** Register values, and the events that had no digest of the bank. */
@@ -234,6 +257,7 @@ export function replayTcgBank(log: TcgLog, bank: HashName): TcgReplay {
   const algorithm = TPM_ALG[bank];
   const values = new Map<number, Uint8Array>();
   const lacking: number[] = [];
+  let launched = false;
   const announced = log.banks.find((b) => b.algorithm === algorithm);
   if (announced === undefined) throw new AttestdError('MALFORMED', `firmware log: it has no ${bank} bank`);
   if (announced.size !== SIZE[bank]) {
@@ -250,15 +274,27 @@ export function replayTcgBank(log: TcgLog, bank: HashName): TcgReplay {
       lacking.push(event.sequence);
       continue;
     }
-    const old = values.get(event.pcr) ?? startValue(log, event.pcr, announced.size);
+    if (isLateLaunch(event)) {
+      launched = true;
+      for (let pcr = 17; pcr <= 22; pcr++) values.delete(pcr);
+    }
+    const old = values.get(event.pcr) ?? startValue(log, event.pcr, announced.size, launched);
     values.set(event.pcr, extend(bank, old, digest));
   }
   return { values, lacking };
 }
 
+/** EVTYPE_HASH_START of Intel's TXT (Software Development Guide, appendix F). */
+const TXT_HASH_START = 0x402;
+
+/** Whether a D-RTM began with this event: it sets the registers 17 to 22 to zeros and then extends the first of them. */
+export function isLateLaunch({ pcr, type }: Pick<TcgEvent, 'pcr' | 'type'>): boolean {
+  return pcr === 17 && type === TXT_HASH_START;
+}
+
 /** Zeros, but the locality of start-up in PCR 0 and ones in the DRTM registers (PC Client Platform TPM Profile §3.3). */
-function startValue(log: TcgLog, pcr: number, size: number): Uint8Array {
-  const value = new Uint8Array(size).fill(pcr >= 17 && pcr <= 22 ? 0xff : 0);
+function startValue(log: TcgLog, pcr: number, size: number, launched = false): Uint8Array {
+  const value = new Uint8Array(size).fill(!launched && pcr >= 17 && pcr <= 22 ? 0xff : 0);
   if (pcr === 0 && log.startupLocality !== undefined) value[size - 1] = log.startupLocality;
   return value;
 }

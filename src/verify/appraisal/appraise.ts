@@ -102,7 +102,7 @@ function judgeEvent(policy: AppraisalPolicy, event: LogEvent, d: Description): J
   const section = sectionOf(event, d);
   const { pcr, type } = event;
   const digest = toHex(event.digest);
-  const what = `${d.type} in PCR ${pcr}, ${d.label}`;
+  const what = `${d.type} in PCR ${pcr}, ${d.shown}`;
   const refused = (why: string): Judged => ({ section, verdict: 'refused', sentence: `${what}: ${why}` });
   const allowed: Judged = { section, verdict: 'allowed', sentence: what };
   const { secureBoot } = policy;

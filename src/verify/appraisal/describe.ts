@@ -4,59 +4,26 @@
  */
 import { equal, fromUtf8 } from '../../core/bytes.ts';
 import { sha256 } from '../../core/hash.ts';
+import { describeEvent as decode } from '../../evidence/eventlog/describe.ts';
+import { EV, eventTypeName as typeName } from '../../evidence/eventlog/eventtypes.ts';
+import { TPM_ALG } from '../../evidence/eventlog/hashes.ts';
 import type { LogEvent } from './replay.ts';
 
-/** Names of the event types of the profile (§10.4.1), those that PC firmware uses. */
-const TYPES: Readonly<Record<number, string>> = {
-  0: 'userspace',
-  1: 'EV_POST_CODE',
-  3: 'EV_NO_ACTION',
-  4: 'EV_SEPARATOR',
-  5: 'EV_ACTION',
-  6: 'EV_EVENT_TAG',
-  7: 'EV_S_CRTM_CONTENTS',
-  8: 'EV_S_CRTM_VERSION',
-  9: 'EV_CPU_MICROCODE',
-  10: 'EV_PLATFORM_CONFIG_FLAGS',
-  11: 'EV_TABLE_OF_DEVICES',
-  12: 'EV_COMPACT_HASH',
-  13: 'EV_IPL',
-  14: 'EV_IPL_PARTITION_DATA',
-  15: 'EV_NONHOST_CODE',
-  16: 'EV_NONHOST_CONFIG',
-  17: 'EV_NONHOST_INFO',
-  18: 'EV_OMIT_BOOT_DEVICE_EVENTS',
-  2147483649: 'EV_EFI_VARIABLE_DRIVER_CONFIG',
-  2147483650: 'EV_EFI_VARIABLE_BOOT',
-  2147483651: 'EV_EFI_BOOT_SERVICES_APPLICATION',
-  2147483652: 'EV_EFI_BOOT_SERVICES_DRIVER',
-  2147483653: 'EV_EFI_RUNTIME_SERVICES_DRIVER',
-  2147483654: 'EV_EFI_GPT_EVENT',
-  2147483655: 'EV_EFI_ACTION',
-  2147483656: 'EV_EFI_PLATFORM_FIRMWARE_BLOB',
-  2147483657: 'EV_EFI_HANDOFF_TABLES',
-  2147483658: 'EV_EFI_PLATFORM_FIRMWARE_BLOB2',
-  2147483659: 'EV_EFI_HANDOFF_TABLES2',
-  2147483660: 'EV_EFI_VARIABLE_BOOT2',
-  2147483661: 'EV_EFI_GPT_EVENT2',
-  2147483664: 'EV_EFI_HCRTM_EVENT',
-  2147483872: 'EV_EFI_VARIABLE_AUTHORITY',
-  2147483873: 'EV_EFI_SPDM_FIRMWARE_BLOB',
-  2147483874: 'EV_EFI_SPDM_FIRMWARE_CONFIG',
-};
+const USERSPACE = 'userspace';
 
-/** The name of an event type, or its number in hexadecimal. */
-export const eventTypeName = (type: number): string =>
-  TYPES[type] ?? `0x${type.toString(16).padStart(8, '0')}`;
+/** The name of an event type, or its number in hexadecimal; userspace has none and stands at 0. */
+export const eventTypeName = (type: number): string => (type === 0 ? USERSPACE : typeName(type));
 
 /** The event type of a name, or of eight hexadecimal digits after 0x for one without; undefined for anything else. */
 export function eventType(name: string): number | undefined {
-  const named = Object.entries(TYPES).find(([, word]) => word === name);
-  if (named !== undefined) return Number(named[0]);
-  const type = /^0x[0-9a-f]{8}$/.test(name) ? Number(name) : undefined;
-  return type === undefined || Object.hasOwn(TYPES, type) ? undefined : type;
+  if (name === USERSPACE) return 0;
+  const type = /^0x[0-9a-f]{8}$/.test(name) ? Number(name) : TYPES.get(name);
+  return type === undefined || eventTypeName(type) !== name ? undefined : type;
 }
 
+const TYPES: ReadonlyMap<string, number> = new Map(
+  Object.entries(EV).map(([name, type]) => [`EV_${name}`, type]),
+);
 const VARIABLES = new Set([0x80000001, 0x80000002, 0x8000000c, 0x800000e0]);
 const EV_IPL = 13;
 const EV_EVENT_TAG = 6;
@@ -69,8 +36,10 @@ const MAX_NAME = 1024;
 export interface Description {
   /** Name of the type, or its number. */
   readonly type: string;
-  /** One line for people; the log's own word. */
+  /** The log's own word, by which policies name an event. */
   readonly label: string;
+  /** One line for people, as much as the log says. */
+  readonly shown: string;
   /** The text that was hashed; absent where the digest is not that of a text in the log. */
   readonly text?: string;
   /** A UEFI variable; `value` only where the digest covers it. */
@@ -79,8 +48,22 @@ export interface Description {
   readonly commandLine?: string;
 }
 
+const MAX_SHOWN = 200;
+
 /** Describes an event. Never throws. */
 export function describeEvent(event: LogEvent): Description {
+  const said = worded(event);
+  // Userspace says it in words; of the firmware's structures a person wants to know what is in them.
+  const name = event.source === 'firmware' ? decode(decodable(event)).name : said.label;
+  return { ...said, shown: name.length <= MAX_SHOWN ? name : `${name.slice(0, MAX_SHOWN - 1)}…` };
+}
+
+const decodable = ({ sequence, pcr, type, digest, data }: LogEvent) => {
+  const digests: ReadonlyMap<number, Uint8Array> = new Map([[TPM_ALG.sha256, digest]]);
+  return { sequence, pcr, type, digests, data };
+};
+
+function worded(event: LogEvent): Omit<Description, 'shown'> {
   const type = eventTypeName(event.type);
   const covered = equal(sha256(event.data), event.digest);
   if (VARIABLES.has(event.type)) {
@@ -114,15 +97,19 @@ function loaded(prefix: string | undefined, text: string): string | undefined {
 /** What stands behind number and length in a tagged event (§10.4.2.1); the Linux EFI stub names there what it hashed. */
 const taggedText = (data: Uint8Array): Uint8Array => data.subarray(8);
 
+/** shim writes a few bytes after the data of the variables that it measures. */
+const MAX_SPARE = 8;
+
 /** UEFI_VARIABLE_DATA (§10.4.2.6): GUID, two lengths, name in UTF-16, value. */
 function readVariable(data: Uint8Array): { name: string; value: Uint8Array } | undefined {
   if (data.length < 32) return undefined;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const characters = Number(view.getBigUint64(16, true));
   const size = Number(view.getBigUint64(24, true));
-  if (characters > MAX_NAME || 32 + 2 * characters + size !== data.length) return undefined;
+  const end = 32 + 2 * characters + size;
+  if (characters > MAX_NAME || end > data.length || data.length - end > MAX_SPARE) return undefined;
   const name = new TextDecoder('utf-16le').decode(data.subarray(32, 32 + 2 * characters));
-  return { name, value: data.slice(32 + 2 * characters) };
+  return { name, value: data.slice(32 + 2 * characters, end) };
 }
 
 /** The text in an event's data, in UTF-8 or UTF-16, without the zeros at its end; undefined where it is none. */

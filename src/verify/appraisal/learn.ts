@@ -186,7 +186,7 @@ function createDraft(
           kind: description.type,
         };
         rule.digests.add(digest);
-        rule.names.add(description.label);
+        rule.names.add(description.shown);
         rules.set(key, rule);
       }
     },

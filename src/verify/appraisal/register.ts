@@ -13,9 +13,10 @@ const SIZE = 32;
  * The value of a register after TPM2_Startup: zeros in 0–16 and 23, ones in 17–22, and in PCR 0 the locality that the
  * TPM was started from.
  * @param locality 0, 3 or 4
+ * @param launched a D-RTM has set 17–22 to zeros since
  */
-export function resetValue(pcr: number, locality = 0): Uint8Array {
-  const value = new Uint8Array(SIZE).fill(pcr >= 17 && pcr <= 22 ? 0xff : 0);
+export function resetValue(pcr: number, locality = 0, launched = false): Uint8Array {
+  const value = new Uint8Array(SIZE).fill(!launched && pcr >= 17 && pcr <= 22 ? 0xff : 0);
   if (pcr === 0) value[SIZE - 1] = locality;
   return value;
 }

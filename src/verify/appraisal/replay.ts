@@ -5,13 +5,11 @@
  */
 import { fromHex, toHex, utf8 } from '../../core/bytes.ts';
 import { TPM_ALG } from '../../evidence/eventlog/hashes.ts';
-import { EV_NO_ACTION, type TcgLog } from '../../evidence/eventlog/tcg.ts';
+import { EV_NO_ACTION, isLateLaunch, type TcgLog } from '../../evidence/eventlog/tcg.ts';
 import type { UserspaceEvent } from '../../evidence/schema/bundle.ts';
 
 import { extend, resetValue } from './register.ts';
 
-/** EV_EFI_HCRTM_EVENT: an H-CRTM ran, so PCR 0 starts from locality 4 whether or not the log says so. */
-const EV_EFI_HCRTM_EVENT = 0x80000010;
 const PCR_COUNT = 24;
 
 /** An extend that a log tells of, in the SHA-256 bank. */
@@ -43,12 +41,13 @@ export interface BootLogs {
 
 /** Every register 0–23, those without events too: their value is the reset value. */
 export function replayLogs(logs: BootLogs): ReadonlyMap<number, RegisterReplay> {
-  const locality = startLocality(logs.firmware);
+  const locality = logs.firmware?.startupLocality ?? 0;
+  const launched = logs.firmware?.events.some(isLateLaunch) ?? false;
   const out = new Map<number, RegisterReplay>();
   const byPcr = sort(logs);
   for (let pcr = 0; pcr < PCR_COUNT; pcr++) {
     const { events, lacking } = byPcr[pcr] ?? { events: [], lacking: false };
-    let value = resetValue(pcr, locality);
+    let value = resetValue(pcr, locality, launched);
     for (const event of events) value = extend(value, event.digest);
     out.set(pcr, { pcr, events, value: lacking ? undefined : toHex(value) });
   }
@@ -63,6 +62,9 @@ interface Sorted {
 function sort({ firmware, userspace = [] }: BootLogs): Sorted[] {
   const out: Sorted[] = Array.from({ length: PCR_COUNT }, () => ({ events: [], lacking: false }));
   for (const { sequence, pcr, type, digests, data } of firmware?.events ?? []) {
+    // What stood in them before is gone, and nobody's to judge.
+    if (isLateLaunch({ pcr, type }))
+      for (let late = 17; late <= 22; late++) out[late] = { events: [], lacking: false };
     const register = out[pcr];
     if (type === EV_NO_ACTION || register === undefined) continue;
     const digest = digests.get(TPM_ALG.sha256);
@@ -76,10 +78,4 @@ function sort({ firmware, userspace = [] }: BootLogs): Sorted[] {
     out[pcr]?.events.push(event);
   });
   return out;
-}
-
-function startLocality(log: TcgLog | undefined): number {
-  if (log === undefined) return 0;
-  if (log.startupLocality !== undefined) return log.startupLocality;
-  return log.events.some((e) => e.type === EV_EFI_HCRTM_EVENT) ? 4 : 0;
 }

@@ -5,6 +5,7 @@
  */
 import { toHex, utf8 } from '../../core/bytes.ts';
 import { sha256 } from '../../core/hash.ts';
+import type { LogDefect } from '../../evidence/eventlog/defects.ts';
 import { type QuotedRegister, quotedReplay } from '../appraisal/quoted.ts';
 import { blocked, type CheckDefinition, fail, pass, unknown } from '../outcome.ts';
 
@@ -25,9 +26,24 @@ export const firmwareLog: CheckDefinition = {
     }
     if (!firmware.ok)
       return unknown(`The firmware log is the right one and cannot be read: ${firmware.why}.`);
-    return pass(`The firmware log of ${firmware.value.events.length} events is the one of the boot entry.`);
+    const { events, defects } = firmware.value;
+    return pass(
+      `The firmware log of ${events.length} events is the one of the boot entry.${oddities(defects)}`,
+    );
   },
 };
+
+const MAX_TOLD = 4;
+
+/** What is odd about a log and no reason not to believe it: whether it leads to the quote is what counts. */
+function oddities(defects: readonly LogDefect[]): string {
+  if (defects.length === 0) return '';
+  const more = defects.length > MAX_TOLD ? ` and ${defects.length - MAX_TOLD} more` : '';
+  return ` Odd about it: ${defects
+    .slice(0, MAX_TOLD)
+    .map(({ kind, detail }) => `${detail} (${kind})`)
+    .join('; ')}${more}.`;
+}
 
 export const logReplay: CheckDefinition = {
   id: 'log-replay',

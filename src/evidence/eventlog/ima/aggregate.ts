@@ -4,7 +4,7 @@
  * there is a table of ways, and the one that fits is named.
  */
 import { concat, equal } from '../../../core/bytes.ts';
-import { type HashName, hashOf, isHashName } from '../hashes.ts';
+import { type HashName, hashNamed, hashOf } from '../hashes.ts';
 import type { ImaEntry } from './entry.ts';
 
 /** The name of the entry. */
@@ -32,12 +32,13 @@ export function aggregateWay(entry: ImaEntry, values: BankValues): AggregateWay 
   if (digest === undefined || entry.path !== BOOT_AGGREGATE) return undefined;
   const { algorithm, value } = digest;
   if (value.every((b) => b === 0)) return { bank: 'none', hash: algorithm, last: 7 };
-  if (!isHashName(algorithm)) return undefined;
+  const hash = hashNamed(algorithm);
+  if (hash === undefined) return undefined;
   for (const [bank, registers] of Object.entries(values) as [HashName, ReadonlyMap<number, Uint8Array>][]) {
     for (const last of [9, 7] as const) {
       const parts = Array.from({ length: last + 1 }, (_, pcr) => registers.get(pcr));
       if (!parts.every((part) => part !== undefined)) continue;
-      if (equal(hashOf(algorithm)(concat(...parts)), value)) return { bank, hash: algorithm, last };
+      if (equal(hashOf(hash)(concat(...parts)), value)) return { bank, hash: algorithm, last };
     }
   }
   return undefined;

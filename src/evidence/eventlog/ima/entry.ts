@@ -28,6 +28,9 @@ const SIZES: Readonly<Record<string, number>> = {
   sm3: 32,
   'sm3-256': 32,
   sm3_256: 32,
+  'sha3-256': 32,
+  'sha3-384': 48,
+  'sha3-512': 64,
 };
 const MAX_LABEL = 64;
 const LABEL = /^(?:([a-z]{1,16}):)?([a-z0-9_-]{1,48}):$/;
@@ -167,7 +170,7 @@ export class ImaEntry {
       if (length > data.length - at) {
         throw this.#fault(`the field ${field.id} of ${length} bytes does not fit`);
       }
-      const why = faultOf(field, data, at, at + length);
+      const why = faultOf(field, data, at, at + length, this.violation);
       if (why !== undefined) throw this.#fault(`the field ${field.id} ${why}`);
       at += length;
     }
@@ -179,8 +182,17 @@ export class ImaEntry {
   }
 }
 
-/** What is wrong with the bytes of a field, or nothing. */
-function faultOf(field: ImaField, data: Uint8Array, from: number, to: number): string | undefined {
+/**
+ * What is wrong with the bytes of a field, or nothing.
+ * @param violation the digest is room for one and no digest: kernels have left 20 bytes for it, whatever its hash
+ */
+function faultOf(
+  field: ImaField,
+  data: Uint8Array,
+  from: number,
+  to: number,
+  violation: boolean,
+): string | undefined {
   switch (field.kind) {
     case 'number':
       return to - from === field.size ? undefined : `has not ${field.size} bytes`;
@@ -189,7 +201,7 @@ function faultOf(field: ImaField, data: Uint8Array, from: number, to: number): s
       return data.indexOf(0, from) === to - 1 ? undefined : 'is not one text that ends in NUL';
     case 'labelled':
       if (to === from) return field.id === 'd-modsig' ? undefined : 'is empty';
-      return labelFault(data, from, to);
+      return labelFault(data, from, to, violation);
     default:
       return undefined;
   }
@@ -208,7 +220,7 @@ function begins(data: Uint8Array, from: number, text: string): boolean {
   return true;
 }
 
-function labelFault(data: Uint8Array, from: number, to: number): string | undefined {
+function labelFault(data: Uint8Array, from: number, to: number, anySize: boolean): string | undefined {
   if (to - from === SHA256_LABEL.length + 32 && begins(data, from, SHA256_LABEL)) return undefined;
   let end = from;
   let label = '';
@@ -222,7 +234,8 @@ function labelFault(data: Uint8Array, from: number, to: number): string | undefi
     size = LABELS.get(`${m[2]}:`) ?? 0;
   }
   const length = to - end - 1;
-  if (length === 0 || (size !== 0 && length !== size)) return `has ${length} bytes of ${label.slice(0, -1)}`;
+  if (length === 0 || (size !== 0 && length !== size && !anySize))
+    return `has ${length} bytes of ${label.slice(0, -1)}`;
   return undefined;
 }
 

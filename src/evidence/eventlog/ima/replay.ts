@@ -54,10 +54,8 @@ export function templateHash(entry: ImaEntry, bank: HashName): Uint8Array {
 export function recordedHashHolds(entry: ImaEntry): boolean | undefined {
   if (entry.violation) return true;
   const { recordedHash } = entry;
-  for (const bank of Object.keys(SIZE) as HashName[]) {
-    if (SIZE[bank] === recordedHash.length) return equal(hashOf(bank)(entry.data), recordedHash);
-  }
-  return undefined;
+  const banks = (Object.keys(SIZE) as HashName[]).filter((bank) => SIZE[bank] === recordedHash.length);
+  return banks.length === 0 ? undefined : banks.some((b) => equal(hashOf(b)(entry.data), recordedHash));
 }
 
 /** A replay that begins with the register's start value, zeros unless another is given. */
@@ -74,6 +72,8 @@ class Replay implements ImaReplay {
   readonly #pcr: number;
   readonly #target: Uint8Array | undefined;
   readonly #size: number;
+  /** Bytes that the kernel gives to the bank; the TPM gets zeros behind them. */
+  readonly #extended: number;
   /** The register, and behind it what it is extended with. */
   readonly #both: Uint8Array;
 
@@ -82,6 +82,7 @@ class Replay implements ImaReplay {
     this.#template = rule === 'padded-sha1' ? hashOf('sha1') : this.#hash;
     this.#pcr = pcr ?? IMA_PCR;
     this.#size = SIZE[bank];
+    this.#extended = rule === 'padded-sha1' ? Math.min(SIZE.sha1, SIZE[bank]) : SIZE[bank];
     this.#both = new Uint8Array(2 * this.#size);
     if (start !== undefined) this.#both.set(start.subarray(0, this.#size));
     this.#target = target?.slice();
@@ -98,12 +99,9 @@ class Replay implements ImaReplay {
     if (entry.pcr !== this.#pcr) return;
     const both = this.#both;
     const size = this.#size;
-    if (entry.violation) both.fill(0xff, size);
-    else {
-      const hash = this.#template(entry.data);
-      both.set(hash, size);
-      if (hash.length < size) both.fill(0, size + hash.length);
-    }
+    if (entry.violation) both.fill(0xff, size, size + this.#extended);
+    else both.set(this.#template(entry.data), size);
+    if (this.#extended < size) both.fill(0, size + this.#extended);
     both.set(this.#hash(both));
     if (this.#target !== undefined && this.matchedAt === undefined) this.#compare();
   }

@@ -50,7 +50,7 @@ export function variableMeaning(
   authority: boolean,
 ): VariableMeaning | undefined {
   if (authority) {
-    return ['db', 'dbx', 'KEK', 'PK', 'MokList'].includes(name)
+    return ['db', 'dbx', 'KEK', 'PK', 'MokList', 'devdb'].includes(name)
       ? { kind: 'signatures', signatures: [readSignatureData(data)] }
       : undefined;
   }
@@ -61,7 +61,7 @@ export function variableMeaning(
   }
   if (
     (global && (name === 'PK' || name === 'KEK')) ||
-    (guid === SECURITY && ['db', 'dbx', 'dbt', 'dbr'].includes(name))
+    (guid === SECURITY && ['db', 'dbx', 'dbt', 'dbr', 'devdb'].includes(name))
   ) {
     return { kind: 'signatures', signatures: readSignatureLists(data) };
   }
