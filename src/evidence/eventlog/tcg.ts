@@ -8,6 +8,7 @@ import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import { Cursor } from './cursor.ts';
 import { type LogDefect, logDefects } from './defects.ts';
 import { EV } from './eventtypes.ts';
+import { endsAt, fillerOf } from './filler.ts';
 import { extend, type HashName, SIZE, TPM_ALG } from './hashes.ts';
 
 /** EV_NO_ACTION: carries facts, never extends a PCR. */
@@ -204,26 +205,6 @@ function startsWith(data: Uint8Array, text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Where the run of one filler byte begins with which the log ends; its length when it ends otherwise. */
-function fillerOf(bytes: Uint8Array): number {
-  const filler = bytes.at(-1);
-  if (filler !== 0xff && filler !== 0x00) return bytes.length;
-  let at = bytes.length;
-  while (at > 0 && bytes[at - 1] === filler) at--;
-  return at;
-}
-
-/** Bytes that are all of one value where no event was written: register, type, and what follows them in either form. */
-const MARK = 16;
-
-/** Whether memory begins here to which no event was written; the kernel's own reader stops there too. */
-function endsAt(bytes: Uint8Array, at: number): boolean {
-  const filler = bytes[at];
-  if ((filler !== 0xff && filler !== 0x00) || bytes.length - at < MARK) return false;
-  for (let i = at; i < at + MARK; i++) if (bytes[i] !== filler) return false;
-  return true;
 }
 
 /** Register values, and the events that had no digest of the bank. */
