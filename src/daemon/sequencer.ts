@@ -3,7 +3,7 @@
  * one turn of the event loop goes to the store as one group: one frame, one fdatasync, however many callers wait.
  * Order of calls is order in the log; that is why a boot entry appended here divides the runs exactly.
  */
-import { AttestdError } from '../core/errors.ts';
+import { AttestdError, isAttestdError } from '../core/errors.ts';
 import type { Item } from '../store/batch.ts';
 
 /** What the store does for it. */
@@ -68,6 +68,16 @@ export function createSequencer(input: SequencerInput): Sequencer {
     if (items.length > 0) send();
   }
 
+  /** What came before the refusal was told may rest on what was refused. */
+  function refuseOpen(error: Error): void {
+    const open = waiting;
+    next -= open.length;
+    items = [];
+    waiting = [];
+    bytes = 0;
+    for (const d of open) d(error, -1);
+  }
+
   function send(): void {
     const group = items;
     const done = waiting;
@@ -85,6 +95,7 @@ export function createSequencer(input: SequencerInput): Sequencer {
         const error = e instanceof Error ? e : new AttestdError('STORAGE_UNAVAILABLE', String(e));
         next -= done.length;
         for (const d of done) d(error, -1);
+        if (isAttestdError(error, 'STORAGE_UNAVAILABLE')) refuseOpen(error);
         onFailure(error);
       },
     );

@@ -216,9 +216,11 @@ export class Committer {
       };
     } catch (e) {
       const error = e instanceof AttestdError ? e : unavailable('the log could not be written', e);
-      return () => {
-        for (const { reject } of waiters) reject(error);
-      };
+      // Whoever comes behind may rest on what was refused, and could not know: nothing of it is written either.
+      const behind = e instanceof DiskFull ? this.#groups.splice(0) : [];
+      for (const { reject } of [...waiters, ...behind.flatMap((g) => g.waiters)]) reject(error);
+      for (const g of behind) g.reset();
+      return NOTHING;
     } finally {
       group.reset();
       if (this.#idle.length < 2) this.#idle.push(group);

@@ -46,6 +46,26 @@ test('a full disk makes the log read-only at the end of the spare segment, still
   expect(await checkLog(dir)).toMatchObject({ size: acked.length + 2, seals: 2, torn: 0 });
 });
 
+test('what is ordered behind a group that finds no room is refused with it, for it may rest on that', async () => {
+  const dir = await newLog();
+  const disk = nativeDisk();
+  const allocate = () => Promise.reject(enospc());
+  const store = await openStore(dir, { ...SMALL, disk: { ...disk, allocate } });
+  // One more would not fit into the first group, so there is a second, which finds room wherever the first does not.
+  const groups = (i: number) => [
+    Array.from({ length: 14 }, (_, k) => itemOf(i + k, 9000)),
+    [itemOf(i + 14, 4000)],
+  ];
+  let refused: number[] = [];
+  for (let i = 1; refused.length === 0; i += 20) {
+    const told = await Promise.allSettled(groups(i).map((items) => store.commit(items)));
+    refused = told.flatMap(({ status }, k) => (status === 'rejected' ? [k] : []));
+  }
+  expect(refused).toEqual([0, 1]);
+  expect(await store.commit([itemOf(9999, 20)])).toBe(store.size - 1);
+  await store.close();
+});
+
 /** A file system of its own of this size. */
 function smallFileSystem(kib: number): string {
   const dir = mkdtempSync(join(tmpdir(), 'attestd-full-'));

@@ -27,6 +27,7 @@ import {
 } from './house.ts';
 import type { LiveGrant } from './live.ts';
 import type { Refused } from './refusal.ts';
+import { settleUses, takeUses } from './uses.ts';
 
 type Policy = NonNullable<GrantPredicate['policy']>;
 
@@ -199,11 +200,7 @@ export function createAsking(house: House) {
     const frame = newFrame({ log: house.origin, boot: house.run().boot }, clock.now(), house.random);
     const built = buildTrusted('grant', body, frame);
     const ref = { id: built.id, digest: toHex(built.recordDigest) };
-    if (parent !== undefined) {
-      // The order of calls is the order of the log, so the next use may follow this one before it is durable.
-      parent.used += ask.maxUses;
-      parent.last = ref;
-    }
+    const taking = parent && takeUses(parent, ref, ask.maxUses);
     const item = {
       entry: built.entry,
       id: built.id,
@@ -222,7 +219,7 @@ export function createAsking(house: House) {
         const bytes = built.entry.length;
         if (e === null)
           ledger.takeGrant({ index, uid: item.uid, ref, bytes, at: frame.timeMs, predicate: body });
-        else if (parent !== undefined) parent.broken = true;
+        if (parent !== undefined && taking !== undefined) settleUses(parent, taking, house.fate(e));
         approving.settle(approvals);
         const left = (coming.get(caller.uid) as number) - 1;
         if (left === 0) coming.delete(caller.uid);

@@ -109,6 +109,8 @@ export function createHouse(input: FoundationInput): Foundation {
     ledger,
     recorder,
     refusals,
+    // A log that is merely full wrote nothing of what it refused; after a failed write nobody knows what the disk holds.
+    fate: (e) => (e === null ? 'durable' : store.failed === undefined ? 'lost' : 'uncertain'),
     conditions,
     policy: () => inForce.current,
     environment: () => ({

@@ -18,6 +18,7 @@ import type { Failing } from './conditions.ts';
 import type { Ledger } from './ledger.ts';
 import type { PolicySet } from './policies.ts';
 import type { Refusals } from './refusal.ts';
+import type { Fate } from './uses.ts';
 import type { Question } from './vocabulary.ts';
 
 export interface House {
@@ -30,6 +31,8 @@ export interface House {
   readonly ledger: Ledger;
   readonly recorder: Recorder;
   readonly refusals: Refusals;
+  /** What became of an entry, where the log gave this error or none. */
+  readonly fate: (e: Error | null) => Fate;
   readonly conditions: () => Failing | undefined;
   /** The policy set in force and the entry that brought it there. */
   readonly policy: () => { readonly set: PolicySet; readonly change: Ref } | undefined;

@@ -4,6 +4,7 @@
  */
 import type { Ref } from '../../evidence/schema/field.ts';
 import type { GrantPredicate } from '../../evidence/schema/governance.ts';
+import type { Taking } from './uses.ts';
 
 /** A grant that may still be used. */
 export interface LiveGrant {
@@ -25,6 +26,8 @@ export interface LiveGrant {
   revoked: boolean;
   /** A use could not be written: the chain of uses in the log is not the one in memory. */
   broken: boolean;
+  /** Uses on their way into the log, oldest first. */
+  readonly underway: Taking[];
   /** Live grants that were taken out of it. */
   readonly below: Set<LiveGrant>;
 }
@@ -114,6 +117,7 @@ export class LiveGrants {
       last: ref,
       revoked: above?.revoked ?? false,
       broken: false,
+      underway: [],
       below: new Set(),
     };
     if (live.notAfter >= now) {

@@ -19,6 +19,7 @@ import { attribution, BROKEN, find, type House, lineageGap, missing, REVOKED } f
 import type { OpenAttempt } from './ledger.ts';
 import type { LiveGrant } from './live.ts';
 import type { Refused } from './refusal.ts';
+import { settleUses, takeUses } from './uses.ts';
 
 export interface Using {
   begin(caller: Caller, request: ExecutionRequest, wait: Wait, done: Recorded): void;
@@ -101,9 +102,7 @@ export function createUsing(house: House): Using {
     };
     const built = house.run().write(request, caller.observedJcs, now, canonical(authorization as never));
     const ref = { id: built.id, digest: toHex(built.recordDigest) };
-    // The order of calls is the order of the log, so the next use may follow this one before it is durable.
-    grant.used++;
-    grant.last = ref;
+    const taking = takeUses(grant, ref, 1);
     const predicate = {
       phase: request.phase,
       action: request.action,
@@ -117,8 +116,8 @@ export function createUsing(house: House): Using {
     const opens = request.phase === 'attempted';
     if (opens) beginning.set(uid, (beginning.get(uid) ?? 0) + 1);
     submit(uid, built, ref.digest, wait, done, (e, index) => {
+      settleUses(grant, taking, house.fate(e));
       if (e === null) ledger.take(index, uid, ref, 'execution', predicate);
-      else grant.broken = true;
       if (!opens) return;
       const left = (beginning.get(uid) as number) - 1;
       if (left === 0) beginning.delete(uid);
