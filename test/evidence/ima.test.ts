@@ -234,6 +234,28 @@ describe('the forms of an IMA list', () => {
     expect(entry?.name).toEqual(Uint8Array.of(0x2f, 0xff));
   });
 
+  it('take a name that holds newlines, which the kernel writes as they are', () => {
+    const names = ['/a\nb', '/\n', '/tail\n', '/\n\n1', '/x\n10 no hash', '/written to\nmeanwhile'];
+    const list = names.map((name) => made('ima-ng', name, value));
+    const last = list.pop() as Made;
+    const all = [...list, { ...last, violation: true }, made('ima-sig', '/n\n', value, [Uint8Array.of()])];
+    const bytes = Buffer.concat(all.map((m) => asAscii(m)));
+    const wanted = readImaList(Buffer.concat(all.map((m) => asBinary(m)))).map(plain);
+    expect(wanted.map((e) => e.path)).toEqual([...names, '/n\n']);
+    expect(readImaList(bytes).map(plain)).toEqual(wanted);
+    for (const size of [1, 3, 50]) {
+      const entries: ImaEntry[] = [];
+      const reader = createImaReader((entry) => entries.push(entry));
+      for (let at = 0; at < bytes.length; at += size) reader.push(bytes.subarray(at, at + size));
+      reader.end();
+      expect(entries.map(plain)).toEqual(wanted);
+    }
+    // What follows no such name is rubbish, and the entries before it stand.
+    const { entries, fault } = upToFault(Buffer.concat([asAscii(made('ima-ng', '/a', value)), utf8('b\n')]));
+    expect(entries.map((e) => e.path)).toEqual(['/a']);
+    expect(fault).toMatch(/entry 1: /);
+  });
+
   it('are read the same in pieces of any size', () => {
     for (const bytes of [
       Buffer.concat(all.map((m) => asBinary(m))),

@@ -180,8 +180,11 @@ describe('firmware logs of machines that are not at hand', () => {
     ['EV_POST_CODE2', 0x13, 'ACPI DATA'],
     ['EV_COMPACT_HASH', 0xc, '4 bytes'],
     ['EV_OMIT_BOOT_DEVICE_EVENTS', 0x12, '0 bytes'],
+    ['EV_POST_CODE', 1, '4096 bytes at 0xfff00000'],
+    ['EV_S_CRTM_VERSION', 8, '8be4df61-93ca-11d2-aa0d-00e098032b8c'],
+    ['EV_TABLE_OF_DEVICES', 0xb, '4 bytes'],
   ])('names %s', (name, type, wanted) => {
-    const event = parseTcgLog(agileLog(['sha256'], LOADERS)).events.find((e) => e.type === type);
+    const event = parseTcgLog(agileLog(['sha256'], LOADERS)).events.findLast((e) => e.type === type);
     expect(describeEvent(event as NonNullable<typeof event>)).toMatchObject({ type: name, name: wanted });
   });
 });

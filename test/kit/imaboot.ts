@@ -35,6 +35,16 @@ export function aggregate(events: readonly BootEvent[] = BOOT): Made {
 export const listBytes = (entries: readonly Made[]): Uint8Array =>
   Buffer.concat(entries.map((e) => asBinary(e)));
 
+/** PCR 10 after these entries by a kernel before 5.8, which extends every bank with twenty bytes, in hex. */
+export function oldPcr10After(entries: readonly Made[]): string {
+  let value: Uint8Array = new Uint8Array(32);
+  for (const e of entries) {
+    const sha1 = createHash('sha1').update(hashed(e)).digest();
+    value = sha256(value, e.violation === true ? new Uint8Array(20).fill(0xff) : sha1, new Uint8Array(12));
+  }
+  return toHex(value);
+}
+
 /** PCR 10 after these entries, in hex. */
 export function pcr10After(entries: readonly Made[]): string {
   let value: Uint8Array = new Uint8Array(32);
@@ -78,12 +88,13 @@ export function listedWith(
   entries: readonly Made[],
   hooks: Hooks = {},
   list: ImaBytes | undefined = packed(listBytes(entries)),
+  value = pcr10After(entries),
 ): Hooks {
   const booted = bootedWith(BOOT, hooks);
   return {
     ...booted,
     quotes: [...PCRS, 10].sort((a, b) => a - b),
-    values: (v, w) => ({ ...(booted.values?.(v, w) ?? v), 10: pcr10After(entries) }),
+    values: (v, w) => ({ ...(booted.values?.(v, w) ?? v), 10: value }),
     raw: (r, w) => {
       const given = booted.raw?.(r, w) ?? r;
       if (list === undefined) return given;

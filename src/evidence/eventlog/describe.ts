@@ -215,8 +215,13 @@ function tagged(data: Uint8Array): Named {
 }
 
 function words(type: number, data: Uint8Array): Named {
+  // Firmware of before the blobs of UEFI, and of versions that are no text (§10.4.1).
+  if (data.length === 16 && type === EV.POST_CODE && textOf(data) === undefined) return blob(data, false);
+  if (data.length === 16 && type === EV.S_CRTM_VERSION && anyText(data) === undefined) {
+    return { kind: 'opaque', name: new Cursor(data, 'version').guid() };
+  }
   const text = anyText(data);
-  if (text === undefined) return { kind: 'opaque', name: `${data.length} bytes` };
+  if (text === undefined || text.trim() === '') return { kind: 'opaque', name: `${data.length} bytes` };
   const loader = type === EV.IPL ? loaderOf(text, data) : undefined;
   return { kind: 'text', text, ...(loader === undefined ? {} : { loader }), name: text };
 }

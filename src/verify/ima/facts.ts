@@ -56,23 +56,26 @@ export async function gatherIma(input: ImaInput): Promise<ImaEvidence> {
   const { list, target, questions } = input;
   if (list === undefined) return { state: 'none' };
   if (!('value' in target)) return { state: 'unproven', ...target };
-  let found: ImaEvidence = { state: 'none' };
+  let found: ImaEvidence | undefined;
   // Kernels before 5.8 extend every bank with the SHA-1 of an entry; nothing in the list says so.
   for (const rule of ['bank-hash', 'padded-sha1'] as const) {
     const bytes = list.data === undefined ? input.attachments?.(list.sha256) : [list.data];
     if (bytes === undefined) return { state: 'detached', sha256: list.sha256 };
     for (const q of questions) q.begin();
     const pass = createPass(input, target.value, rule);
+    let next: ImaEvidence;
     try {
       await unpack({ ...list, bytes }, (piece) => pass.push(piece));
-      found = pass.end();
+      next = pass.end();
     } catch (e) {
-      return { state: 'unread', why: (e as Error).message };
+      // By the other rule, what cannot be read may stand behind what is proven.
+      next = { state: 'unread', why: (e as Error).message };
     }
-    if (found.state === 'led') return found;
+    if (next.state === 'led') return next;
+    found ??= next;
   }
   for (const q of questions) q.begin();
-  return found;
+  return found as ImaEvidence;
 }
 
 interface Led {

@@ -119,6 +119,9 @@ export const LOADERS: readonly LogEvent[] = [
   { pcr: 11, type: 0xd, data: wide('.linux'), measured: text('.linux\0') },
   { pcr: 12, type: 0xd, data: wide('root=/dev/vda1') },
   { pcr: 14, type: 0xd, data: text('MokList\0'), measured: text('keys') },
+  { pcr: 0, type: 1, data: Uint8Array.of(0, 0, 0xf0, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0) },
+  { pcr: 0, type: 8, data: guidBytes(GLOBAL) },
+  { pcr: 1, type: 0xb, data: text(' \0\0\0') },
   { pcr: 5, type: 0x80000007, data: text('Exit Boot Services Invocation') },
 ];
 

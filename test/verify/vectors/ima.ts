@@ -1,5 +1,6 @@
 /** IMA lists against the quoted PCR 10, and against a policy. */
 import { createHash } from 'node:crypto';
+import { concat } from '../../../src/core/bytes.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import type { AppraisalPolicy, ImaPolicy } from '../../../src/evidence/schema/appraisal.ts';
 import { type Made, made } from '../../evidence/kit/imalist.ts';
@@ -12,6 +13,7 @@ import {
   listBytes,
   listedWith,
   measured,
+  oldPcr10After,
   packed,
   violated,
 } from '../../kit/imaboot.ts';
@@ -127,8 +129,8 @@ export const IMA_VECTORS: readonly Vector[] = [
   },
   {
     id: 'appraisal-ima',
-    name: 'a later entry calls itself the boot aggregate',
-    hooks: policed([...GOOD_LIST, aggregate()]),
+    name: 'a later entry calls itself the boot aggregate, and is of other registers',
+    hooks: policed([...GOOD_LIST, aggregate(BOOT.slice(0, -1))]),
   },
   {
     id: 'appraisal-ima',
@@ -194,7 +196,15 @@ export const GOOD_LISTS = {
   'list that goes on': listedWith(GOOD_LIST, {}, packed(listBytes([...GOOD_LIST, evil]))),
   'list of violations': listedWith([...GOOD_LIST, violated('/var/log/syslog')]),
   'list under a policy': policed(GOOD_LIST),
+  'list of a kernel that another one started': policed([...GOOD_LIST, aggregate()]),
+  'list of an old kernel': byOldKernel(GOOD_LIST),
+  'list of an old kernel, with a violation': byOldKernel([...GOOD_LIST, violated('/var/log/syslog')]),
+  'list of an old kernel that goes on with rubbish': byOldKernel(GOOD_LIST, new Uint8Array(80).fill(0x77)),
 } satisfies Record<string, Hooks>;
+
+function byOldKernel(entries: readonly Made[], behind = new Uint8Array()): Hooks {
+  return listedWith(entries, {}, packed(concat(listBytes(entries), behind)), oldPcr10After(entries));
+}
 
 function digest(content: string): Uint8Array {
   return createHash('sha256').update(content).digest();

@@ -16,6 +16,7 @@ const MAX_LINE = 2 * MAX_DATA + 4096;
 /** A piece is taken in steps of so many bytes, so that a large one costs no second copy of itself. */
 const STEP = 256 * 1024;
 const NEWLINE = 0x0a;
+const SPACE = 0x20;
 /** Bytes of the template hash in `binary_runtime_measurements`. */
 const USUAL_HASH = 20;
 
@@ -66,6 +67,8 @@ class Reader implements ImaReader {
   readonly #options: ImaOptions;
   readonly #arena = new Arena();
   #lines: AsciiLines | undefined;
+  /** For lines of which it must be found out where they end. */
+  #spare: AsciiLines | undefined;
   #binary: BinaryEntries | undefined;
   /** Bytes [from, to) of `held` wait; what is before was handed out, and nothing is ever overwritten. */
   #held = new Uint8Array(0);
@@ -95,7 +98,7 @@ class Reader implements ImaReader {
     if (this.#from === this.#to) return;
     // The kernel ends every line; a tool that dropped the last newline is believed only if the hash says so.
     if (this.#lines !== undefined) {
-      const entry = this.#lastLine(this.#lines);
+      const entry = this.#attempt(this.#to);
       if (entry !== undefined && recordedHashHolds(entry) === true && !entry.violation) {
         this.#from = this.#to;
         this.#hand(entry);
@@ -105,10 +108,13 @@ class Reader implements ImaReader {
     throw this.#fault(`is cut off after ${this.#to - this.#from} bytes`);
   }
 
-  #lastLine(lines: AsciiLines): ImaEntry | undefined {
+  /** The line up to `end`, which may be none: a failed reading spoils what it was read with. */
+  #attempt(end: number): ImaEntry | undefined {
+    this.#spare ??= new AsciiLines(new Arena(), this.#options.bigEndian ?? false);
     try {
-      return lines.read(this.#held, this.#from, this.#to, this.entries);
+      return this.#spare.read(this.#held, this.#from, end, this.entries);
     } catch {
+      this.#spare = undefined;
       return undefined;
     }
   }
@@ -138,7 +144,7 @@ class Reader implements ImaReader {
 
   #drain(last: boolean): void {
     if (this.#lines === undefined && this.#binary === undefined && !this.#start(last)) return;
-    if (this.#lines !== undefined) this.#drainLines(this.#lines);
+    if (this.#lines !== undefined) this.#drainLines(this.#lines, last);
     else if (this.#binary !== undefined) this.#drainEntries(this.#binary);
   }
 
@@ -160,18 +166,47 @@ class Reader implements ImaReader {
     return true;
   }
 
-  #drainLines(lines: AsciiLines): void {
+  #drainLines(lines: AsciiLines, last: boolean): void {
     const held = this.#held.subarray(0, this.#to);
     for (;;) {
       const newline = held.indexOf(NEWLINE, Math.max(this.#from, this.#scanned));
+      this.#scanned = newline < 0 ? this.#to : newline;
       if (newline < 0) break;
-      const from = this.#from;
-      const entry = lines.read(held, from, newline, this.entries);
+      const follows = last && newline + 1 === this.#to ? true : lineBegins(held, newline + 1);
+      if (follows === undefined && !last) break;
+      if (follows === false) {
+        const end = this.#nameWithNewline(held, newline, last);
+        if (end === undefined) break;
+        if (end !== newline) continue;
+      }
+      const entry = lines.read(held, this.#from, newline, this.entries);
       this.#from = newline + 1;
+      this.#scanned = this.#from;
       this.#hand(entry);
     }
-    this.#scanned = this.#to;
     if (this.#to - this.#from > MAX_LINE) throw this.#fault(`has a line of more than ${MAX_LINE} bytes`);
+  }
+
+  /**
+   * The kernel writes a newline in a name as it is. What follows this one is no entry, so it is taken for part of the
+   * name where the hash says so, and the entry is handed on. Anybody may give a file such a name.
+   * @returns where the entry ends; the same newline where it is its end after all; undefined while that is not here
+   */
+  #nameWithNewline(held: Uint8Array, newline: number, last: boolean): number | undefined {
+    const short = this.#attempt(newline);
+    if (short !== undefined && !short.violation && recordedHashHolds(short) === true) return newline;
+    for (let end = held.indexOf(NEWLINE, newline + 1); end >= 0; end = held.indexOf(NEWLINE, end + 1)) {
+      const follows = last && end + 1 === this.#to ? true : lineBegins(held, end + 1);
+      if (follows === false) continue;
+      if (follows === undefined && !last) return undefined;
+      const long = this.#attempt(end);
+      if (long === undefined || recordedHashHolds(long) !== true) return newline;
+      this.#from = end + 1;
+      this.#scanned = this.#from;
+      this.#hand(long);
+      return end;
+    }
+    return last || this.#to - this.#from > MAX_LINE ? newline : undefined;
   }
 
   #drainEntries(entries: BinaryEntries): void {
@@ -183,3 +218,17 @@ class Reader implements ImaReader {
     }
   }
 }
+
+/** Whether a line begins here as the kernel writes one: `%2d`, a space, hexadecimal; undefined where it ends too soon. */
+function lineBegins(bytes: Uint8Array, from: number): boolean | undefined {
+  let at = from;
+  if (bytes[at] === SPACE) at++;
+  const digits = at;
+  while (at - digits < 2 && isDigit(bytes[at])) at++;
+  if (at >= bytes.length) return undefined;
+  if (at === digits || bytes[at] !== SPACE) return false;
+  const c = bytes[at + 1];
+  return c === undefined ? undefined : isDigit(c) || (c >= 0x61 && c <= 0x66);
+}
+
+const isDigit = (c: number | undefined): boolean => c !== undefined && c >= 0x30 && c <= 0x39;
