@@ -78,8 +78,10 @@ export async function startDaemon(input: DaemonInput): Promise<Daemon> {
   const { config, native, journal, wall } = input;
   const layout = layoutOf(config.state_dir);
   const gate = createGate(PATIENCE_MS);
-  const late = openLateJournal(layout.late, (error) =>
-    journal.error('a decision could not be kept', { error }),
+  const late = openLateJournal(
+    layout.late,
+    (error) => journal.error('a decision could not be kept', { error }),
+    (bytes) => journal.warn('the last late decision was cut off and is dropped', { bytes }),
   );
   const observer =
     config.observer.socket === ''

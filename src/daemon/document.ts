@@ -63,7 +63,7 @@ export async function documentedApp(
   app.after(() => {
     addPosting(app, { gate, limits, crumbs: { came: nobody }, settings: config.limits });
     addOtlp(app, { gate, limits, bodies });
-    const late = { keep: nobody, waiting: nobody, clear: nobody, onKept: nobody };
+    const late = { keep: nobody, waiting: nobody, clear: nobody, setAside: nobody, onKept: nobody };
     addGoverned(app, { gate, late, now: () => 0 });
     addListing(app, { gate, store: nobody });
     addReading(app, {

@@ -1,5 +1,5 @@
 /** States of the host in which nothing is allowed: each is made, and refused by its code, on record at once or late. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { fromBase64 } from '../../src/core/bytes.ts';
@@ -86,6 +86,7 @@ it('TPM_UNAVAILABLE and AUDIT_CONTINUITY_LOST at the start: decided at once, on 
   await host.tpm.restoreState(now);
   const late = async () => {
     const d = await host.start();
+    daemon = d;
     await d.started;
     expect(d.gate.phase).toBe('running');
     const statements = [...(d.service.store?.entries() ?? [])].map((e) => readStatement(Uint8Array.from(e)));
@@ -95,7 +96,19 @@ it('TPM_UNAVAILABLE and AUDIT_CONTINUITY_LOST at the start: decided at once, on 
   };
   expect(await late()).toEqual(['TPM_UNAVAILABLE', 'AUDIT_CONTINUITY_LOST']);
   await host.stop();
+  // A line that says nothing stops no start, and is not lost either.
+  const journal = layoutOf(host.config.state_dir).late;
+  const fd = openSync(journal, 'r+');
+  writeSync(fd, '{"at":1,"uid":7,"body":{}}\n', 16);
+  closeSync(fd);
   expect(await late()).toEqual(['TPM_UNAVAILABLE', 'AUDIT_CONTINUITY_LOST']);
+  const gaps = [...(daemon.service.store?.entries() ?? [])]
+    .map((e) => readStatement(Uint8Array.from(e)))
+    .flatMap((s) => (s.kind === 'gap' ? [s.predicate] : []));
+  expect(gaps.at(-1)).toMatchObject({
+    reason: 'late-decisions-damaged',
+    detail: expect.stringMatching(/^1 lines/),
+  });
 }, 180_000);
 
 it('AUDIT_CONTINUITY_LOST: the TPM begins another life, until its boot entry stands', async () => {
