@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { equal } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
-import { type Disk, unavailable } from './disk.ts';
+import { type Disk, isNoRoom, unavailable } from './disk.ts';
 import { readSealed, type Sealed } from './seal.ts';
 
 export class CheckpointFile {
@@ -85,8 +85,7 @@ export class CheckpointFile {
       try {
         await this.#disk.replace(this.#path, note);
       } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code === 'ENOSPC')
-          this.#warn('the checkpoint is not written', cause);
+        if (isNoRoom(cause)) this.#warn('the checkpoint is not written', cause);
         else this.#failed = unavailable('the checkpoint could not be written', cause);
       }
     }

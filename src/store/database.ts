@@ -28,6 +28,8 @@ export function openDatabase(path: string, warn: (what: string, cause: unknown) 
     keyEncoding: 'binary',
     encoding: 'binary',
     maxReaders: 16,
+    // Such a batch has a promise that nobody gets to see: a commit that fails would end the process.
+    eventTurnBatching: false,
   });
   db.get(key('m'));
   for (const name of [path, `${path}-lock`]) chmodSync(name, 0o600);

@@ -11,7 +11,8 @@
  * None is ever tried again: after a failed sync the kernel may have dropped the pages and called them clean.
  */
 import { closeSync, openSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { open, rename, unlink } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { AttestdError } from '../core/errors.ts';
 import { type Addon, loadAddon } from '../native/addon.ts';
@@ -96,6 +97,8 @@ export function nativeDisk(addon: Addon = loadAddon()): Disk {
         return true;
       } catch (e) {
         if ((e as { errno?: unknown }).errno === 'EEXIST') return false;
+        // What there was room for is no file of anybody's.
+        await unlink(path).catch(() => undefined);
         throw e;
       }
     },
@@ -110,13 +113,24 @@ export function nativeDisk(addon: Addon = loadAddon()): Disk {
   };
 }
 
+const EDQUOT = -constants.errno.EDQUOT;
+
+/** Whether there was no room: no block, no inode, or none that the quota allows. Unlike any other failure this passes. */
+export function isNoRoom(cause: unknown): boolean {
+  const { code, errno } = Object(cause) as { code?: unknown; errno?: unknown };
+  // Node has no name for a used-up quota.
+  return code === 'ENOSPC' || errno === 'ENOSPC' || errno === 'EDQUOT' || errno === EDQUOT;
+}
+
+/** The system's words, where Node knows only a number too. */
+export function wordsOf(cause: unknown): string {
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return words.replace(/^Unknown system error -\d+: Unknown system error -\d+/, (number) =>
+    isNoRoom(cause) ? 'EDQUOT: disk quota exceeded' : number,
+  );
+}
+
 /** A failed write, as callers see it. */
 export function unavailable(what: string, cause: unknown): AttestdError {
-  return new AttestdError(
-    'STORAGE_UNAVAILABLE',
-    `${what}: ${cause instanceof Error ? cause.message : cause}`,
-    {
-      cause,
-    },
-  );
+  return new AttestdError('STORAGE_UNAVAILABLE', `${what}: ${wordsOf(cause)}`, { cause });
 }

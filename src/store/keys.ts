@@ -54,14 +54,13 @@ export class IdempotencyKeys {
     await Promise.all(removed);
   }
 
-  /** Writes what is pending. */
-  puts(): Promise<boolean>[] {
+  /** Writes what is pending, in a batch of the caller's. */
+  puts(): void {
     const writing = this.#pending;
     this.#pending = new Map();
     this.#writing = writing;
-    return [...writing.keys()]
-      .sort()
-      .map((text) => this.#db.put(inFile(text), u48(writing.get(text) as number)));
+    for (const text of [...writing.keys()].sort())
+      void this.#db.put(inFile(text), u48(writing.get(text) as number));
   }
 
   /** What was being written is. */

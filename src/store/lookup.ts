@@ -252,7 +252,7 @@ export class Lookup {
     // A run does not grow any more once it is written.
     this.#run = undefined;
     try {
-      await Promise.all(this.#puts(p));
+      await this.#db.batch(() => this.#puts(p));
       this.#writing = nothing();
       this.keys.written();
     } catch (cause) {
@@ -265,22 +265,23 @@ export class Lookup {
     if (this.#pending.mark !== undefined) this.#later(FLUSH_MS);
   }
 
-  #puts(p: Pending): Promise<boolean>[] {
+  /** Only in a batch: all of it is written, or nothing. */
+  #puts(p: Pending): void {
     const db = this.#db;
-    const puts = [...this.sketches.puts(), ...this.keys.puts()];
-    for (const [first, place] of p.places) puts.push(db.put(key('f', first), placeBytes(place)));
+    this.sketches.puts();
+    this.keys.puts();
+    for (const [first, place] of p.places) void db.put(key('f', first), placeBytes(place));
     for (const { least, first, count } of p.runs) {
       const b = Buffer.alloc(4);
       b.writeUInt32BE(count);
-      puts.push(db.put(key('t', least, first), b));
+      void db.put(key('t', least, first), b);
     }
     for (const { size, seq, bootIndex, place } of p.seals)
-      puts.push(db.put(key('s', size, seq), Buffer.concat([u48(bootIndex), placeBytes(place)])));
-    puts.push(db.put(key('d'), u48(this.#tiles)));
+      void db.put(key('s', size, seq), Buffer.concat([u48(bootIndex), placeBytes(place)]));
+    void db.put(key('d'), u48(this.#tiles));
     if (p.mark !== undefined) {
       const { size, place, chain } = p.mark;
-      puts.push(db.put(key('m'), Buffer.concat([u48(size), placeBytes(place), chain])));
+      void db.put(key('m'), Buffer.concat([u48(size), placeBytes(place), chain]));
     }
-    return puts;
   }
 }

@@ -12,7 +12,7 @@ import { parseOrigin } from '../log/origin.ts';
 import { checkItem, type Item } from './batch.ts';
 import { CheckpointFile } from './checkpoint.ts';
 import { Committer } from './committer.ts';
-import { type Disk, nativeDisk, syncDirectory, unavailable } from './disk.ts';
+import { type Disk, isNoRoom, nativeDisk, syncDirectory, unavailable } from './disk.ts';
 import { Edge } from './edge.ts';
 import { makeFrame, TYPE } from './frame.ts';
 import { Group } from './group.ts';
@@ -104,11 +104,12 @@ export async function openStore(dir: string, options: StoreOptions = {}): Promis
   const layout = layoutOf(dir);
   listSegments(layout);
   const disk = options.disk ?? nativeDisk();
-  const release = disk.lock(layout.lock);
-  if (release === undefined)
-    throw new AttestdError('STORE_LOCKED', `${layout.lock} is held by another process`);
-  const undo: (() => unknown)[] = [release];
+  const undo: (() => unknown)[] = [];
   try {
+    const release = disk.lock(layout.lock);
+    if (release === undefined)
+      throw new AttestdError('STORE_LOCKED', `${layout.lock} is held by another process`);
+    undo.push(release);
     return await build(dir, segmentBytes, disk, options, undo);
   } catch (e) {
     for (const act of undo.reverse()) await act();
@@ -147,10 +148,16 @@ async function build(
   if (stale && seal !== undefined) checkpoint.put(seal.note);
   undo.push(() => checkpoint.close());
   const publisher = new Publisher({ disk, tiles, wal, lookup, warn });
-  await publisher.run(
-    () => edge.size,
-    (done, total) => progress?.('tiles', done, total),
-  );
+  try {
+    await publisher.run(
+      () => edge.size,
+      (done, total) => progress?.('tiles', done, total),
+    );
+  } catch (cause) {
+    // The log itself needs no room to be opened; they follow when there is some.
+    if (!isNoRoom(cause)) throw cause;
+    warn('tiles are not written', cause);
+  }
 
   const recovered = describe(tail, dropped);
   // A quote is never taken again for an earlier run's intent (design §4), so none waits for one any more.

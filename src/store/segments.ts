@@ -7,7 +7,7 @@ import { existsSync, statSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AttestdError } from '../core/errors.ts';
-import type { Disk, DurableFile } from './disk.ts';
+import { type Disk, type DurableFile, wordsOf } from './disk.ts';
 import { makeFrame, TYPE } from './frame.ts';
 import { sha256Of } from './hash.ts';
 import type { Layout } from './layout.ts';
@@ -46,7 +46,7 @@ export interface Ready {
 /** No room, and nothing was written: unlike a failed write this can pass. */
 export class DiskFull extends AttestdError {
   constructor(cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = wordsOf(cause);
     super('STORAGE_UNAVAILABLE', `read-only: no further segment can be allocated (${why})`, { cause });
   }
 }

@@ -74,16 +74,16 @@ export class Sketches {
     await Promise.all(all.map((block) => this.#db.remove(key('b', block))));
   }
 
-  /** Writes what is pending. What is lost is made again. */
-  puts(): Promise<boolean>[] {
+  /** Writes what is pending, in a batch of the caller's. What is lost is made again. */
+  puts(): void {
     const pending = this.#pending;
     this.#pending = new Map();
-    return [...pending].map(([block, bits]) => {
+    for (const [block, bits] of pending) {
       const value = Buffer.alloc(4 + BYTES);
       value.writeUInt32BE(check(block, bits), 0);
       value.set(bits, 4);
-      return this.#db.put(key('b', block), value);
-    });
+      void this.#db.put(key('b', block), value);
+    }
   }
 }
 

@@ -1,15 +1,27 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { nativeDisk } from '../../src/store/disk.ts';
+import { nativeDisk, wordsOf } from '../../src/store/disk.ts';
+import { layoutOf } from '../../src/store/layout.ts';
 import { openStore } from '../../src/store/open.ts';
 import { may } from '../kit/privilege.ts';
 import { checkLog } from './checklog.ts';
 import { freshDir, itemOf, newLog, SMALL, sealNow } from './kit.ts';
 
 const enospc = () => Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+/** As Node says it, which has no name for it; and as the addon does. */
+const edquot = () => {
+  const code = 'Unknown system error -122';
+  return Object.assign(new Error(`${code}: ${code}, write`), { code, errno: -122, syscall: 'write' });
+};
+const nativeEdquot = () =>
+  Object.assign(new Error('write: Disk quota exceeded (EDQUOT)'), {
+    code: 'STORAGE_UNAVAILABLE',
+    errno: 'EDQUOT',
+    syscall: 'write',
+  });
 
 test('a full disk makes the log read-only at the end of the spare segment, still sealable, and passes', async () => {
   const dir = await newLog();
@@ -64,6 +76,64 @@ test('what is ordered behind a group that finds no room is refused with it, for 
   expect(refused).toEqual([0, 1]);
   expect(await store.commit([itemOf(9999, 20)])).toBe(store.size - 1);
   await store.close();
+});
+
+test.each([
+  ['ENOSPC', enospc],
+  ['EDQUOT', edquot],
+])('a checkpoint that finds no room, %s, is written later, and the log goes on', async (name, fault) => {
+  const dir = await newLog();
+  let full = true;
+  const disk = nativeDisk();
+  const replace = (path: string, bytes: Uint8Array) =>
+    full ? Promise.reject(fault()) : disk.replace(path, bytes);
+  const warnings: string[] = [];
+  const store = await openStore(dir, {
+    ...SMALL,
+    disk: { ...disk, replace },
+    warn: (what, cause) => warnings.push(`${what}: ${wordsOf(cause)}`),
+  });
+  await sealNow(store);
+  expect(await store.commit([itemOf(1)])).toBe(1);
+  expect(store.failed).toBeUndefined();
+  expect(warnings).toEqual([expect.stringMatching(`the checkpoint is not written: ${name}: `)]);
+  full = false;
+  const seal = await sealNow(store);
+  await store.close();
+  expect(readFileSync(layoutOf(dir).checkpoint)).toEqual(Buffer.from(seal.note));
+});
+
+test('a log is opened without room for its tiles, and they follow', async () => {
+  const dir = await newLog();
+  let full = true;
+  const disk = nativeDisk();
+  const create = (path: string, bytes: Uint8Array) =>
+    full ? Promise.reject(nativeEdquot()) : disk.create(path, bytes);
+  const warnings: string[] = [];
+  const options = { ...SMALL, disk: { ...disk, create }, warn: (what: string) => warnings.push(what) };
+  let store = await openStore(dir, options);
+  for (let i = 1; i < 300; i++) await store.commit([itemOf(i)]);
+  await store.close();
+  store = await openStore(dir, options);
+  expect(new Set(warnings)).toEqual(new Set(['tiles are not written']));
+  const tile = join(dir, 'tile/0/000');
+  expect(existsSync(tile)).toBe(false);
+  full = false;
+  expect(await store.commit([itemOf(300)])).toBe(300);
+  await store.close();
+  expect(existsSync(tile)).toBe(true);
+  expect(await checkLog(dir)).toMatchObject({ size: 301, torn: 0 });
+});
+
+test('a log that cannot be locked for want of room or of a file system that takes writes says so', async () => {
+  const dir = await newLog();
+  const lock = () => {
+    throw Object.assign(new Error(`EROFS: read-only file system, open '${dir}/lock'`), { code: 'EROFS' });
+  };
+  await expect(openStore(dir, { ...SMALL, disk: { ...nativeDisk(), lock } })).rejects.toMatchObject({
+    code: 'STORAGE_UNAVAILABLE',
+    message: expect.stringMatching(/could not be opened: EROFS/),
+  });
 });
 
 /** A file system of its own of this size. */

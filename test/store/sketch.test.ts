@@ -38,7 +38,7 @@ it('are kept, and one that is damaged or in the place of another is none', async
   const one = sketchOf(['kind boot']);
   sketches.put(1, one);
   expect(sketches.get(1)).toEqual(one);
-  await Promise.all(sketches.puts());
+  await db.batch(() => sketches.puts());
   expect(Uint8Array.from(sketches.get(1) as Uint8Array)).toEqual(one);
   const value = Buffer.from(db.get(key('b', 1)) as Buffer);
   await db.put(key('b', 2), value);
