@@ -27,7 +27,7 @@ export function createBodyReader(
   const reading = new Map<IncomingMessage, number>();
   const timer = setInterval(
     () => {
-      const now = Date.now();
+      const now = performance.now();
       for (const [request, since] of reading) {
         // Half a request records nothing; the connection is of no more use.
         if (now - since >= deadlineMs) request.socket.destroy();
@@ -49,7 +49,7 @@ export function createBodyReader(
       let size = 0;
       let over = false;
       const tooLarge = () => new AttestdError('TOO_LARGE', `a body of more than ${maxBytes} bytes`);
-      reading.set(request, Date.now());
+      reading.set(request, performance.now());
       const end = (): void => {
         over = true;
         reading.delete(request);

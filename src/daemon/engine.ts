@@ -134,6 +134,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     }
   } catch (e) {
     await sequencer.stop();
+    await machine.stop();
     throw e;
   }
   const { identity, keys: hostKeys } = inForce;

@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAttestdError } from '../core/errors.ts';
 import { type Body, buildEntry, newFrame } from '../evidence/record.ts';
+import { DiskFull } from '../store/segments.ts';
 import type { Journal } from './journal.ts';
 import { epochBreak, type Lives } from './lives.ts';
 import { type BootInput, buildBoot, draftBoot, OWN_UID, type Platform, type Run, sightingOf } from './run.ts';
@@ -44,10 +45,11 @@ export interface RunsInput {
   readonly lives: Lives;
 }
 
-/** Milliseconds after which a run that could not begin is begun again. */
+/** Milliseconds after which a run that could not begin is begun again; on a full disk each try looks for room. */
 const AGAIN_MS = 250;
+const ROOM_MS = 2000;
 
-/** Begins a run, again and again while the TPM is away. @throws what no further try mends */
+/** Begins a run, again and again while the TPM is away or the disk is full. @throws what no further try mends */
 export async function beginAgain(runs: Runs, stopping: () => boolean, journal: Journal): Promise<void> {
   for (;;) {
     try {
@@ -55,9 +57,10 @@ export async function beginAgain(runs: Runs, stopping: () => boolean, journal: J
       return;
     } catch (error) {
       const passing = ['TPM_UNAVAILABLE', 'TPM_TIMEOUT', 'TPM_ERROR', 'OVERLOADED'];
-      if (stopping() || !isAttestdError(error) || !passing.includes(error.code)) throw error;
+      const full = error instanceof DiskFull;
+      if (stopping() || !isAttestdError(error) || !(full || passing.includes(error.code))) throw error;
       journal.warn('a run did not begin', { error });
-      await sleep(AGAIN_MS);
+      await sleep(full ? ROOM_MS : AGAIN_MS);
     }
   }
 }
@@ -120,7 +123,12 @@ export function createRuns(input: RunsInput): Runs {
       input.journal.error('the TPM cannot be the one that sealed this log; nothing is granted', { why });
     }
     const run: Run = { ...built, bootIndex: size };
+    const before = writing;
     writing = run;
+    // No record is to name a boot entry that is not there.
+    void queued.catch(() => {
+      writing = before;
+    });
     // No seal speaks for this run before what it runs from is in the register.
     const standing = queued.then((bootIndex) => {
       writing = { ...run, bootIndex };

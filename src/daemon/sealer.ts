@@ -15,6 +15,7 @@ import { ecdsaP1363, parseSignature } from '../evidence/tpm/signature.ts';
 import { printCheckpoint } from '../log/checkpoint.ts';
 import { printNote } from '../log/note.ts';
 import type { Sealed } from '../store/seal.ts';
+import { DiskFull } from '../store/segments.ts';
 import type { Quote, Quoter } from '../tpm/quote.ts';
 import { between, type Sighting } from '../verify/life.ts';
 import type { Config } from './config.ts';
@@ -82,9 +83,13 @@ interface Taken extends SealHeader {
 /** How long a caller waits for a seal before it is told to ask later. */
 const LONGEST_WAIT_MS = 60_000;
 const RETRY_MS = 250;
+/** The same while the disk has no room for a seal: each try looks for some. */
+const ROOM_MS = 2000;
 
 export function createSealer(input: SealerInput): Sealer {
-  const { settings, now } = input;
+  const { settings } = input;
+  /** Of no clock that somebody can set: every wait of this file ends. */
+  const elapsed = () => performance.now();
   const waiters = createWaiters();
   let working: Promise<void> | undefined;
   let stopped = false;
@@ -112,11 +117,11 @@ export function createSealer(input: SealerInput): Sealer {
   function due(): boolean {
     if (input.run() === undefined) return false;
     if (unsealed()) {
-      unsealedSince ??= now();
-      return waiters.size > 0 || stopped || now() - unsealedSince >= settings.max_age_ms;
+      unsealedSince ??= elapsed();
+      return waiters.size > 0 || stopped || elapsed() - unsealedSince >= settings.max_age_ms;
     }
     unsealedSince = undefined;
-    return now() - lastEnd >= settings.idle_ms;
+    return elapsed() - lastEnd >= settings.idle_ms;
   }
 
   function wake(): void {
@@ -129,13 +134,13 @@ export function createSealer(input: SealerInput): Sealer {
 
   async function work(): Promise<void> {
     // From seal to seal: a quote that takes longer than the gap has kept it already.
-    const gap = lastStart + settings.min_gap_ms - now();
+    const gap = lastStart + settings.min_gap_ms - elapsed();
     if (gap > 0) await sleep(gap);
-    lastStart = now();
+    lastStart = elapsed();
     try {
       const begun = lastStart;
       const taken = await take();
-      lastEnd = now();
+      lastEnd = elapsed();
       if (taken === undefined) return;
       await keeping;
       if (!equal(taken.prevSeal, input.lastSeal()?.digest ?? ZERO32)) {
@@ -147,16 +152,16 @@ export function createSealer(input: SealerInput): Sealer {
       newest = taken;
       keeping = keep(taken, begun);
     } catch (e) {
-      lastEnd = now();
+      lastEnd = elapsed();
       meet(e as Error);
-      if (!failed && !stopped) await sleep(RETRY_MS);
+      if (!failed && !stopped) await sleep(e instanceof DiskFull ? ROOM_MS : RETRY_MS);
     }
   }
 
   async function keep(taken: Taken, begun: number): Promise<void> {
     try {
       const seal = await input.keep(taken.note, taken.quote);
-      const ms = now() - begun;
+      const ms = elapsed() - begun;
       // The next quote starts first: answering hundreds of callers, each with a proof, would hold it up.
       answering = new Promise((resolve) => {
         setImmediate(() => {
@@ -167,12 +172,15 @@ export function createSealer(input: SealerInput): Sealer {
       });
     } catch (e) {
       meet(e as Error);
+      if (e instanceof DiskFull && !stopped) await sleep(ROOM_MS);
     } finally {
       if (newest === taken) newest = undefined;
     }
   }
 
   function meet(error: Error): void {
+    // That can last: what waits for a seal is durable, and is told so at once.
+    if (error instanceof DiskFull) waiters.expire(Number.POSITIVE_INFINITY);
     if (!isFatal(error)) {
       input.onTrouble(error);
       return;
@@ -196,7 +204,7 @@ export function createSealer(input: SealerInput): Sealer {
     const { size, root } = input.head();
     const last = before();
     const header: SealHeader = {
-      timeMs: Math.max(now(), last?.timeMs ?? 0),
+      timeMs: Math.max(input.now(), last?.timeMs ?? 0),
       seq: (last?.seq ?? 0) + 1,
       bootIndex: run.bootIndex,
       anchorCtr: input.anchorBelow(size),
@@ -221,7 +229,7 @@ export function createSealer(input: SealerInput): Sealer {
 
   const tick = setInterval(
     () => {
-      waiters.expire(now() - LONGEST_WAIT_MS);
+      waiters.expire(elapsed() - LONGEST_WAIT_MS);
       wake();
     },
     Math.min(250, settings.max_age_ms),
@@ -235,14 +243,14 @@ export function createSealer(input: SealerInput): Sealer {
         queueMicrotask(() => done(last));
         return;
       }
-      waiters.add(index, now(), done);
+      waiters.add(index, elapsed(), done);
       wake();
     },
     wake,
     get waiting() {
       return waiters.size;
     },
-    unsealedMs: () => (unsealedSince === undefined ? 0 : Math.max(0, now() - unsealedSince)),
+    unsealedMs: () => (unsealedSince === undefined ? 0 : Math.max(0, elapsed() - unsealedSince)),
     async stop() {
       clearInterval(tick);
       await working;
@@ -261,6 +269,7 @@ export function createSealer(input: SealerInput): Sealer {
 
 /** Faults that no further try mends. */
 function isFatal(e: Error): boolean {
+  if (e instanceof DiskFull) return false;
   return (
     isAttestdError(e, 'STORAGE_UNAVAILABLE') ||
     isAttestdError(e, 'STORE_CORRUPT') ||

@@ -104,7 +104,7 @@ export async function startServer(input: ServerInput): Promise<SocketServer> {
       turnAway(socket, new AttestdError('OVERLOADED', 'too many connections', { retryAfter: 1 }));
       return;
     }
-    connections.set(socket, { uid, newest: undefined, taken: 0, takenAt: Date.now() });
+    connections.set(socket, { uid, newest: undefined, taken: 0, takenAt: performance.now() });
     socket.once('close', () => {
       connections.delete(socket);
       input.limits.disconnect(uid);
@@ -180,7 +180,7 @@ function turnAway(socket: Socket, e: AttestdError): void {
 
 /** Cuts whoever has not taken a byte of what waits for it for so long. */
 function cutStalled(connections: Map<Socket, Connection>, ms: number, onCut: (why: Cut) => void): void {
-  const now = Date.now();
+  const now = performance.now();
   for (const [socket, c] of connections) {
     const taken = socket.bytesWritten - socket.writableLength;
     if (socket.writableLength === 0 || taken !== c.taken) {

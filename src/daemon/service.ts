@@ -45,14 +45,21 @@ export interface ServiceInput {
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
-/** How often a host that was not initialised is looked at again. */
+/** How often what waits for an operator is tried again. */
 const AWAITED_MS = 2000;
+/** How long callers are told of a log that could not be written, before the process ends. */
+const TELLING_MS = 5000;
 
 /** Faults that pass by themselves. */
 const passing = (e: AttestdError): boolean =>
   ['TPM_UNAVAILABLE', 'TPM_TIMEOUT', 'TPM_ERROR', 'OVERLOADED'].includes(e.code);
-/** Nobody has run `attestctl init` yet: asked again, so that the daemon begins by itself once somebody has. */
-const awaited = (e: AttestdError): boolean => e.code === 'NOT_INITIALISED';
+/**
+ * Nobody has run `attestctl init` yet, or nothing can be written: no room, a file system that is read-only. Tried again, so
+ * that the daemon begins by itself once that has passed. Were the process to end, systemd would start it again and again
+ * for callers that wait in the socket and hear nothing.
+ */
+const awaited = (e: AttestdError): boolean =>
+  e.code === 'NOT_INITIALISED' || e.code === 'STORAGE_UNAVAILABLE';
 /** Faults after which the process ends: one is mended by a restart, with the other there is nothing to serve. */
 const fatal = (e: AttestdError): boolean =>
   ['STORAGE_UNAVAILABLE', 'STORE_LOCKED', 'NATIVE_MISSING', 'CONFIG_INVALID', 'INTERNAL'].includes(e.code);
@@ -62,6 +69,8 @@ export function createService(input: ServiceInput): Service {
   let store: Store | undefined;
   let tpm: Tpm | undefined;
   let stopping = false;
+  let served = false;
+  let ending = false;
   let started: Promise<void> | undefined;
   let awaiting: Promise<void> | undefined;
   const waiting = new AbortController();
@@ -71,7 +80,15 @@ export function createService(input: ServiceInput): Service {
     const error = asAttestdError(e);
     journal.error('the daemon can go on no more', { error: e });
     gate.shut('failed', error);
-    if (store?.failed !== undefined || fatal(error)) input.onFatal(error);
+    if (store?.failed !== undefined || fatal(error)) end(error);
+  }
+
+  /** Only a restart helps. Where nobody was served yet, callers may wait in the socket since the last one: they hear why. */
+  function end(error: AttestdError): void {
+    if (ending) return;
+    ending = true;
+    if (served || store?.failed === undefined) input.onFatal(error);
+    else void pause(TELLING_MS).then((over) => over && input.onFatal(error));
   }
 
   async function attempt(): Promise<void> {
@@ -95,7 +112,19 @@ export function createService(input: ServiceInput): Service {
     });
     const engine = await startEngine({ ...input, store, tpm, onFailure, hold: gate.hold });
     if (stopping) await engine.stop();
-    else gate.open(engine);
+    else {
+      gate.open(engine);
+      served = true;
+    }
+  }
+
+  /** @returns false when it was cut short by a stop */
+  const pause = (ms: number): Promise<boolean> =>
+    sleep(ms, true, { signal: waiting.signal }).catch(() => false);
+
+  function tell(error: AttestdError): void {
+    if (error.code === 'NOT_INITIALISED') journal.warn('this host is not initialised', { error });
+    else journal.error('the daemon does not start', { error });
   }
 
   async function start(): Promise<void> {
@@ -108,23 +137,23 @@ export function createService(input: ServiceInput): Service {
       } catch (e) {
         const error = asAttestdError(e);
         if (stopping) return;
-        if (awaited(error)) {
-          // The gate says it already; once is enough for the journal.
-          if (gate.phase !== 'failed') journal.warn('this host is not initialised', { error });
+        if (awaited(error) && store?.failed === undefined) {
+          // Once is enough for the journal.
+          if (gate.reason?.message !== error.message) tell(error);
           gate.shut('failed', error);
-          awaiting = sleep(AWAITED_MS, undefined, { signal: waiting.signal }).then(start, () => undefined);
+          awaiting = pause(AWAITED_MS).then((over) => (over ? start() : undefined));
           return;
         }
         if (!passing(error)) {
           journal.error('the daemon does not start', { error });
           gate.shut('failed', error);
-          if (fatal(error)) input.onFatal(error);
+          if (fatal(error)) end(error);
           return;
         }
         journal.warn('the TPM is away', { error });
         const away = new AttestdError('TPM_UNAVAILABLE', error.message, { retryAfter: 1, cause: error });
         gate.shut('absent', away);
-        await sleep(wait, undefined, { signal: waiting.signal }).catch(() => undefined);
+        await pause(wait);
         wait = Math.min(LONGEST_WAIT_MS, wait * 2);
       }
     }

@@ -81,6 +81,10 @@ describe('a start and a clean stop', () => {
     try {
       await (await host.start()).started;
       await record();
+      // What nobody waits for is sealed by its age all the same.
+      const { id } = (await record('durable')).json;
+      const path = `/v1/records/${id}`;
+      await until(async () => (await ask(host.config.socket.path, path)).json.strength === 'sealed');
       await host.stop();
     } finally {
       Date.now = real;

@@ -210,14 +210,40 @@ describe('the sequencer with many callers', () => {
 
 describe('the clock', () => {
   it('never goes back', () => {
+    const step = fc.record({ wall: fc.nat(1000), elapsed: fc.nat(50), floor: fc.option(fc.nat(1000)) });
     fc.assert(
-      fc.property(fc.array(fc.nat(1000)), (walls) => {
-        let i = 0;
-        const clock = createMonotoneClock(() => walls[i++] ?? 0);
-        const times = walls.map(() => clock.now());
+      fc.property(fc.array(step), (steps) => {
+        let wall = 0;
+        let elapsed = 0;
+        const clock = createMonotoneClock(
+          () => wall,
+          () => elapsed,
+        );
+        const times = steps.map((s) => {
+          wall = s.wall;
+          elapsed += s.elapsed;
+          if (s.floor !== null) clock.atLeast(s.floor);
+          return clock.now();
+        });
         expect(times).toEqual([...times].sort((a, b) => a - b));
       }),
     );
+  });
+
+  it('goes on at half its speed while the wall clock is behind, until the two meet', () => {
+    let at = 0;
+    let put = 100_000;
+    const clock = createMonotoneClock(
+      () => put + at,
+      () => at,
+    );
+    clock.now();
+    put = 40_000;
+    const times = [20_000, 60_000, 119_000, 121_000, 130_000].map((t) => {
+      at = t;
+      return clock.now();
+    });
+    expect(times).toEqual([110_000, 130_000, 159_500, 161_000, 170_000]);
   });
 });
 

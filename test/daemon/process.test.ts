@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { makeProcessHost, type ProcessHost, until } from '../kit/host.ts';
+import { makeProcessHost, type ProcessHost, until, within } from '../kit/host.ts';
 import { ask, body } from './kit.ts';
 
 let host: ProcessHost;
@@ -44,6 +44,19 @@ describe('the process', () => {
     const limits = readFileSync(`/proc/${daemon.pid}/limits`, 'utf8');
     expect(limits).toMatch(/^Max core file size\s+0\s+0\s/m);
     expect(await daemon.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  it('that cannot write at its start says so to who asks, and only then ends for another try', async () => {
+    host = await makeProcessHost();
+    const broken = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO'];
+    const daemon = host.start(['strace', '-D', '-f', '-o', '/dev/null', ...broken]);
+    expect(await daemon.refusal()).toBe('STORAGE_UNAVAILABLE');
+    const { status, json } = await ask(host.socket, '/v1/records', { body: body() });
+    expect([status, json.type]).toEqual([503, 'urn:attestd:error:STORAGE_UNAVAILABLE']);
+    expect(await within('the daemon to end', daemon.ended)).toEqual({ code: 5, signal: null });
+    const next = host.start();
+    await next.ready();
+    expect(await next.stop()).toEqual({ code: 0, signal: null });
   });
 
   it('says what is wrong with its configuration, and ends with 2', async () => {
