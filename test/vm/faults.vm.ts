@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ctl } from '../kit/ctl.ts';
+import { within } from '../kit/host.ts';
 import { enrol, outside } from '../kit/vm/enrol.ts';
 import { type Booted, type Machine, makeMachine } from '../kit/vm/machine.ts';
 import { say } from '../kit/vm/say.ts';
@@ -35,6 +36,14 @@ async function fill(count: number): Promise<Filled> {
   acknowledged += filled.recorded;
   return filled;
 }
+/** How records are refused on a disk that takes none. */
+const full = (why: RegExp) => ({
+  refused: expect.objectContaining({
+    type: 'urn:attestd:error:STORAGE_UNAVAILABLE',
+    status: 503,
+    detail: expect.stringMatching(why),
+  }),
+});
 /** One record, sealed, its evidence taken out and verified outside. @returns the time that it bears */
 async function recordOne(name: string): Promise<number> {
   await booted.sh('attestctl run --bundle /run/bundle -- true && chmod a+r /run/bundle');
@@ -71,10 +80,13 @@ beforeAll(async () => {
   await outside(machine.dir, 'trust', 'init', ...trust, '-o', 'trust.json');
   say('enrolled');
 }, 1_800_000);
-afterEach((context) => {
+afterEach(async (context) => {
   // The errors as well: vitest shows them at the end, and that is long after.
   const { state, errors } = context.task.result ?? {};
-  if (state === 'fail') machine.complain(errors?.map((e) => e.message) ?? []);
+  if (state !== 'fail') return;
+  const journal = booted.sh('journalctl -u attestd --no-pager -n 30 -o cat').then(String);
+  const said = await within('the journal', journal).catch((e: Error) => e.message);
+  machine.complain([...(errors?.map((e) => e.message) ?? []), said]);
 });
 afterAll(async () => {
   await machine?.remove();
@@ -106,20 +118,17 @@ test('quota, inodes and blocks used up in turn: read-only with a sentence that s
     ].join(' && '),
   );
   await booted.recording();
-  const full = (why: RegExp) => ({
-    refused: expect.objectContaining({
-      type: 'urn:attestd:error:STORAGE_UNAVAILABLE',
-      status: 503,
-      detail: expect.stringMatching(why),
-    }),
-  });
   expect(await fill(MORE)).toMatchObject(full(/read-only: .*EDQUOT/));
   say(`the quota is used up, ${acknowledged} records`);
   const health = JSON.parse(await sh('attestctl status --json')).health;
   expect(health).toMatchObject({ alive: true, canRecord: false });
-  expect((await booted.agent.run('attestctl run -- true')).status).toBe(5);
+  const run = await booted.agent.run('attestctl run -- touch /run/was-run');
+  expect(run.status, run.stderr).toBe(5);
+  expect(run.stderr).toMatch(/read-only: .*EDQUOT.*\[STORAGE_UNAVAILABLE\]/);
+  await sh('! [ -e /run/was-run ]');
   // What was recorded can still be shown.
-  await sh('attestctl bundle "$(attestctl list --json | grep -o 01[0-9A-Z]* | head -n 1)" -o /run/bundle');
+  const [newest] = JSON.parse(await sh('attestctl list --limit 1 --json')).records;
+  await sh(`attestctl bundle ${newest.id} -o /run/bundle`);
 
   await sh(`cd ${STATE} && mkdir x && : >y && i=0 && while : 2>/dev/null >x/$i; do i=$((i + 1)); done
     setquota -u attestd 0 0 0 0 ${STATE}`);
@@ -129,7 +138,12 @@ test('quota, inodes and blocks used up in turn: read-only with a sentence that s
   await sh(`dd if=/dev/zero of=${STATE}/y bs=1M 2>/dev/null || rm -r ${STATE}/x`);
   expect(await fill(1)).toMatchObject(full(/read-only: .*ENOSPC/));
   say('the disk is full');
+  // A start finds no room for its boot entry: it says so to whoever asks, and begins as soon as there is some.
+  await sh('systemctl restart attestd');
+  expect(await fill(1)).toMatchObject(full(/read-only: .*ENOSPC/));
   await sh(`rm ${STATE}/y`);
+  await booted.recording();
+  expect(await sh('systemctl show -P NRestarts attestd')).toBe('0\n');
   expect(await fill(1)).toEqual({ recorded: 1 });
   await recordOne('room');
 }, 1_800_000);
@@ -138,6 +152,9 @@ test('a file system that turns read-only: nothing more is acknowledged, and afte
   await sh('echo 1 >/sys/fs/ext4/vdb/trigger_fs_error');
   const { recorded } = await fill(8);
   expect(recorded).toBe(0);
+  // The daemon began again, and says why it takes nothing.
+  await sh(`until attestctl status | grep -q 'could not be opened: EROFS'; do sleep 1; done`);
+  expect(await fill(1)).toMatchObject(full(/could not be opened: EROFS/));
   say('the file system is read-only');
   await sh(
     [
