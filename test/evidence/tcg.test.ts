@@ -180,6 +180,8 @@ describe('firmware logs of machines that are not at hand', () => {
     ['EV_POST_CODE2', 0x13, 'ACPI DATA'],
     ['EV_COMPACT_HASH', 0xc, '4 bytes'],
     ['EV_OMIT_BOOT_DEVICE_EVENTS', 0x12, '0 bytes'],
+    ['EV_EFI_GPT_EVENT', 0x80000006, 'disk 07081ba2-7cc9-4663-8ecf-4692ccb7e3ec, 2 partitions'],
+    ['EV_EFI_GPT_EVENT2', 0x8000000d, 'disk 07081ba2-7cc9-4663-8ecf-4692ccb7e3ec, 2 partitions'],
     ['EV_POST_CODE', 1, '4096 bytes at 0xfff00000'],
     ['EV_S_CRTM_VERSION', 8, '8be4df61-93ca-11d2-aa0d-00e098032b8c'],
     ['EV_TABLE_OF_DEVICES', 0xb, '4 bytes'],

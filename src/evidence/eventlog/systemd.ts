@@ -22,7 +22,7 @@ const NEWLINE = 0x0a;
 export interface SystemdRecord {
   /** Its place, from 0. */
   readonly sequence: number;
-  /** The register that was extended; absent where an NV index was instead. */
+  /** The register that was extended; absent where something else was instead. */
   readonly pcr?: number;
   /** The NV index that was extended (systemd 259 and later). */
   readonly nvIndex?: number;
@@ -90,8 +90,9 @@ function readRecord(text: Uint8Array, sequence: number, fault: (why: string) => 
   const pcr = integer(value, 'pcr', 23, fault);
   const nvIndex = integer(value, 'nv_index', 0xffff_ffff, fault);
   const rtmr = integer(value, 'rtmr', 255, fault);
-  if ([pcr, nvIndex, rtmr].filter((n) => n !== undefined).length !== 1) {
-    throw fault('names not one of pcr, nv_index and rtmr');
+  // One that names none of them is of something that is not known yet, and extends no register.
+  if ([pcr, nvIndex, rtmr].filter((n) => n !== undefined).length > 1) {
+    throw fault('names more than one of pcr, nv_index and rtmr');
   }
   const contentType = string(value, 'content_type', fault);
   const content = value.content as Json | undefined;

@@ -68,6 +68,19 @@ export function spdm(): Uint8Array {
   return new Uint8Array(Buffer.concat([head, block]));
 }
 
+/** UEFI_GPT_DATA of two partitions whose entries have this many bytes. */
+export function gpt(size: number): Uint8Array {
+  const head = Buffer.alloc(92 + 8);
+  head.write('EFI PART', 'latin1');
+  head.set(guidBytes('07081ba2-7cc9-4663-8ecf-4692ccb7e3ec'), 56);
+  head.writeUInt32LE(128, 80);
+  head.writeUInt32LE(size, 84);
+  head.writeUInt32LE(2, 92);
+  const entry = Buffer.alloc(size);
+  entry.write('root', 56, 'utf16le');
+  return new Uint8Array(Buffer.concat([head, entry, entry]));
+}
+
 const GLOBAL = '8be4df61-93ca-11d2-aa0d-00e098032b8c';
 const SHIM = '605dab50-e046-4300-abb6-3dd810dd8b23';
 
@@ -95,6 +108,8 @@ export const LOADERS: readonly LogEvent[] = [
   ...separators,
   { pcr: 4, type: 0x80000003, data: Buffer.concat([zeros(24), zeros(8)]), measured: text('shim') },
   { pcr: 4, type: 0x12, data: zeros(0) },
+  { pcr: 5, type: 0x80000006, data: gpt(128) },
+  { pcr: 5, type: 0x8000000d, data: gpt(256) },
   {
     pcr: 7,
     type: 0x800000e0,

@@ -3,7 +3,9 @@ import { Cursor, ucs2 } from '../cursor.ts';
 
 const MAX_PARTITIONS = 1024;
 const HEADER = 92;
+/** Bytes of an entry that are named; the header says how many each has, and firmware measures as many. */
 const ENTRY = 128;
+const MAX_ENTRY = 4096;
 const SIGNATURE = 'EFI PART';
 
 export interface GptPartition {
@@ -28,11 +30,14 @@ export function readGpt(bytes: Uint8Array): Gpt {
   if (String.fromCharCode(...header.view(8)) !== SIGNATURE) throw cursor.fail('no partition table header');
   header.take(48);
   const disk = header.guid();
+  header.take(8 + 4);
+  const size = header.u32();
+  if (size < ENTRY || size > MAX_ENTRY) throw cursor.fail(`partitions of ${size} bytes`);
   const count = Number(cursor.u64());
   if (count > MAX_PARTITIONS) throw cursor.fail(`${count} partitions`);
   const partitions: GptPartition[] = [];
   for (let i = 0; i < count; i++) {
-    const entry = new Cursor(cursor.view(ENTRY), 'partition');
+    const entry = new Cursor(cursor.view(size), 'partition');
     const type = entry.guid();
     const guid = entry.guid();
     const first = entry.u64();
