@@ -27,6 +27,7 @@ let socket: string;
 beforeAll(async () => {
   policies = makePolicies(`
     permit(principal, action, resource in Kind::"tool.call");
+    forbid(principal, action, resource) when { resource.name == "not for others" && context.ask.forAnother };
     forbid(principal == Caller::"${OTHER}", action, resource) unless { resource.name == "ping" };
     forbid(principal in Group::"${OTHER}", action == Action::"delegate", resource);
   `);
@@ -140,6 +141,25 @@ describe('a grant for one executable', () => {
       expect.stringContaining('not bound to the executable'),
     ]);
     expect((await from(id, { holder: { uid: OTHER, exeSha256: exe } })).status).toBe(201);
+  });
+
+  it('is for another, as policies see it, unless it is bound as its caller is', async () => {
+    await asked({});
+    const uid = process.getuid?.() ?? 0;
+    const own = newest('grant').at(-1).holder;
+    expect(own.unit ?? own.cgroup).toEqual(expect.any(String));
+    const name = 'not for others';
+    const policy = (more: Record<string, unknown>) =>
+      post(socket, `/v1/grants${D}`, request({ scope: [{ type: 'tool.call', name }], ...more }));
+    for (const more of [{}, { holder: { exeSha256: exe } }, { holder: { ...own, uid } }])
+      expect((await policy(more)).status).toBe(201);
+    for (const bound of [
+      { uid },
+      { uid, unit: 'other.service' },
+      { uid, cgroup: '/other' },
+      { ...own, uid: OTHER },
+    ])
+      expect(code(await policy({ holder: bound })), JSON.stringify(bound)).toBe('POLICY_DENY');
   });
 
   it('says whose, or is its caller’s: a unit without a uid is nobody’s', async () => {

@@ -8,8 +8,9 @@ import { epochOf, layoutOf, readCurrent } from '../../src/daemon/layout.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { ask, type Host, makeHost, until } from '../daemon/kit.ts';
 import { CC } from '../kit/wire.ts';
-import { code, makePolicies, POLICIES, type PolicyFolder, post, request } from './kit.ts';
+import { code, makePolicies, POLICIES, type PolicyFolder, post, request, SCOPE } from './kit.ts';
 
+const PARENTS = [{ rel: 'derivedFrom', digest: 'a'.repeat(64) }];
 let policies: PolicyFolder;
 let host: Host;
 const socket = () => host.config.socket.path;
@@ -73,7 +74,8 @@ it('TPM_UNAVAILABLE and AUDIT_CONTINUITY_LOST at the start: decided at once, on 
   await host.tpm.kill();
   let daemon = await host.start();
   await until(() => daemon.gate.phase === 'absent');
-  const absent = await asking();
+  const bounded = { seconds: 60, holder: { uid: 4711, unit: 'a.service' }, claimed: { sub: 'agent:x' } };
+  const absent = await post(socket(), '/v1/grants?wait=durable', request({ ...bounded, parents: PARENTS }));
   expect([code(absent), absent.status], absent.text).toEqual(['TPM_UNAVAILABLE', 503]);
   await host.stop();
   // The TPM as it was before the last run: the counter disagrees with the log.
@@ -95,6 +97,15 @@ it('TPM_UNAVAILABLE and AUDIT_CONTINUITY_LOST at the start: decided at once, on 
     );
   };
   expect(await late()).toEqual(['TPM_UNAVAILABLE', 'AUDIT_CONTINUITY_LOST']);
+  // What was asked is on record as well, and by whom.
+  const first = [...(daemon.service.store?.entries() ?? [])]
+    .map((e) => readStatement(Uint8Array.from(e)))
+    .find((s) => s.kind === 'denial' && s.predicate.late !== undefined);
+  expect(first?.predicate).toMatchObject({
+    requested: { what: 'grant', ask: { scope: SCOPE, maxUses: 1, seconds: 60, holder: bounded.holder } },
+    caller: { observed: { uid: process.getuid?.() }, claimed: bounded.claimed },
+    parents: PARENTS,
+  });
   await host.stop();
   // A line that says nothing stops no start, and is not lost either.
   const journal = layoutOf(host.config.state_dir).late;

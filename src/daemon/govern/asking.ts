@@ -8,7 +8,7 @@ import { formatTime, parseTime } from '../../core/time.ts';
 import { withhold } from '../../evidence/disclosure.ts';
 import { type Body, buildTrusted, newFrame } from '../../evidence/record.ts';
 import type { ObservedCaller } from '../../evidence/schema/execution.ts';
-import type { DenialPredicate, GrantPredicate } from '../../evidence/schema/governance.ts';
+import type { GrantPredicate } from '../../evidence/schema/governance.ts';
 import type { GrantRequest } from '../../evidence/schema/governed.ts';
 import { type Delegable, stranger, widens } from '../../verify/grant/scope.ts';
 import type { Caller } from '../caller.ts';
@@ -16,11 +16,13 @@ import type { Recorded, Wait } from '../recorder.ts';
 import { type Approved, createApprovals } from './approvals.ts';
 import type { Failing } from './conditions.ts';
 import {
+  type Ask,
   askedBy,
+  askOf,
   attribution,
   BROKEN,
   type House,
-  holderAsked,
+  isForAnother,
   lineageGap,
   missing,
   REVOKED,
@@ -45,7 +47,7 @@ interface Asking {
   readonly caller: Caller;
   readonly request: GrantRequest;
   readonly refused: Refused;
-  readonly ask: NonNullable<DenialPredicate['requested']['ask']>;
+  readonly ask: Ask;
   readonly notBefore: number;
   readonly notAfter: number;
   readonly disclosures: readonly string[];
@@ -60,20 +62,12 @@ export function createAsking(house: House) {
   const coming = new Map<number, number>();
 
   function begin(caller: Caller, request: GrantRequest): Asking {
-    const { scope, maxUses, seconds, delegable, environment, parents, trace, claimed } = request;
+    const { seconds, parents, trace, claimed } = request;
     if (seconds > settings.max_window_s)
       throw new AttestdError('INVALID_REQUEST', `/seconds is over ${settings.max_window_s}`, {
         field: '/seconds',
       });
-    const holder = holderAsked(request.holder, caller.observed as ObservedCaller);
-    const ask = {
-      scope,
-      holder,
-      maxUses,
-      seconds,
-      ...(delegable === undefined ? {} : { delegable }),
-      ...(environment === undefined ? {} : { environment }),
-    };
+    const ask = askOf(request, caller.observed as ObservedCaller);
     const withheld = withhold(request.parameters, request.plain?.parameters, house.random);
     const notBefore = request.notBefore === undefined ? clock.now() : parseTime(request.notBefore);
     const refused: Refused = {
@@ -150,7 +144,7 @@ export function createAsking(house: House) {
         row,
         parameters: { ...request.parameters, ...request.plain?.parameters },
         ask,
-        forAnother: ask.holder.uid !== caller.uid,
+        forAnother: isForAnother(ask.holder, caller.observed as ObservedCaller),
         approvers: approvals.map((x) => x.uid),
         environment: house.environment(),
         log: { continuous: true, sealAge: sealAge() },

@@ -22,7 +22,7 @@ import { OWN_UID } from '../run.ts';
 import type { Sequencer } from '../sequencer.ts';
 import { createAsking } from './asking.ts';
 import { startBelated } from './belated.ts';
-import { askedBy, attribution, find, type House, holderAsked } from './house.ts';
+import { askedBy, askOf, attribution, find, type House } from './house.ts';
 import type { LateJournal } from './late.ts';
 import { loadPolicies, type PolicySet, schemaDigest } from './policies.ts';
 import { createUsing } from './using.ts';
@@ -126,9 +126,8 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
       queueMicrotask(() => done(new AttestdError('RATE_LIMITED', condition, { retryAfter: 1 }), '', false));
       return true;
     }
-    const { scope, maxUses, seconds } = request;
-    const holder = holderAsked(request.holder, caller.observed as ObservedCaller);
-    const requested = { what: 'grant' as const, ask: { scope, maxUses, seconds, holder } };
+    const ask = askOf(request, caller.observed as ObservedCaller);
+    const requested = { what: 'grant' as const, ask };
     const repeated = b.refused;
     b.told = now;
     b.refused = 0;

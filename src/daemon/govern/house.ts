@@ -7,6 +7,7 @@ import type { Ref } from '../../evidence/schema/field.ts';
 import type { DenialPredicate, Holder } from '../../evidence/schema/governance.ts';
 import type { GrantRequest } from '../../evidence/schema/governed.ts';
 import { type Kind, type Predicate, readStatement } from '../../evidence/statement.ts';
+import { stranger } from '../../verify/grant/scope.ts';
 import type { Caller } from '../caller.ts';
 import type { MonotoneClock } from '../clock.ts';
 import type { Config } from '../config.ts';
@@ -20,6 +21,8 @@ import type { PolicySet } from './policies.ts';
 import type { Refusals } from './refusal.ts';
 import type { Fate } from './uses.ts';
 import type { Question } from './vocabulary.ts';
+
+export type Ask = NonNullable<DenialPredicate['requested']['ask']>;
 
 export interface House {
   readonly origin: string;
@@ -56,9 +59,29 @@ const holderOf = ({ uid, unit, cgroup }: ObservedCaller): Holder => ({
 });
 
 /** The holder that a request names, or the caller itself. */
-export function holderAsked(asked: GrantRequest['holder'], observed: ObservedCaller): Holder {
+function holderAsked(asked: GrantRequest['holder'], observed: ObservedCaller): Holder {
   const { uid, ...rest } = asked ?? {};
   return uid === undefined ? { ...holderOf(observed), ...rest } : { uid, ...rest };
+}
+
+/** Whether others than the caller, as it is bound where no holder is named, may use what is for this holder. */
+export function isForAnother({ uid, unit, cgroup }: Holder, observed: ObservedCaller): boolean {
+  const unbound = unit === undefined && cgroup === undefined;
+  const bound = { uid, ...(unit === undefined ? {} : { unit }), ...(cgroup === undefined ? {} : { cgroup }) };
+  return unbound || stranger(bound, observed) !== undefined;
+}
+
+/** What a request for a grant asks for, as grants and denials say it. */
+export function askOf(request: GrantRequest, observed: ObservedCaller): Ask {
+  const { scope, maxUses, seconds, delegable, environment } = request;
+  return {
+    scope,
+    holder: holderAsked(request.holder, observed),
+    maxUses,
+    seconds,
+    ...(delegable === undefined ? {} : { delegable }),
+    ...(environment === undefined ? {} : { environment }),
+  };
 }
 
 /** The record with this id if it is of this kind. */

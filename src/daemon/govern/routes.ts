@@ -21,6 +21,7 @@ import { compileRequest } from '../parents.ts';
 import { asAttestdError } from '../problem.ts';
 import type { Recorded, Wait } from '../recorder.ts';
 import { compileSchema, type RecordQuery } from '../request.ts';
+import { askOf } from './house.ts';
 import type { LateJournal } from './late.ts';
 import {
   DELETE_GRANT,
@@ -114,14 +115,24 @@ export function addGoverned(app: FastifyInstance, { gate, late, now }: GovernedI
       const code = isAttestdError(e) ? CLOSED[e.code] : undefined;
       if (code === undefined) throw e;
       const condition = sentence((e as Error).message);
-      const action = (body as Partial<ExecutionRequest> | undefined)?.action;
+      const request = (body ?? {}) as Partial<GrantRequest & ExecutionRequest>;
+      const { action, claimed, parents, trace } = request;
+      const ask =
+        what === 'grant' ? askOf(body as GrantRequest, caller.observed as ObservedCaller) : undefined;
       const at = now();
+      const observed = caller.observed as ObservedCaller;
       late.keep({
         at,
         uid: caller.uid,
         body: {
-          caller: { observed: caller.observed as ObservedCaller },
-          requested: { what, ...(action === undefined ? {} : { action }) },
+          caller: { observed, ...(claimed === undefined ? {} : { claimed }) },
+          requested: {
+            what: ask !== undefined && request.delegatedFrom !== undefined ? 'delegation' : what,
+            ...(ask === undefined ? {} : { ask }),
+            ...(action === undefined ? {} : { action }),
+          },
+          ...(parents === undefined ? {} : { parents }),
+          ...(trace === undefined ? {} : { trace }),
           reason: code,
           condition,
           late: { decided: formatTime(at) },

@@ -178,7 +178,12 @@ export const grantEnvironment: CheckDefinition = {
             return fail(`PCR ${index} is not what the grant demands.`, value, found ?? 'not quoted');
         }
       }
-      return pass('The machine was what the grant demands.');
+      const sealed = grants.some(({ predicate }) => predicate.environment?.sealed);
+      return pass(
+        sealed
+          ? 'The machine was what the grant demands; that the grant stood under a seal before its use is the word of the daemon.'
+          : 'The machine was what the grant demands.',
+      );
     }),
 };
 
