@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { Check } from 'typebox/value';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { concat, utf8 } from '../../src/core/bytes.ts';
+import { concat, toHex, utf8 } from '../../src/core/bytes.ts';
 import { isAttestdError } from '../../src/core/errors.ts';
 import { type JsonObject, jcsBytes, parseJson } from '../../src/core/json.ts';
 import {
@@ -202,6 +202,15 @@ describe('learning', () => {
     const event = { pcr: 7, type: 0x800000e0, data: said, digest: hash(said.subarray(0, -1)) };
     const [found] = appraise(GOLDEN, machineOfBoot([...BOOT, event])).filter((f) => f.verdict === 'refused');
     expect(found?.sentence).toMatch(/^EV_EFI_VARIABLE_AUTHORITY in PCR 7, SbatLevel/);
+    // Accepted by the list of authorities, into which it is learnt, or by a rule of its own.
+    const machine = machineOfBoot([...BOOT, event]);
+    const refused = (policy: typeof GOLDEN) =>
+      appraise(policy, machine).filter((f) => f.verdict === 'refused');
+    const { policy } = learn([machine], { name: 'x' });
+    expect(policy.secureBoot?.authorities).toContain(toHex(event.digest));
+    expect(refused(policy)).toEqual([]);
+    const rule = { pcr: 7, type: event.type, digests: [toHex(event.digest)], what: 'shim' };
+    expect(refused({ ...GOLDEN, events: [...GOLDEN.events, rule] })).toEqual([]);
   });
   it('from two machines accepts both', () => {
     const both = [machine('ubuntu-2404-amd-sevsnp.bin'), machine('ubuntu-2104-no-dbx.bin')];

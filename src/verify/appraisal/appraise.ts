@@ -105,6 +105,7 @@ function judgeEvent(policy: AppraisalPolicy, event: LogEvent, d: Description): J
   const what = `${d.type} in PCR ${pcr}, ${d.shown}`;
   const refused = (why: string): Judged => ({ section, verdict: 'refused', sentence: `${what}: ${why}` });
   const allowed: Judged = { section, verdict: 'allowed', sentence: what };
+  const ruled = policy.events.some((r) => r.pcr === pcr && r.type === type && r.digests.includes(digest));
   const { secureBoot } = policy;
   if (d.commandLine !== undefined && policy.commandLine !== undefined) {
     const line = d.commandLine;
@@ -119,12 +120,14 @@ function judgeEvent(policy: AppraisalPolicy, event: LogEvent, d: Description): J
       return enabled === secureBoot.enabled ? allowed : refused(`Secure Boot is ${enabled ? 'on' : 'off'}`);
     }
     const list = listOf(secureBoot, event, name);
-    if (list !== undefined) return list.includes(digest) ? allowed : refused('another content than allowed');
+    // A rule that names this very digest says so too.
+    if (list !== undefined && !ruled && !list.includes(digest))
+      return refused('another content than allowed');
+    if (list !== undefined) return allowed;
   }
   if (section === 'boot' && [...(policy.kernel ?? []), ...(policy.initrd ?? [])].includes(digest))
     return allowed;
-  if (policy.events.some((r) => r.pcr === pcr && r.type === type && r.digests.includes(digest)))
-    return allowed;
+  if (ruled) return allowed;
   const ignored = policy.ignore.events.some(
     (i) => i.pcr === pcr && i.type === type && (i.name === undefined || fits(i.name, d.label)),
   );
