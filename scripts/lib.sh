@@ -94,13 +94,14 @@ need_build() {
   touch "$stamp"
 }
 
-# install_units DEST: units, preset, users and directories of systemd/ below DEST.
+# install_units DEST: units with their script, preset, users and directories of systemd/ below DEST.
 install_units() {
   install -d "$1/usr/lib/systemd/system" "$1/usr/lib/systemd/system-preset" "$1/usr/lib/sysusers.d" "$1/usr/lib/tmpfiles.d"
   install -m 0644 "$ROOT"/systemd/*.service "$ROOT"/systemd/*.socket "$1/usr/lib/systemd/system/"
   install -m 0644 "$ROOT/systemd/attestd.preset" "$1/usr/lib/systemd/system-preset/90-attestd.preset"
   install -m 0644 "$ROOT/systemd/attestd.sysusers" "$1/usr/lib/sysusers.d/attestd.conf"
   install -m 0644 "$ROOT/systemd/attestd.tmpfiles" "$1/usr/lib/tmpfiles.d/attestd.conf"
-  install -d "$1/usr/share/attestd"
+  install -d "$1/usr/share/attestd" "$1/usr/lib/attestd"
+  install -m 0755 "$ROOT/systemd/pace" "$1/usr/lib/attestd/pace"
   install -m 0644 "$ROOT/systemd/ima-policy" "$1/usr/share/attestd/ima-policy"
 }

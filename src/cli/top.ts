@@ -129,7 +129,7 @@ export function pictureOf(now: Look, before: Look | undefined): Picture {
             .filter(({ count }) => count > 0)
             .sort((a, b) => b.count - a.count)
             .slice(0, 5),
-    residentBytes: total('process_resident_memory_bytes'),
+    residentBytes: total('attestd_resident_memory_bytes'),
   };
 }
 

@@ -20,6 +20,7 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { accountOf } from '../../src/cli/doctor/account.ts';
 import { CHECKS, examine, exitOf, type Judged, verdictOf } from '../../src/cli/doctor/examine.ts';
 import { type Surroundings, thisMachine, UNITS } from '../../src/cli/doctor/surroundings.ts';
 import { loadAddon } from '../../src/native/addon.ts';
@@ -45,9 +46,9 @@ const others: Swtpm[] = [];
 let before: string;
 let made = 0;
 
-const units = (file: string, active = 'active') =>
+const units = (file: string, active = 'active', result = 'success') =>
   UNITS.map(
-    (u) => `Id=${u}\nLoadState=loaded\nUnitFileState=${file}\nActiveState=${active}\nResult=success\n`,
+    (u) => `Id=${u}\nLoadState=loaded\nUnitFileState=${file}\nActiveState=${active}\nResult=${result}\n`,
   );
 
 /** Another configuration: the file with one thing put in place of another. */
@@ -415,6 +416,16 @@ const BROKEN: readonly (readonly [string, string | readonly string[], Broken])[]
     () => ({ systemctl: async () => units('enabled', 'failed').join('\n') }),
   ],
   [
+    'a daemon that systemd starts again and again',
+    'daemon',
+    () => ({ systemctl: async () => units('enabled', 'activating', 'exit-code').join('\n') }),
+  ],
+  [
+    'the same, before its next start',
+    'daemon',
+    () => ({ systemctl: async () => units('enabled', 'deactivating', 'watchdog').join('\n') }),
+  ],
+  [
     'a daemon that refuses to go on',
     'daemon',
     (after) => said({ phase: 'failed', reason: { code: 'STORE_CORRUPT', detail: 'segment 3' } }, after),
@@ -516,6 +527,15 @@ describe('a broken host', () => {
     );
     for (const j of judged.filter((x) => x.status === 'wrong')) expect(j.fix).toMatch(/\w/);
     expect([1, 5]).toContain(exitOf(judged));
+  });
+
+  it('takes an account that passwd does not list for a member of no group', () => {
+    const etc = host.at('etc-of-others');
+    mkdirSync(etc);
+    writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/root:/bin/sh\n');
+    writeFileSync(join(etc, 'group'), 'root:x:0:\ntss:x:106:\n');
+    const stat = () => Object.assign(Object.create(statSync('/')), { uid: 4711 }) as Stats;
+    expect(accountOf({ ...base, etc, stat }, '/')).toMatchObject({ uid: 4711, groups: [] });
   });
 
   it('is well again when all is mended', async () => {

@@ -1,7 +1,8 @@
 /** Metrics of a real daemon, as promtool and node_exporter read them; dashboard, rules and manual against the declaration. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pictureOf, readSeries } from '../../src/cli/top.ts';
 import { type Declared, METRICS, metricsTable } from '../../src/daemon/metrics/declared.ts';
@@ -15,6 +16,14 @@ const bases = new Set(
     type === 'histogram' ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
   ),
 );
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 describe('a daemon that records and refuses', () => {
   let host: Host;
@@ -81,6 +90,40 @@ describe('a daemon that records and refuses', () => {
     expect(written.endsWith('\n')).toBe(true);
     expect(statSync(file).mode & 0o777).toBe(0o644);
     expect(existsSync(`${file}.tmp`)).toBe(false);
+  });
+
+  it('is in the answers of node_exporter beside its own, without a word of complaint', async () => {
+    const written = await until(() => existsSync(file) && readFileSync(file, 'utf8'));
+    const port = await freePort();
+    const exporter = spawn(
+      'prometheus-node-exporter',
+      [
+        `--web.listen-address=127.0.0.1:${port}`,
+        '--collector.disable-defaults',
+        '--collector.textfile',
+        `--collector.textfile.directory=${dirname(file)}`,
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let said = '';
+    exporter.stderr.on('data', (part: Buffer) => {
+      said += part;
+    });
+    try {
+      const answer = await until(
+        () =>
+          fetch(`http://127.0.0.1:${port}/metrics`)
+            .then((r) => r.text())
+            .catch(() => false as const),
+        20_000,
+      );
+      expect(answer).toMatch(/^node_textfile_scrape_error 0$/m);
+      const names = [...readSeries(written).keys()].map((key) => key.split('{')[0] as string);
+      for (const name of new Set(names)) expect(answer).toContain(`\n${name}`);
+      expect(said).not.toContain('level=error');
+    } finally {
+      exporter.kill();
+    }
   });
 
   it('is what attestctl top shows', async () => {

@@ -62,6 +62,42 @@ describe('the units', () => {
     expect(run(0).status).toBe(1);
   });
 
+  it('wait longer the more ends there are that nobody asked for, and systemd never gives them up', () => {
+    const runtime = join(dir, 'pace');
+    mkdirSync(join(runtime, 'bin'), { recursive: true });
+    const ran = (result: string): string => {
+      const PATH = `${join(runtime, 'bin')}:${process.env.PATH}`;
+      const env = { PATH, RUNTIME_DIRECTORY: runtime, SERVICE_RESULT: result };
+      const { status, stdout, stderr } = spawnSync(join(UNITS, 'pace'), { env, encoding: 'utf8' });
+      expect([status, stderr]).toEqual([0, '']);
+      return stdout.trim();
+    };
+    // It would take half a minute: what it asks sleep for is looked at, and slept in scripts/test-systemd.
+    writeFileSync(join(runtime, 'bin/sleep'), '#!/bin/sh\necho "$1"\n', { mode: 0o755 });
+    expect(ran('success')).toBe('');
+    const results = ['exit-code', 'watchdog', 'signal', 'core-dump', 'oom-kill', 'timeout', 'protocol'];
+    expect([...results, ...results].map(ran)).toEqual(['', '', '1', '2', '4', '8', ...Array(8).fill('15')]);
+    expect(ran('success')).toBe('');
+    // Ten minutes later, or by a clock that went back, they no longer count.
+    const now = Math.floor(Date.now() / 1000);
+    for (const long of [now - 601, now + 3600]) {
+      writeFileSync(join(runtime, 'ends'), `${long}\n`.repeat(9));
+      expect(ran('exit-code')).toBe('');
+    }
+    for (const unit of ['attestd.service', 'attestd-observe.service', 'attestd-forward.service']) {
+      expect(words(unit)).toMatch(/^StartLimitIntervalSec=0$/m);
+      expect(words(unit)).toMatch(/^ExecStopPost=-\/usr\/lib\/attestd\/pace$/m);
+      expect(words(unit)).toMatch(/^RuntimeDirectoryPreserve=restart$/m);
+      // It waits within the time that a stop may take.
+      expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(words(unit))?.[1])).toBeGreaterThan(20);
+    }
+  });
+
+  it('are found in the journal by their names', () => {
+    for (const unit of services.filter((s) => s !== 'attestd-demo-tpm.service'))
+      expect(words(unit)).toMatch(new RegExp(`^SyslogIdentifier=${unit.replace('.service', '')}$`, 'm'));
+  });
+
   it('hold the sockets and not the daemon, and neither makes a host by itself', () => {
     for (const [socket, group] of [
       ['attestd.socket', 'attestd-clients'],

@@ -30,7 +30,7 @@ export function accountOf({ etc, stat }: Surroundings, stateDir: string): Accoun
   const groups = rows(etc, 'group')
     .filter(
       ([name = '', , , members = '']) =>
-        members.split(',').includes(user?.[0] ?? '') ||
+        (user !== undefined && members.split(',').includes(user[0] as string)) ||
         (packaged !== undefined && UNIT_GROUPS.includes(name)),
     )
     .map((g) => Number(g[2]));

@@ -22,7 +22,7 @@ const clock: Check = {
         `It says ${formatTime(now)}, and the last seal is of ${formatTime(sealed)}: it went back.`,
         fix,
       );
-    return ok(`It says ${formatTime(now)}, behind the last seal.`);
+    return ok(`It says ${formatTime(now)}, after the last seal.`);
   },
 };
 

@@ -24,6 +24,11 @@ const daemon: Check = {
         `It failed: ${answer.why}.`,
         `${JOURNAL} says why; then systemctl reset-failed attestd, systemctl start attestd`,
       );
+    if (answer.kind === 'restarting')
+      return wrong(
+        `It does not stay up: ${answer.why}.`,
+        `${JOURNAL} says why; it comes back by itself when that is mended, at once by systemctl restart attestd`,
+      );
     if (answer.kind === 'starting')
       return warn(`It starts: ${answer.why}.`, `look again in a minute; ${JOURNAL}`);
     if (answer.kind === 'closed')

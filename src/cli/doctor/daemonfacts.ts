@@ -14,6 +14,7 @@ export type DaemonAnswer =
   | { readonly kind: 'closed'; readonly why: string }
   | { readonly kind: 'away'; readonly why: string }
   /** systemd says so. */
+  | { readonly kind: 'restarting'; readonly why: string }
   | { readonly kind: 'failed'; readonly why: string }
   | { readonly kind: 'starting'; readonly why: string };
 
@@ -23,6 +24,10 @@ export async function askDaemon(
 ): Promise<DaemonAnswer> {
   const unit = units?.get('attestd.service');
   if (unit?.active === 'failed') return { kind: 'failed', why: `systemd gave it up (${unit.result})` };
+  // Between an end that nobody asked for and the start that follows, which systemd makes for as long as it takes.
+  const isEnding = unit?.active === 'activating' || unit?.active === 'deactivating';
+  if (isEnding && unit?.result !== 'success')
+    return { kind: 'restarting', why: `it ends (${unit?.result}), and systemd starts it again` };
   if (unit?.active === 'activating') return { kind: 'starting', why: 'systemd is starting it' };
   if (unit !== undefined && unit.active !== 'active' && unit.active !== 'reloading')
     return { kind: 'away', why: `attestd.service is ${unit.active}` };

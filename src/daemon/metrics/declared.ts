@@ -99,9 +99,9 @@ export const METRICS = {
     'When the first certificate of the chain expires, in seconds since 1970; absent without a certificate.',
   ),
 
-  process_resident_memory_bytes: gauge('Resident memory of the daemon.'),
-  process_cpu_seconds_total: counter('Processor time of the daemon, user and system.'),
-  process_start_time_seconds: gauge('When the daemon was started, in seconds since 1970.'),
+  attestd_resident_memory_bytes: gauge('Resident memory of the daemon.'),
+  attestd_cpu_seconds_total: counter('Processor time of the daemon, user and system.'),
+  attestd_start_time_seconds: gauge('When the daemon was started, in seconds since 1970.'),
 } satisfies Readonly<Record<string, Declared>>;
 
 export type MetricName = keyof typeof METRICS;

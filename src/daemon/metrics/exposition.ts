@@ -110,8 +110,8 @@ async function take({ status, tally, layout, connections, witnessed, wall }: Met
     attestd_nv_increments_total: tally.nvIncrements,
     attestd_certificate_expiry_timestamp_seconds:
       health.expires === undefined ? undefined : health.expires / 1000,
-    process_resident_memory_bytes: process.memoryUsage.rss(),
-    process_cpu_seconds_total: (user + system) / 1e6,
-    process_start_time_seconds: (Date.now() - process.uptime() * 1000) / 1000,
+    attestd_resident_memory_bytes: process.memoryUsage.rss(),
+    attestd_cpu_seconds_total: (user + system) / 1e6,
+    attestd_start_time_seconds: performance.timeOrigin / 1000,
   };
 }
