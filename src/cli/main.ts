@@ -16,11 +16,18 @@ process.stdout.on('error', (e: NodeJS.ErrnoException) => {
 // There is nobody left to tell.
 process.stderr.on('error', () => undefined);
 
-const [{ createProgram }, { ATTESTCTL }, { VERSION }] = await Promise.all([
+const [{ createProgram }, { errorHelp }, { ATTESTCTL }, { VERSION }] = await Promise.all([
   import('./program.ts'),
+  import('./errorhelp.ts'),
   import('./table.ts'),
   import('./version.ts'),
 ]);
+const [asked, topic = '', ...more] = process.argv.slice(2);
+const explained = asked === 'help' && more.length === 0 ? errorHelp(topic) : undefined;
+if (explained !== undefined) {
+  process.stdout.write(explained);
+  process.exit(0);
+}
 try {
   await createProgram(ATTESTCTL, VERSION).parseAsync();
 } catch (end) {

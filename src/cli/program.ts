@@ -13,6 +13,7 @@ export function createProgram(root: Command, version: string): Program {
     .version(version, '-V, --version', 'print the version')
     .showSuggestionAfterError()
     .enablePositionalOptions()
+    .helpCommand('help [command]', 'display help for a command, or say what an error code means')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(usageFault(text)) });
   program.exitOverride((end) => {

@@ -4,6 +4,7 @@
  * person types is attestctl.
  *
  *   attestd --config FILE [--check-config]
+ *   attestd --version
  */
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
@@ -22,6 +23,7 @@ import { createSoftware } from './measured/software.ts';
 import { createPulse } from './pulse.ts';
 import { reloadConfig } from './reload.ts';
 import { openSystemd, type Systemd } from './systemd.ts';
+import { VERSION } from './version.ts';
 
 const DEFAULT_CONFIG = '/etc/attestd/attestd.toml';
 /** Exit statuses: 2 usage or configuration, 5 log, TPM or sockets. */
@@ -32,7 +34,9 @@ const STOP_MS = 25_000;
 
 function fail(status: number, e: unknown): never {
   const code = isAttestdError(e) ? ` [ATTESTD_E_${e.code}]` : '';
-  process.stderr.write(`attestd: error: ${e instanceof Error ? e.message : String(e)}${code}\n`);
+  // To the journal with the priority of an error, which it takes from the line; a person reads it without.
+  const priority = process.env.JOURNAL_STREAM === undefined ? '' : '<3>';
+  process.stderr.write(`${priority}attestd: error: ${e instanceof Error ? e.message : String(e)}${code}\n`);
   process.exit(status);
 }
 
@@ -46,8 +50,16 @@ function configOf(argv: readonly string[]): Configured {
   try {
     const { values } = parseArgs({
       args: [...argv],
-      options: { config: { type: 'string', default: DEFAULT_CONFIG }, 'check-config': { type: 'boolean' } },
+      options: {
+        config: { type: 'string', default: DEFAULT_CONFIG },
+        'check-config': { type: 'boolean' },
+        version: { type: 'boolean' },
+      },
     });
+    if (values.version === true) {
+      process.stdout.write(`attestd ${VERSION}\n`);
+      process.exit(0);
+    }
     const { config, sha256 } = readConfig(values.config);
     const file = { path: resolve(values.config), sha256 };
     return { config, file, check: values['check-config'] === true };

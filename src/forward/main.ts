@@ -45,6 +45,9 @@ async function main(): Promise<void> {
 
 main().catch((e: unknown) => {
   const code = isAttestdError(e) ? ` [ATTESTD_E_${e.code}]` : '';
-  process.stderr.write(`attestd-forward: error: ${e instanceof Error ? e.message : String(e)}${code}\n`);
+  const priority = process.env.JOURNAL_STREAM === undefined ? '' : '<3>';
+  process.stderr.write(
+    `${priority}attestd-forward: error: ${e instanceof Error ? e.message : String(e)}${code}\n`,
+  );
   process.exit(isAttestdError(e) ? ERRORS[e.code].exit : 2);
 });

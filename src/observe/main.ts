@@ -98,7 +98,8 @@ function main(): void {
 }
 
 function fail(e: unknown): never {
-  process.stderr.write(`attestd-observe: error: ${e instanceof Error ? e.message : String(e)}\n`);
+  const priority = process.env.JOURNAL_STREAM === undefined ? '' : '<3>';
+  process.stderr.write(`${priority}attestd-observe: error: ${e instanceof Error ? e.message : String(e)}\n`);
   process.exit(e instanceof Refused ? USAGE : UNAVAILABLE);
 }
 

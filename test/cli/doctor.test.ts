@@ -529,6 +529,22 @@ describe('a broken host', () => {
     expect([1, 5]).toContain(exitOf(judged));
   });
 
+  it.skipIf(!ROOT)('is not called so because of who looks', async () => {
+    // Root may do anything, so the file says that it is not for others.
+    const mends: Mend[] = [];
+    const path = host.tpm.tcti.replace('swtpm:path=', '');
+    mode(path, 0o600, (mend) => mends.push(mend));
+    const judged = await examine({ ...base, me: () => ({ uid: 4711, groups: [4711] }) });
+    for (const mend of mends) await mend();
+    expect(wrongs(judged)).toEqual([]);
+    for (const id of ['tpm', 'lockout', 'keys'])
+      expect(judged.find((j) => j.id === id)).toMatchObject({
+        status: 'unknown',
+        sentence: 'You may not use it.',
+        fix: 'sudo attestctl doctor',
+      });
+  });
+
   it('takes an account that passwd does not list for a member of no group', () => {
     const etc = host.at('etc-of-others');
     mkdirSync(etc);

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/cli/command.ts';
+import { errorHelp } from '../../src/cli/errorhelp.ts';
 import { ATTESTCTL } from '../../src/cli/table.ts';
 import { VERSION } from '../../src/cli/version.ts';
+import { ERRORS } from '../../src/core/errors.ts';
 import { VERSION as DAEMON_VERSION } from '../../src/daemon/version.ts';
 import { ctl, ROOT, runProgram } from '../kit/ctl.ts';
 
@@ -58,6 +60,22 @@ function expectKnown(words: readonly string[]): void {
     expect(known, `${word} in: attestctl ${words.join(' ')}`).toBe(true);
   }
 }
+
+describe('help on an error', () => {
+  test('says what a code means and what to do, as it was printed or in full', async () => {
+    for (const topic of ['TPM_UNAVAILABLE', '[TPM_UNAVAILABLE]', 'ATTESTD_E_TPM_UNAVAILABLE']) {
+      const { status, stdout, stderr } = await ctl(['help', topic]);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(/^TPM_UNAVAILABLE: \S.*\n {2}what to do: \S.*\n {2}exit status 5, over HTTP 503\n$/);
+    }
+    expect((await ctl(['help', 'toString'])).status).toBe(2);
+    expect((await ctl(['help', 'verify'])).stdout).toContain('Usage: attestctl verify');
+  });
+  test('has a line for every code', () => {
+    for (const code of Object.keys(ERRORS)) expect(errorHelp(code)).toContain(`${code}: `);
+    expect(errorHelp('constructor')).toBeUndefined();
+  });
+});
 
 describe('what is not understood', () => {
   const hint = (of: string) => `attestctl: hint: ${of} --help\n`;

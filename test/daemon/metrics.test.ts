@@ -110,12 +110,10 @@ describe('a daemon that records and refuses', () => {
       said += part;
     });
     try {
-      const answer = await until(
-        () =>
-          fetch(`http://127.0.0.1:${port}/metrics`)
-            .then((r) => r.text())
-            .catch(() => false as const),
-        20_000,
+      const answer = await until(() =>
+        fetch(`http://127.0.0.1:${port}/metrics`)
+          .then((r) => r.text())
+          .catch(() => false as const),
       );
       expect(answer).toMatch(/^node_textfile_scrape_error 0$/m);
       const names = [...readSeries(written).keys()].map((key) => key.split('{')[0] as string);

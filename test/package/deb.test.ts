@@ -78,6 +78,7 @@ describe('the packages', () => {
     }
     for (const file of ['copyright', 'changelog.Debian.gz', 'THIRD-PARTY.gz', 'schemas/bundle.json'])
       there(`usr/share/doc/attestd/${file}`);
+    there('usr/lib/attestd/pace');
     there('usr/share/bash-completion/completions/attestctl');
     there('usr/share/zsh/vendor-completions/_attestctl');
     there('usr/share/fish/vendor_completions.d/attestctl.fish');
@@ -136,6 +137,14 @@ describe('the packages', () => {
     );
     const init = run(node, [join(lib, 'dist/cli/main.js'), 'init', '--config', config]);
     expect([init.status, init.stderr]).toEqual([5, expect.stringContaining('[TPM_UNAVAILABLE]')]);
+  });
+
+  it('are stopped all at once, for a caller between two units would start the daemon again', () => {
+    const prerm = readFileSync(at('tree/DEBIAN/prerm'), 'utf8');
+    const [line = '', ...more] = prerm.match(/deb-systemd-invoke stop .*/g) ?? [];
+    expect(more).toEqual([]);
+    for (const unit of readdirSync(join(ROOT, 'systemd')).filter((f) => /\.(?:service|socket)$/.test(f)))
+      expect(line).toContain(` ${unit} `);
   });
 
   it('refuse a downgrade, with the reason, and nothing else', () => {

@@ -48,7 +48,10 @@ export function groupName({ etc }: Surroundings, gid: number): string {
 }
 
 /** Whether the user may read and write a file of this owner, group and mode. */
-export function mayUse({ uid, groups }: Account, s: Pick<Stats, 'uid' | 'gid' | 'mode'>): boolean {
+export function mayUse(
+  { uid, groups }: Pick<Account, 'uid' | 'groups'>,
+  s: Pick<Stats, 'uid' | 'gid' | 'mode'>,
+): boolean {
   if (uid === 0) return true;
   const shift = s.uid === uid ? 6 : groups.includes(s.gid) ? 3 : 0;
   return ((s.mode >> shift) & 6) === 6;

@@ -1,6 +1,6 @@
 /** The way to the TPM: its device, who may open it, what stands between its users. tpm.md's commonest first question. */
 import { groupName, mayUse } from './account.ts';
-import { type Check, ok, said, unknown, warn, wrong } from './check.ts';
+import { CannotTell, type Check, ok, said, unknown, warn, wrong } from './check.ts';
 import { isUsable, placeOf } from './place.ts';
 
 const device: Check = {
@@ -100,6 +100,7 @@ const tpm: Check = {
       if (health?.canSeal === true) return ok('The daemon has it open, and seals with it.');
       if (/daemon has the TPM/.test(said(e)))
         return unknown(`${said(e)}.`, 'systemctl stop attestd, then attestctl doctor');
+      if (e instanceof CannotTell && e.fix !== undefined) return unknown(e.message, e.fix);
       return wrong(
         `${said(e)}.`,
         'see that nothing else holds it (fuser -v /dev/tpm*), and that tpm.tcti names the right one; dmesg | grep -i tpm',

@@ -72,6 +72,8 @@ export function createPatient(around: Surroundings): Patient {
     const { tpm: settings, state_dir } = config();
     if (!isUsable(around, accountOf(around, state_dir), placeOf(settings.tcti)))
       throw new CannotTell('It was not asked: see device and device-access.');
+    if (!isUsable(around, around.me(), placeOf(settings.tcti)))
+      throw new CannotTell('You may not use it.', 'sudo attestctl doctor');
     if (isExclusive(settings.tcti) && (await isHeld()))
       throw new CannotTell(
         'The daemon has the TPM open, and it takes one user at a time.',

@@ -16,7 +16,11 @@ export function placeOf(tcti: string): Place {
 }
 
 /** Whether it is worth a try: opening what is not there waits as long as a TPM may take to come up. */
-export function isUsable({ stat }: Surroundings, account: Account, { kind, path }: Place): boolean {
+export function isUsable(
+  { stat }: Surroundings,
+  account: Pick<Account, 'uid' | 'groups'>,
+  { kind, path }: Place,
+): boolean {
   if (kind === 'other') return true;
   const s = stat(path);
   return s !== undefined && (kind === 'device' ? s.isCharacterDevice() : s.isSocket()) && mayUse(account, s);

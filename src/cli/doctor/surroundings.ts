@@ -26,6 +26,8 @@ export interface Surroundings {
   /** undefined where there is nothing. @throws for other reasons */
   readonly stat: (path: string) => Stats | undefined;
   readonly statfs: (path: string) => StatsFs;
+  /** Who looks: this process. */
+  readonly me: () => { readonly uid: number; readonly groups: readonly number[] };
   /** Output of systemctl; undefined where there is no systemd. */
   readonly systemctl: (...words: string[]) => Promise<string | undefined>;
   /** Whether the clock is kept by NTP; undefined where nobody says. */
@@ -64,6 +66,7 @@ export function thisMachine(
     addon: () => loadAddon(),
     stat: (path) => statSync(path, { throwIfNoEntry: false }),
     statfs: (path) => statfsSync(path),
+    me: () => ({ uid: process.geteuid?.() ?? 0, groups: process.getgroups?.() ?? [] }),
     systemctl: async (...words) => (hasSystemd() ? output('systemctl', ...words) : undefined),
     async isSynchronised() {
       if (!hasSystemd()) return undefined;

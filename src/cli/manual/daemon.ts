@@ -13,7 +13,10 @@ export function daemonPage(): Page {
     section: 8,
     summary: 'daemon that seals execution records by the TPM',
     parts: [
-      { title: 'SYNOPSIS', body: [para('attestd [--config FILE] [--check-config]')] },
+      {
+        title: 'SYNOPSIS',
+        body: [para('attestd [--config FILE] [--check-config]'), para('attestd --version')],
+      },
       {
         title: 'DESCRIPTION',
         body: [
@@ -23,7 +26,10 @@ export function daemonPage(): Page {
           shown(['attestctl init', 'systemctl start attestd', 'attestctl run -- make test']),
         ],
       },
-      { title: 'OPTIONS', body: OPTIONS('/etc/attestd/attestd.toml') },
+      {
+        title: 'OPTIONS',
+        body: [...OPTIONS('/etc/attestd/attestd.toml'), item('--version', 'print the version, and end')],
+      },
       {
         title: 'UNITS',
         body: [
