@@ -139,6 +139,45 @@ describe('the packages', () => {
     expect([init.status, init.stderr]).toEqual([5, expect.stringContaining('[TPM_UNAVAILABLE]')]);
   });
 
+  it('are of one kind of machine, and of one that they are made for', () => {
+    // As the same script says on a machine of another kind, short of its compiler.
+    const bin = at('bin');
+    mkdirSync(bin);
+    const built = (arch: string) => {
+      writeFileSync(join(bin, 'dpkg'), `#!/bin/sh\necho ${arch}\n`, { mode: 0o755 });
+      const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+      const made = spawnSync(join(ROOT, 'scripts/build-deb'), ['--quick', '--out', at('other')], {
+        env,
+        encoding: 'utf8',
+      });
+      return [made.status, made.stderr];
+    };
+    const other = ARCH === 'arm64' ? 'amd64' : 'arm64';
+    expect(built(other)).toEqual([1, expect.stringContaining(`attestd.node is not for ${other}`)]);
+    expect(built('riscv64')).toEqual([1, expect.stringContaining('there is no package for riscv64')]);
+    // What is fetched for the other kind is declared: a Node of the same version, and what lmdb brings compiled.
+    const runtimes = JSON.parse(readFileSync(join(ROOT, 'packaging/node.json'), 'utf8'));
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+    for (const [arch, cpu] of [
+      ['amd64', 'x64'],
+      ['arm64', 'arm64'],
+    ] as const) {
+      expect(runtimes[arch].package).toBe(`node-linux-${cpu}`);
+      expect(Buffer.from(runtimes[arch].integrity.slice('sha512-'.length), 'base64').length).toBe(64);
+      for (const name of ['@lmdb/lmdb-linux', '@msgpackr-extract/msgpackr-extract-linux']) {
+        const one = packages[`node_modules/${name}-${cpu}`];
+        expect([name, one?.cpu, one?.version]).toEqual([
+          name,
+          [cpu],
+          packages[`node_modules/${name}-x64`].version,
+        ]);
+      }
+    }
+    expect(readFileSync(at('tree/DEBIAN/control'), 'utf8')).toMatch(
+      new RegExp(`^Architecture: ${ARCH}$`, 'm'),
+    );
+  });
+
   it('are stopped all at once, for a caller between two units would start the daemon again', () => {
     const prerm = readFileSync(at('tree/DEBIAN/prerm'), 'utf8');
     const [line = '', ...more] = prerm.match(/deb-systemd-invoke stop .*/g) ?? [];

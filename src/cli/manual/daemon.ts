@@ -74,7 +74,7 @@ export function daemonPage(): Page {
           item('/etc/attestd/attestd.toml', 'the configuration, attestd.toml(5)'),
           item(
             '/var/lib/attestd',
-            'key blobs, log, seals: 0700, of user attestd. Back it up whole while the daemon is stopped.',
+            'key blobs, log, seals: 0700, of user attestd. attestctl backup copies what is evidence in it.',
           ),
         ],
       },
