@@ -66,7 +66,9 @@ describe('help on an error', () => {
     for (const topic of ['TPM_UNAVAILABLE', '[TPM_UNAVAILABLE]', 'ATTESTD_E_TPM_UNAVAILABLE']) {
       const { status, stdout, stderr } = await ctl(['help', topic]);
       expect([status, stderr]).toEqual([0, '']);
-      expect(stdout).toMatch(/^TPM_UNAVAILABLE: \S.*\n {2}what to do: \S.*\n {2}exit status 5, over HTTP 503\n$/);
+      expect(stdout).toMatch(
+        /^TPM_UNAVAILABLE: \S.*\n {2}what to do: \S.*\n {2}exit status 5, over HTTP 503\n$/,
+      );
     }
     expect((await ctl(['help', 'toString'])).status).toBe(2);
     expect((await ctl(['help', 'verify'])).stdout).toContain('Usage: attestctl verify');
