@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "sys/sha256.h"
 #include "sys/sys.h"
 
 namespace attestd {
@@ -37,16 +38,38 @@ Napi::RangeError outside(Napi::Env env) { return Napi::RangeError::New(env, "sha
 
 }  // namespace
 
+void hashOf(const std::uint8_t* data, std::size_t length, std::uint8_t* out) {
+  SHA256_CTX c;
+  SHA256_Init(&c);
+  SHA256_Update(&c, data, length);
+  SHA256_Final(out, &c);
+}
+
+bool hashLeaves(const std::uint8_t* data, std::size_t length, std::size_t from, std::size_t count, std::uint8_t* out) {
+  const std::uint8_t leaf = 0;
+  std::size_t at = from;
+  for (std::size_t i = 0; i < count; i++) {
+    if (at > length || length - at < 2) return false;
+    const std::size_t size = static_cast<std::size_t>(data[at]) << 8 | data[at + 1];
+    at += 2;
+    if (size > length - at) return false;
+    SHA256_CTX c;
+    SHA256_Init(&c);
+    SHA256_Update(&c, &leaf, 1);
+    SHA256_Update(&c, data + at, size);
+    SHA256_Final(out + i * HASH_BYTES, &c);
+    at += size;
+  }
+  return true;
+}
+
 // sha256(input, out, at): writes SHA-256(input) to out at `at`.
 Napi::Value sha256(const Napi::CallbackInfo& info) {
   const View in = view(info, 0);
   const View out = view(info, 1);
   const std::size_t at = number(info, 2);
-  if (out.length < SHA256_DIGEST_LENGTH || at > out.length - SHA256_DIGEST_LENGTH) throw outside(info.Env());
-  SHA256_CTX c;
-  SHA256_Init(&c);
-  SHA256_Update(&c, in.data, in.length);
-  SHA256_Final(out.data + at, &c);
+  if (out.length < HASH_BYTES || at > out.length - HASH_BYTES) throw outside(info.Env());
+  hashOf(in.data, in.length, out.data + at);
   return info.Env().Undefined();
 }
 
@@ -57,21 +80,8 @@ Napi::Value leafHashes(const Napi::CallbackInfo& info) {
   const std::size_t from = number(info, 1);
   const std::size_t count = number(info, 2);
   const View out = view(info, 3);
-  if (count > out.length / SHA256_DIGEST_LENGTH) throw outside(info.Env());
-  const std::uint8_t leaf = 0;
-  std::size_t at = from;
-  for (std::size_t i = 0; i < count; i++) {
-    if (at + 2 > in.length) throw outside(info.Env());
-    const std::size_t length = static_cast<std::size_t>(in.data[at]) << 8 | in.data[at + 1];
-    at += 2;
-    if (length > in.length - at) throw outside(info.Env());
-    SHA256_CTX c;
-    SHA256_Init(&c);
-    SHA256_Update(&c, &leaf, 1);
-    SHA256_Update(&c, in.data + at, length);
-    SHA256_Final(out.data + i * SHA256_DIGEST_LENGTH, &c);
-    at += length;
-  }
+  if (count > out.length / HASH_BYTES) throw outside(info.Env());
+  if (!hashLeaves(in.data, in.length, from, count, out.data)) throw outside(info.Env());
   return info.Env().Undefined();
 }
 

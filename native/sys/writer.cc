@@ -16,6 +16,7 @@
 
 #include "js/channel.h"
 #include "js/system_error.h"
+#include "sys/sha256.h"
 #include "sys/slice.h"
 #include "sys/sys.h"
 
@@ -29,6 +30,11 @@ struct Write {
   std::vector<std::uint8_t> bytes;
   off_t offset = 0;
   bool last = false;  // close: ends the thread
+  bool hashed = false;  // a frame of entries: its hashes are made here, while the disk works
+  std::size_t frame = 0;  // bytes of the frame, the rest are openings
+  std::size_t from = 0;   // where its entries begin
+  std::size_t count = 0;
+  std::vector<std::uint8_t> hashes;  // of the frame, then of each leaf
 };
 
 class Writer {
@@ -79,7 +85,7 @@ class Writer {
       channel_->post([write, error, syscall, poisoned, took, channel = channel_](Napi::Env env) {
         channel->end(env);
         if (error == 0) {
-          write->deferred.Resolve(write->last ? env.Undefined() : Napi::Number::New(env, took.count()));
+          write->deferred.Resolve(answer(env, *write, took.count()));
           return;
         }
         auto e = systemError(env, error, syscall, "STORAGE_UNAVAILABLE");
@@ -91,7 +97,25 @@ class Writer {
   }
 
  private:
-  int perform(const Write& write, const char*& syscall) {
+  static Napi::Value answer(Napi::Env env, const Write& write, double ms) {
+    if (write.last) return env.Undefined();
+    if (!write.hashed) return Napi::Number::New(env, ms);
+    const auto out = Napi::Object::New(env);
+    out.Set("ms", ms);
+    out.Set("hashes", Napi::Buffer<std::uint8_t>::Copy(env, write.hashes.data(), write.hashes.size()));
+    return out;
+  }
+
+  // 0, or EBADMSG where the entries do not lie in the frame as they should.
+  static int hash(Write& write) {
+    write.hashes.resize((write.count + 1) * HASH_BYTES);
+    hashOf(write.bytes.data(), write.frame, write.hashes.data());
+    return hashLeaves(write.bytes.data(), write.frame, write.from, write.count, write.hashes.data() + HASH_BYTES)
+               ? 0
+               : EBADMSG;
+  }
+
+  int perform(Write& write, const char*& syscall) {
     for (std::size_t done = 0; done < write.bytes.size();) {
       const ssize_t n = pwrite(fd_, write.bytes.data() + done, write.bytes.size() - done,
                                write.offset + static_cast<off_t>(done));
@@ -101,6 +125,14 @@ class Writer {
         return n < 0 ? errno : EIO;
       }
       done += static_cast<std::size_t>(n);
+    }
+    if (write.hashed) {
+      // The disk begins at once; that is all that is asked here, and whatever goes wrong is told by fdatasync.
+      sync_file_range(fd_, write.offset, static_cast<off_t>(write.bytes.size()), SYNC_FILE_RANGE_WRITE);
+      if (const int error = hash(write); error != 0) {
+        syscall = "hash";
+        return error;
+      }
     }
     return fdatasync(fd_) == 0 ? 0 : errno;
   }
@@ -143,6 +175,14 @@ void copy(const Napi::Value& value, std::vector<std::uint8_t>& out) {
   for (const auto& [data, size] : parts) out.insert(out.end(), data, data + size);
 }
 
+off_t offsetOf(const Napi::Value& value) {
+  const double offset = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(offset >= 0 && offset <= 9007199254740991.0)) {
+    throw Napi::TypeError::New(value.Env(), "offset is not an offset");
+  }
+  return static_cast<off_t>(offset);
+}
+
 Napi::Value push(Napi::Env env, const std::shared_ptr<Owner>& owner, const std::shared_ptr<Write>& write) {
   const Napi::Value promise = write->deferred.Promise();
   if (!owner->writer->push(env, write)) {
@@ -169,11 +209,22 @@ Napi::Value makeWriter(const Napi::CallbackInfo& info) {
   object.Set("write", Napi::Function::New(env, [owner](const Napi::CallbackInfo& i) -> Napi::Value {
                auto write = std::make_shared<Write>(i.Env());
                copy(i[0], write->bytes);
-               const double offset = i[1].IsNumber() ? i[1].As<Napi::Number>().DoubleValue() : -1;
-               if (!(offset >= 0 && offset <= 9007199254740991.0)) {
-                 throw Napi::TypeError::New(i.Env(), "offset is not an offset");
+               write->offset = offsetOf(i[1]);
+               return push(i.Env(), owner, write);
+             }));
+  // writeEntries(buffers, offset, from, count): the first buffer is a frame that holds `count` entries from `from` on.
+  object.Set("writeEntries", Napi::Function::New(env, [owner](const Napi::CallbackInfo& i) -> Napi::Value {
+               auto write = std::make_shared<Write>(i.Env());
+               copy(i[0], write->bytes);
+               write->offset = offsetOf(i[1]);
+               const auto first = i[0].As<Napi::Array>().Get(0u);
+               if (!first.IsTypedArray() || !i[2].IsNumber() || !i[3].IsNumber()) {
+                 throw Napi::TypeError::New(i.Env(), "writeEntries takes a frame, and where its entries are");
                }
-               write->offset = static_cast<off_t>(offset);
+               write->hashed = true;
+               write->frame = first.As<Napi::TypedArray>().ByteLength();
+               write->from = i[2].As<Napi::Number>().Uint32Value();
+               write->count = i[3].As<Napi::Number>().Uint32Value();
                return push(i.Env(), owner, write);
              }));
   object.Set("close", Napi::Function::New(env, [owner](const Napi::CallbackInfo& i) -> Napi::Value {

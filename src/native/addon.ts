@@ -40,6 +40,17 @@ export interface SyncWriter {
    * They are copied first.
    */
   write(buffers: readonly Uint8Array[], offset: number): Promise<number>;
+  /**
+   * The same for a frame, the first buffer, that holds `count` entries (u16 length ‖ bytes, each) from `from` on. They are
+   * hashed on the writer's thread while the disk works: `hashes` is SHA-256 of the frame, then the leaf hash of each
+   * entry (RFC 6962 §2.1), 32 bytes each.
+   */
+  writeEntries(
+    buffers: readonly Uint8Array[],
+    offset: number,
+    from: number,
+    count: number,
+  ): Promise<{ readonly ms: number; readonly hashes: Buffer }>;
   /** Lets queued writes end, then closes the writer's own duplicate of the descriptor; yours stays open. */
   close(): Promise<void>;
 }

@@ -22,10 +22,10 @@ const NOTHING = (): void => undefined;
 export interface CommitterOptions {
   readonly segments: Segments;
   readonly tip: Tip;
-  /** Told of each tile that is filled, possibly before its last entry is durable. */
+  /** Told of each tile that is filled. */
   readonly visit: TileVisitor;
-  /** Told of each group once it is durable, before its callers are. */
-  readonly durable: (first: number, items: readonly Item[], place: Place) => void;
+  /** Told of each group once it is durable, before its callers are; `entries` is good only until then. */
+  readonly durable: (first: number, items: readonly Item[], place: Place, entries: Buffer) => void;
   /** A failure elsewhere after which nothing may be acknowledged either. */
   readonly elsewhere: () => AttestdError | undefined;
 }
@@ -49,7 +49,7 @@ export class Committer {
     this.#maxBytes = Math.min(MAX_GROUP_BYTES, o.segments.maxFrame);
   }
 
-  /** Durable entries. The edge of the tip may be ahead of it while a write is under way. */
+  /** Durable entries. */
   get size(): number {
     return this.#size;
   }
@@ -111,9 +111,10 @@ export class Committer {
     return this.guard(async () => {
       await this.#o.segments.makeRoom(HEADER + payload.length, true);
       const first = this.#size;
-      return this.#o.segments.write((salt, chain) => ({
+      const { place } = await this.#o.segments.write((salt, chain) => ({
         frame: makeFrame({ type, first, count: 0, erasable: 0, salt, chain }, payload),
       }));
+      return place;
     });
   }
 
@@ -194,23 +195,21 @@ export class Committer {
     const { waiters } = group;
     try {
       if (this.#failed !== undefined) throw this.#failed;
-      const place = await this.guard(async () => {
+      const { place, leaves } = await this.guard(async () => {
         // The write begins within this call wherever there is room, which is nearly always.
         if (!segments.hasRoom(group.bytes, false)) await segments.makeRoom(group.bytes, false);
-        return segments.write(
-          (salt, chain) => group.finish(first, salt, chain),
-          () => {
-            const leaves = group.leaves();
-            for (let i = 0; i < group.count; i++) tip.edge.append(leaves, i * 32, visit);
-          },
-        );
+        return segments.write((salt, chain) => group.finish(first, salt, chain));
       });
-      for (const [i, { entry, mark }] of group.items.entries())
+      const { items } = group;
+      for (let i = 0; i < items.length; i++) {
+        tip.edge.append(leaves, i * 32, visit);
+        const { entry, mark } = items[i] as Item;
         if (mark !== undefined) markEntry(tip, first + i, entry, mark);
+      }
       this.#size = first + group.count;
       // A seal may still find room where no record does, so only records show that it has passed.
       this.#full = undefined;
-      durable(first, group.items, place);
+      durable(first, items, place, group.entries());
       return () => {
         for (const { from, resolve } of waiters) resolve(first + from);
       };

@@ -6,7 +6,7 @@
  * - `rename`:   rename → fsync(dir)
  * - `replace`:  open(O_CREAT|O_TRUNC, 0600) of `<name>.tmp` → write → fsync → close → rename → fsync(dir)
  * - `create`:   open(O_CREAT|O_EXCL, 0600) → write → close, on the thread pool
- * - `append`:   pwritev → fdatasync on the writer's own thread
+ * - `append`:   pwrite → fdatasync on the writer's own thread; entries: pwrite → sync_file_range → hashing → fdatasync
  *
  * None is ever tried again: after a failed sync the kernel may have dropped the pages and called them clean.
  */
@@ -21,6 +21,16 @@ import { type Addon, loadAddon } from '../native/addon.ts';
 export interface DurableFile {
   /** Resolves when the bytes are durable at `offset`, with the milliseconds that took; they must not change until then. */
   append(buffers: readonly Uint8Array[], offset: number): Promise<number>;
+  /**
+   * The same for a frame, the first buffer, with `count` entries from `from` on: with SHA-256 of the frame and the leaf
+   * hash of each entry, made on the writer's thread.
+   */
+  appendEntries(
+    buffers: readonly Uint8Array[],
+    offset: number,
+    from: number,
+    count: number,
+  ): Promise<{ readonly ms: number; readonly hashes: Buffer }>;
   close(): Promise<void>;
 }
 
@@ -82,6 +92,7 @@ export function nativeDisk(addon: Addon = loadAddon()): Disk {
       const writer = new addon.SyncWriter(handle.fd);
       return {
         append: (buffers, offset) => writer.write(buffers, offset),
+        appendEntries: (buffers, offset, from, count) => writer.writeEntries(buffers, offset, from, count),
         async close() {
           try {
             await writer.close();

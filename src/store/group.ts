@@ -4,13 +4,19 @@
  */
 import { type Item, MAX_ENTRY, META_MAX, putMeta } from './batch.ts';
 import { HEADER, sealFrame, TYPE } from './frame.ts';
-import { leavesInto } from './hash.ts';
 
 /** A caller that waits for items `from` to `to` - 1 of the group. */
 export interface Waiter {
   readonly from: number;
   resolve(first: number): void;
   reject(error: Error): void;
+}
+
+/** A frame, and where its entries are. */
+export interface Finished {
+  readonly frame: Buffer;
+  readonly erasable: readonly Buffer[];
+  readonly entries: { readonly from: number; readonly count: number };
 }
 
 /** Bytes that an item takes in a frame, at most. */
@@ -21,10 +27,10 @@ export function itemBytes(item: Item): number {
 export class Group {
   #frame: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
   #at: number = HEADER;
-  #leaves: Buffer = Buffer.allocUnsafeSlow(256 * 32);
   #items: Item[] = [];
-  #erasable: Buffer[] = [];
+  #openings: Buffer = Buffer.allocUnsafeSlow(32 * 1024);
   #hidden = 0;
+  #entriesEnd: number = HEADER;
   waiters: Waiter[] = [];
   /** Bytes that the frame will have, at most. */
   bytes: number = HEADER;
@@ -36,58 +42,60 @@ export class Group {
     return this.#items;
   }
 
-  /** Hashes the entries: their leaf hashes, 32 bytes each, good until `reset`. */
-  leaves(): Buffer {
-    if (this.#leaves.length < this.count * 32) this.#leaves = Buffer.allocUnsafeSlow(this.count * 64);
-    leavesInto(this.#frame, HEADER, this.count, this.#leaves);
-    return this.#leaves;
+  /** The entries as they stand in a bundle (u16 length ‖ bytes, each), good until `reset`. */
+  entries(): Buffer {
+    return this.#frame.subarray(HEADER, this.#entriesEnd);
   }
 
-  /** Takes a checked item. The entry is copied; the opening is not. */
+  /** Takes a checked item, whose entry and opening are copied. */
   add(item: Item): void {
     const { entry, opening } = item;
-    this.#reserve(2 + entry.length);
+    this.#frame = withRoom(this.#frame, this.#at, 2 + entry.length);
     const b = this.#frame;
     b[this.#at] = entry.length >> 8;
     b[this.#at + 1] = entry.length & MAX_ENTRY & 255;
     b.set(entry, this.#at + 2);
     this.#at += 2 + entry.length;
+    this.#entriesEnd = this.#at;
     this.#items.push(item);
     if (opening !== undefined) {
-      this.#erasable.push(Buffer.from(opening.buffer, opening.byteOffset, opening.length));
+      this.#openings = withRoom(this.#openings, this.#hidden, opening.length);
+      this.#openings.set(opening, this.#hidden);
       this.#hidden += opening.length;
     }
     this.bytes += itemBytes(item);
   }
 
   /**
-   * The finished frame: header and payload in one buffer, which is good until `reset`, and the erasable part.
+   * The finished frame: header and payload in one buffer, and the erasable part, both good until `reset`.
    * Openings after their payload: a torn write then shows in the payload's CRC or in an opening's own.
    */
-  finish(first: number, salt: Buffer, chain: Buffer): { frame: Buffer; erasable: Buffer[]; bytes: number } {
-    this.#reserve(this.count * META_MAX);
+  finish(first: number, salt: Buffer, chain: Buffer): Finished {
+    this.#frame = withRoom(this.#frame, this.#at, this.count * META_MAX);
     for (const item of this.#items) this.#at = putMeta(this.#frame, item, this.#at);
     const frame = this.#frame.subarray(0, this.#at);
     sealFrame(frame, { type: TYPE.batch, first, count: this.count, erasable: this.#hidden, salt, chain });
-    return { frame, erasable: this.#erasable, bytes: frame.length + this.#hidden };
+    const erasable = this.#hidden === 0 ? [] : [this.#openings.subarray(0, this.#hidden)];
+    return { frame, erasable, entries: { from: HEADER, count: this.count } };
   }
 
   /** Makes it an empty group again, with the buffers that it has grown. */
   reset(): void {
     this.#at = HEADER;
+    this.#entriesEnd = HEADER;
     this.#items = [];
-    this.#erasable = [];
     this.#hidden = 0;
     this.waiters = [];
     this.bytes = HEADER;
   }
+}
 
-  #reserve(n: number): void {
-    let size = this.#frame.length;
-    if (this.#at + n <= size) return;
-    while (size < this.#at + n) size *= 2;
-    const more = Buffer.allocUnsafeSlow(size);
-    this.#frame.copy(more, 0, 0, this.#at);
-    this.#frame = more;
-  }
+/** `b`, of which `used` bytes are taken, or a larger copy where it has no room for `more`. */
+function withRoom(b: Buffer, used: number, more: number): Buffer {
+  let size = b.length;
+  if (used + more <= size) return b;
+  while (size < used + more) size *= 2;
+  const larger = Buffer.allocUnsafeSlow(size);
+  b.copy(larger, 0, 0, used);
+  return larger;
 }

@@ -169,7 +169,7 @@ async function build(
     tip,
     visit: (level, n, tile) => tiles.keep(level, n, tile),
     elsewhere: () => checkpoint.failed,
-    durable(first, items, place) {
+    durable(first, items, place, entries) {
       lookup.addFrame(first, place);
       for (let i = 0; i < items.length; i++) {
         const { id, uid, idempotency } = items[i] as Item;
@@ -177,6 +177,7 @@ async function build(
       }
       const { ordinal, offset, chain } = segments.point;
       lookup.reach({ size: first + items.length, place: { ordinal, offset }, chain });
+      publisher.take(first, items.length, entries);
       publisher.follow(() => committer.size);
     },
   });

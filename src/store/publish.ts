@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Tile } from '../log/tile.ts';
+import { Bundles } from './bundles.ts';
 import type { Disk } from './disk.ts';
 import { WIDTH } from './edge.ts';
 import type { Lookup } from './lookup.ts';
@@ -30,6 +31,7 @@ export class Publisher {
   #running: Promise<void> | undefined;
   #stopped = false;
   readonly #made = new Set<string>();
+  readonly #bundles = new Bundles();
 
   constructor(o: PublisherOptions) {
     this.#o = o;
@@ -43,6 +45,11 @@ export class Publisher {
     return Math.floor(size / WIDTH) - this.#done;
   }
 
+  /** Takes entries that became durable, in the encoding of a bundle: so nothing is read again that was just written. */
+  take(first: number, count: number, entries: Buffer): void {
+    this.#bundles.take(first, count, entries);
+  }
+
   /** Begins writing up to `size` in the background unless it is going on. */
   follow(size: () => number): void {
     if (this.#running !== undefined || this.#stopped || this.behind(size()) <= 0) return;
@@ -51,11 +58,19 @@ export class Publisher {
 
   /** Writes what is missing up to the present size, after what is being written already. @throws the system's error */
   run(size: () => number, progress?: (done: number, total: number) => void): Promise<void> {
-    return this.alone(() => this.#run(size, progress));
+    return this.#inTurn(() => this.#run(size, progress));
   }
 
   /** Does something when what is being written stands; nothing more is read or written until it is done. */
-  async alone<T>(act: () => Promise<T>): Promise<T> {
+  alone<T>(act: () => Promise<T>): Promise<T> {
+    return this.#inTurn(() => {
+      // Entries may go now.
+      this.#bundles.drop();
+      return act();
+    });
+  }
+
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
     while (this.#running !== undefined) await this.#running.catch(() => undefined);
     const acting = act();
     this.#running = acting.then(
@@ -90,7 +105,7 @@ export class Publisher {
   /** Bundle and tile `n`, and each tile above that it completes. */
   async #write(n: number): Promise<void> {
     const { tiles, wal } = this.#o;
-    const bundle = wal.wholeBundle(n * WIDTH, (n + 1) * WIDTH);
+    const bundle = this.#bundles.whole(n) ?? wal.wholeBundle(n * WIDTH, (n + 1) * WIDTH);
     if (bundle !== undefined) await this.#put({ level: 'entries', n, width: WIDTH }, bundle);
     for (let level = 0, i = n; ; level++) {
       await this.#put({ level, n: i, width: WIDTH }, tiles.tile(level, i).bytes());

@@ -41,6 +41,15 @@ export interface SegmentsOptions {
 export interface Ready {
   readonly frame: Buffer;
   readonly erasable?: readonly Buffer[];
+  /** Where the entries of a frame of entries are. */
+  readonly entries?: { readonly from: number; readonly count: number };
+}
+
+/** A frame that was written. */
+export interface Written {
+  readonly place: Place;
+  /** Leaf hashes of its entries, 32 bytes each. */
+  readonly leaves: Buffer;
 }
 
 /** No room, and nothing was written: unlike a failed write this can pass. */
@@ -102,22 +111,26 @@ export class Segments {
   }
 
   /**
-   * Writes one frame; resolves with its place when it is durable.
+   * Writes one frame; resolves with its place when it is durable. One at a time: its digest is known only then.
    * @param make the frame, for this salt and chain
-   * @param meanwhile is called while the disk works
    */
-  async write(make: (salt: Buffer, chain: Buffer) => Ready, meanwhile?: () => void): Promise<Place> {
+  async write(make: (salt: Buffer, chain: Buffer) => Ready): Promise<Written> {
     const point = this.#point;
     const { ordinal, offset } = point;
     this.#file ??= await this.#o.disk.openDurable(this.#path(ordinal));
-    const { frame, erasable = [] } = make(point.salt, point.chain);
-    const written = this.#file.append([frame, ...erasable], offset);
-    point.chain = sha256Of(frame);
+    const { frame, erasable = [], entries } = make(point.salt, point.chain);
+    const { ms, hashes } = await this.#append([frame, ...erasable], offset, entries);
+    point.chain = hashes.subarray(0, 32);
     point.lastFrame = offset;
     point.offset = erasable.reduce((n, e) => n + e.length, offset + frame.length);
-    meanwhile?.();
-    this.#syncMs += ((await written) - this.#syncMs) / 8;
-    return { ordinal, offset };
+    this.#syncMs += (ms - this.#syncMs) / 8;
+    return { place: { ordinal, offset }, leaves: hashes.subarray(32) };
+  }
+
+  async #append(buffers: readonly [Buffer, ...Buffer[]], offset: number, entries: Ready['entries']) {
+    const file = this.#file as DurableFile;
+    if (entries !== undefined) return file.appendEntries(buffers, offset, entries.from, entries.count);
+    return { hashes: sha256Of(buffers[0]), ms: await file.append(buffers, offset) };
   }
 
   /** Begins the next segment although there is room in this one. @throws DiskFull */

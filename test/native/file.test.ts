@@ -1,5 +1,6 @@
 /** The writer thread, preallocation, and the lock of a log: on real files and with real faults (strace). */
 import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   fstatSync,
@@ -43,6 +44,31 @@ describe('SyncWriter', () => {
     expect(done).toEqual([...Array(50).keys()]);
     const text = readFileSync(path, 'latin1');
     expect(text).toBe([...Array(50).keys()].map((i) => `${String(i).padStart(3, '0')}:xxxx`).join(''));
+    await writer.close();
+    closeSync(fd);
+  });
+
+  it('hashes the frame and each of its entries, and refuses entries that end outside of it', async () => {
+    const path = join(dir, 'entries');
+    const fd = openSync(path, 'w+');
+    const writer = new addon.SyncWriter(fd);
+    const entries = [Buffer.from('one'), Buffer.alloc(300, 'x'), Buffer.of()];
+    const lengths = entries.map((e) => Buffer.of(e.length >> 8, e.length & 255));
+    const frame = Buffer.concat([
+      Buffer.from('head'),
+      ...entries.flatMap((e, i) => [lengths[i] as Buffer, e]),
+      Buffer.from('meta'),
+    ]);
+    const { ms, hashes } = await writer.writeEntries([frame, Buffer.from('opening')], 5, 4, entries.length);
+    expect(ms).toBeGreaterThan(0);
+    expect(readFileSync(path).subarray(5)).toEqual(Buffer.concat([frame, Buffer.from('opening')]));
+    const sha256 = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest();
+    expect(hashes).toEqual(Buffer.concat([sha256(frame), ...entries.map((e) => sha256(Buffer.of(0), e))]));
+    // The opening is no entry: it stands behind the frame.
+    await expect(writer.writeEntries([Buffer.of(0, 9), Buffer.alloc(9)], 0, 0, 1)).rejects.toMatchObject({
+      code: 'STORAGE_UNAVAILABLE',
+    });
+    expect(() => writer.writeEntries([], 0, 0, 1)).toThrow(TypeError);
     await writer.close();
     closeSync(fd);
   });

@@ -39,6 +39,12 @@ export function breakingDisk(at: number, mode: FaultMode): Breaking {
             () => file.append(buffers, offset),
             () => tear(file, Buffer.concat(buffers), offset, at),
           ),
+        appendEntries: (buffers, offset, from, count) =>
+          act(
+            'append',
+            () => file.appendEntries(buffers, offset, from, count),
+            () => tear(file, Buffer.concat(buffers), offset, at),
+          ),
         close: () => file.close(),
       };
     },

@@ -66,6 +66,7 @@ test('an erasure that was cut off is finished by the next start', async () => {
             }
             return file.append(buffers, offset);
           },
+          appendEntries: file.appendEntries,
           close: () => file.close(),
         };
       },
