@@ -146,6 +146,7 @@ test('quota, inodes and blocks used up in turn: read-only with a sentence that s
   expect(await sh('systemctl show -P NRestarts attestd')).toBe('0\n');
   expect(await fill(1)).toEqual({ recorded: 1 });
   await recordOne('room');
+  say('there is room again');
 }, 1_800_000);
 
 test('a file system that turns read-only: nothing more is acknowledged, and after its repair nothing is lost', async () => {
@@ -166,6 +167,7 @@ test('a file system that turns read-only: nothing more is acknowledged, and afte
   );
   await booted.recording();
   await recordOne('repaired');
+  say('the file system is repaired');
 }, 1_800_000);
 
 test('the power fails: what was acknowledged is there, and the whole log bears it out', async () => {
@@ -178,4 +180,5 @@ test('the power fails: what was acknowledged is there, and the whole log bears i
   const audit = JSON.parse(await sh(`attestctl audit --socket /run/attestd/admin.sock --json`));
   expect(audit.verdict).toBe('verified');
   expect(audit.logs[0].kinds.execution).toBeGreaterThanOrEqual(acknowledged);
+  say(`${acknowledged} records were acknowledged, and all are there`);
 }, 1_800_000);
