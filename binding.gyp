@@ -16,6 +16,7 @@
         "native/sys/new_file.cc",
         "native/sys/preallocate.cc",
         "native/sys/process.cc",
+        "native/sys/disclosure.cc",
         "native/sys/sha256.cc",
         "native/sys/slice.cc",
         "native/sys/writer.cc",

@@ -41,6 +41,7 @@ constexpr Export kExports[] = {
     {"forbidCores", forbidCores},
     {"hasCrc32c", hasCrc32c},
     {"crc32c", crc32c},
+    {"disclosure", disclosure},
     {"sha256", sha256},
     {"leafHashes", leafHashes},
     {"preallocate", preallocate},

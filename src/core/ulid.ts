@@ -1,5 +1,6 @@
 /** ULIDs: 48 bits of milliseconds, 80 random bits, 26 characters of Crockford base32, sortable as text. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const PAIRS = Array.from({ length: 1024 }, (_, i) => `${ALPHABET[i >> 5]}${ALPHABET[i & 31]}`);
 const FORM = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 /**
@@ -8,25 +9,37 @@ const FORM = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
  * @param random at least 10 bytes; the first 10 are used
  */
 export function ulid(ms: number, random: Uint8Array): string {
+  let text = headOf(ms);
+  for (let i = 0; i < 10; i += 5) {
+    const b = random[i + 1] as number;
+    const c = random[i + 2] as number;
+    const d = random[i + 3] as number;
+    text +=
+      pair(((random[i] as number) << 2) | (b >> 6)) +
+      pair((b << 4) | (c >> 4)) +
+      pair((c << 6) | (d >> 2)) +
+      pair((d << 8) | (random[i + 4] as number));
+  }
+  return text;
+}
+
+/** The two characters of the lowest ten bits. */
+const pair = (bits: number): string => PAIRS[bits & 1023] as string;
+
+let lastMs = -1;
+let lastHead = '';
+/** Ten characters; thousands of ids have the same. */
+function headOf(ms: number): string {
+  if (ms === lastMs) return lastHead;
   let head = '';
   let t = ms;
   for (let i = 0; i < 10; i++) {
     head = (ALPHABET[t % 32] as string) + head;
     t = Math.floor(t / 32);
   }
-  let tail = '';
-  let acc = 0;
-  let bits = 0;
-  for (let i = 0; i < 10; i++) {
-    acc = (acc << 8) | (random[i] as number);
-    bits += 8;
-    while (bits >= 5) {
-      bits -= 5;
-      tail += ALPHABET[(acc >> bits) & 31];
-      acc &= (1 << bits) - 1;
-    }
-  }
-  return head + tail;
+  lastMs = ms;
+  lastHead = head;
+  return head;
 }
 
 /** Whether `s` is a ULID in its canonical upper-case spelling. */

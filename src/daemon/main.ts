@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { useBase64Url } from '../core/bytes.ts';
 import { isAttestdError } from '../core/errors.ts';
 import { useSha256 } from '../core/hash.ts';
+import { useDisclosure } from '../evidence/disclosure.ts';
 import { loadAddon } from '../native/addon.ts';
 import { useCrc32c } from '../store/crc32c.ts';
 import { sha256Of, useNativeHash } from '../store/hash.ts';
@@ -155,6 +156,7 @@ async function main(): Promise<void> {
   useSha256(sha256Of);
   useBase64Url((b) => Buffer.from(b.buffer, b.byteOffset, b.byteLength).toString('base64url'));
   useNativeHash(native);
+  useDisclosure(native.disclosure);
   if (native.hasCrc32c()) useCrc32c(native.crc32c);
   const { policy } = config;
   const software = createSoftware({

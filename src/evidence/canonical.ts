@@ -5,8 +5,15 @@
  */
 import type { Json } from '../core/json.ts';
 
+/** Text that is the same in quotes as it is: printable ASCII without quotation mark and reverse solidus. */
+const AS_IT_IS = /^[ !#-[\]-~]*$/;
+
+/** The canonical text of a string: most need no escape, and to see that costs half of escaping them. */
+export const quoted = (text: string): string => (AS_IT_IS.test(text) ? `"${text}"` : JSON.stringify(text));
+
 /** The canonical text of an I-JSON value. */
 export function canonical(value: Json): string {
+  if (typeof value === 'string') return quoted(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   let out = '';
   if (Array.isArray(value)) {
@@ -17,7 +24,7 @@ export function canonical(value: Json): string {
   if (names.length > 1) names.sort();
   for (let i = 0; i < names.length; i++) {
     const name = names[i] as string;
-    out += `${i === 0 ? '' : ','}${JSON.stringify(name)}:${canonical(value[name] as Json)}`;
+    out += `${i === 0 ? '' : ','}${quoted(name)}:${canonical(value[name] as Json)}`;
   }
   return `{${out}}`;
 }

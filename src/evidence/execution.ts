@@ -3,15 +3,15 @@
  * caller sent is canonicalised, and the entry is encoded once into a scratch buffer. Its bytes are those that
  * `buildEntry` gives for the same predicate (a property test holds them equal).
  */
-import { toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { fromBase64Url, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import { assertJson, type Json, type JsonObject } from '../core/json.ts';
 import { PAYLOAD_TYPE, STATEMENT_TYPE } from '../core/namespace.ts';
 import { formatTime } from '../core/time.ts';
 import { ulid } from '../core/ulid.ts';
-import { canonical } from './canonical.ts';
-import { artefactValue, SALT_BYTES } from './disclosure.ts';
+import { canonical, quoted } from './canonical.ts';
+import { artefactValue, disclosureOf, SALT_BYTES } from './disclosure.ts';
 import { MAX_ENTRY } from './dsse.ts';
 import { createCopier, createRandomPool, type RandomBytes } from './pool.ts';
 import type { BuiltRecord } from './record.ts';
@@ -113,8 +113,8 @@ const member = (name: string, value: Json | undefined): string =>
   value === undefined ? '' : `,"${name}":${canonical(value)}`;
 
 function action({ action: { type, name, target } }: RecordRequest): string {
-  const to = target === undefined ? '' : `,"target":${JSON.stringify(target)}`;
-  return `{"name":${JSON.stringify(name)}${to},"type":${JSON.stringify(type)}}`;
+  const to = target === undefined ? '' : `,"target":${quoted(target)}`;
+  return `{"name":${quoted(name)}${to},"type":${quoted(type)}}`;
 }
 
 function outcome({ outcome: o }: RecordRequest): string {
@@ -146,7 +146,7 @@ function group(request: RecordRequest, name: Group, random: RandomBytes, disclos
   if (salted !== undefined) {
     for (const member of Object.keys(salted)) {
       if (plain !== undefined && Object.hasOwn(plain, member)) throw twice(name, member);
-      digests.push(toBase64Url(disclose(member, salted[member] as Json, random, disclosures)));
+      digests.push(disclose(member, salted[member] as Json, random, disclosures));
     }
   }
   // RFC 9901 §4.2.4.1: the order of the digests must not tell the order of the names.
@@ -155,7 +155,7 @@ function group(request: RecordRequest, name: Group, random: RandomBytes, disclos
   if (plain === undefined) return `,"${name}":{"_sd":${sd}}`;
   const members = ['_sd', ...Object.keys(plain)].sort();
   const texts = members.map((m) =>
-    m === '_sd' ? `"_sd":${sd}` : `${JSON.stringify(m)}:${canonical(plain[m] as Json)}`,
+    m === '_sd' ? `"_sd":${sd}` : `${quoted(m)}:${canonical(plain[m] as Json)}`,
   );
   return `,"${name}":{${texts.join(',')}}`;
 }
@@ -167,28 +167,22 @@ function twice(group: Group, member: string): AttestdError {
   });
 }
 
-/** Makes a disclosure, keeps its text, and returns its digest. */
-function disclose(name: string, value: Json, random: RandomBytes, disclosures: string[]): Uint8Array {
-  const salt = toBase64Url(random(SALT_BYTES));
-  const json = `["${salt}",${JSON.stringify(name)},${canonical(value)}]`;
-  if (json.includes('\\ud')) assertJson([name, value]);
-  const text = toBase64Url(encoded(json));
+/** Makes a disclosure, keeps its text, and returns its digest in base64url. */
+function disclose(name: string, value: Json, random: RandomBytes, disclosures: string[]): string {
+  const rest = `${quoted(name)},${canonical(value)}]`;
+  if (rest.includes('\\ud')) assertJson([name, value]);
+  const { digest, text } = disclosureOf(random(SALT_BYTES), rest);
   disclosures.push(text);
-  return sha256(encoded(text));
+  return digest;
 }
 
-const short = new Uint8Array(4096);
-/** UTF-8 of a text, in a shared buffer when it is short; valid until the next call. */
-function encoded(text: string): Uint8Array {
-  if (text.length * 3 > short.length) return encoder.encode(text);
-  return short.subarray(0, encoder.encodeInto(text, short).written);
-}
+const hexOf = (base64Url: string): string => toHex(fromBase64Url(base64Url));
 
 /** Subjects after the first, each with a leading comma. */
 function artefactSubjects(request: RecordRequest, random: RandomBytes, disclosures: string[]): string {
   let out = '';
   for (const { name, sha256: digest, plain } of request.artefacts ?? []) {
-    const shown = plain === true ? digest : toHex(disclose(name, artefactValue(digest), random, disclosures));
+    const shown = plain === true ? digest : hexOf(disclose(name, artefactValue(digest), random, disclosures));
     const mark = plain === true ? '' : '"annotations":{"salted":true},';
     out += `,{${mark}"digest":{"sha256":"${shown}"},"name":${JSON.stringify(name)}}`;
   }

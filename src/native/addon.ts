@@ -89,6 +89,8 @@ export interface Addon {
   /** CRC32C of `b` from `begin` to `end`, going on from `seed`; only where `hasCrc32c`. */
   crc32c(b: Uint8Array, seed: number, begin: number, end: number): number;
 
+  /** See `disclosureOf` of evidence/disclosure.ts, which it stands in for. @throws TypeError */
+  disclosure(salt: Uint8Array, rest: string): string;
   /** Writes SHA-256(`input`) to `out` at `at`. @throws RangeError where it does not fit */
   sha256(input: Uint8Array, out: Uint8Array, at: number): void;
   /** Writes the RFC 6962 leaf hashes of `count` entries (u16 length ‖ bytes, each) of `bundle` from `from` on to `out`. */
