@@ -88,7 +88,8 @@ export function createService(input: ServiceInput): Service {
     if (ending) return;
     ending = true;
     if (served || store?.failed === undefined) input.onFatal(error);
-    else void pause(TELLING_MS).then((over) => over && input.onFatal(error));
+    // A stop cuts that short, and is no clean one.
+    else void pause(TELLING_MS).then(() => input.onFatal(error));
   }
 
   async function attempt(): Promise<void> {

@@ -59,6 +59,14 @@ describe('the process', () => {
     expect(await next.stop()).toEqual({ code: 0, signal: null });
   });
 
+  it('that cannot write at its start and is stopped while it says so does not end as if all were well', async () => {
+    host = await makeProcessHost();
+    const broken = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO'];
+    const daemon = host.start(['strace', '-D', '-f', '-o', '/dev/null', ...broken]);
+    expect(await daemon.refusal()).toBe('STORAGE_UNAVAILABLE');
+    expect(await daemon.stop()).toEqual({ code: 5, signal: null });
+  });
+
   it('says what is wrong with its configuration, and ends with 2', async () => {
     host = await makeProcessHost();
     const main = join(process.env.ATTESTD_DIST ?? 'dist', 'daemon/main.js');

@@ -15,11 +15,20 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(() => host?.remove());
 
-/** Every file below a directory. */
+/** Every file below a directory. One that the daemon renamed meanwhile is there under its new name. */
 const files = (dir: string): string[] =>
   readdirSync(dir, { recursive: true, encoding: 'utf8' })
     .map((f) => join(dir, f))
-    .filter((f) => statSync(f).isFile());
+    .filter((f) => statSync(f, { throwIfNoEntry: false })?.isFile() === true);
+/** Nothing of one that went between the list and this: what it was renamed to is on the list. */
+function bytesOf(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
+    return Buffer.of();
+  }
+}
 /** Files that hold a text, plain or in the base64url of a disclosure at any of its three alignments. */
 function holding(dir: string, text: string): string[] {
   const spellings = [Buffer.from(text)];
@@ -28,7 +37,7 @@ function holding(dir: string, text: string): string[] {
     spellings.push(Buffer.from(coded.slice(shift === 0 ? 0 : shift + 1, -4)));
   }
   return files(dir).filter((f) => {
-    const bytes = readFileSync(f);
+    const bytes = bytesOf(f);
     return spellings.some((s) => bytes.includes(s));
   });
 }
