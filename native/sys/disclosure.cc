@@ -55,7 +55,7 @@ Napi::Value disclosure(const Napi::CallbackInfo& info) {
   std::vector<std::uint8_t> longJson;
   std::uint8_t* json = shortJson;
   std::size_t written = 0;
-  // The longest form of a UTF-16 unit is three bytes: what leaves that much room is there whole.
+  // A character takes four bytes at most, and none is written in part: what leaves room for one is there whole.
   if (napi_get_value_string_utf8(env, info[1], reinterpret_cast<char*>(json + BEFORE), SHORT_BYTES, &written) != napi_ok) {
     throw misuse();
   }

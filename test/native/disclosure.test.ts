@@ -45,6 +45,12 @@ test('both read any text alike, of any length and with lone surrogates', () => {
   );
   for (const rest of ['', '\ud800', 'a\udfffb', '\u0000', 'é', '𝄞', 'x'.repeat(100_000)])
     expect(addon.disclosure(new Uint8Array(16), rest)).toBe(plain(new Uint8Array(16), rest));
+  // Where the room for short texts ends, in characters of each length.
+  for (let n = 2030; n <= 2060; n++)
+    for (const last of ['x', 'é', '€', '𝄞']) {
+      const rest = 'x'.repeat(n) + last;
+      expect(addon.disclosure(new Uint8Array(16), rest)).toBe(plain(new Uint8Array(16), rest));
+    }
 });
 
 test('a salt of another length, or no text, is refused', () => {
