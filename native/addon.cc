@@ -43,7 +43,6 @@ constexpr Export kExports[] = {
     {"crc32c", crc32c},
     {"disclosure", disclosure},
     {"sha256", sha256},
-    {"leafHashes", leafHashes},
     {"preallocate", preallocate},
     {"syncFd", syncFd},
     {"writeNewFile", writeNewFile},

@@ -73,16 +73,4 @@ Napi::Value sha256(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// leafHashes(bundle, from, count, out): RFC 6962 leaf hashes of `count` entries (u16 length, then bytes, each) of
-// `bundle` from `from` on, to out from its beginning.
-Napi::Value leafHashes(const Napi::CallbackInfo& info) {
-  const View in = view(info, 0);
-  const std::size_t from = number(info, 1);
-  const std::size_t count = number(info, 2);
-  const View out = view(info, 3);
-  if (count > out.length / HASH_BYTES) throw outside(info.Env());
-  if (!hashLeaves(in.data, in.length, from, count, out.data)) throw outside(info.Env());
-  return info.Env().Undefined();
-}
-
 }  // namespace attestd

@@ -19,7 +19,6 @@ Napi::Value hasCrc32c(const Napi::CallbackInfo& info);  // crc32c.cc
 Napi::Value crc32c(const Napi::CallbackInfo& info);
 Napi::Value disclosure(const Napi::CallbackInfo& info);  // disclosure.cc
 Napi::Value sha256(const Napi::CallbackInfo& info);      // sha256.cc
-Napi::Value leafHashes(const Napi::CallbackInfo& info);
 Napi::Value preallocate(const Napi::CallbackInfo& info);  // preallocate.cc
 Napi::Value syncFd(const Napi::CallbackInfo& info);
 Napi::Value writeNewFile(const Napi::CallbackInfo& info);  // new_file.cc

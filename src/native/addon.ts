@@ -93,8 +93,6 @@ export interface Addon {
   disclosure(salt: Uint8Array, rest: string): string;
   /** Writes SHA-256(`input`) to `out` at `at`. @throws RangeError where it does not fit */
   sha256(input: Uint8Array, out: Uint8Array, at: number): void;
-  /** Writes the RFC 6962 leaf hashes of `count` entries (u16 length ‖ bytes, each) of `bundle` from `from` on to `out`. */
-  leafHashes(bundle: Uint8Array, from: number, count: number, out: Uint8Array): void;
 
   SyncWriter: new (fd: number) => SyncWriter;
   /** Allocates and zeroes `size` bytes so that later writes change no metadata; ends with fdatasync. */

@@ -8,7 +8,6 @@ import { hash } from 'node:crypto';
 /** What the addon offers of it. */
 export interface NativeHash {
   sha256(input: Uint8Array, out: Uint8Array, at: number): void;
-  leafHashes(bundle: Uint8Array, from: number, count: number, out: Uint8Array): void;
 }
 
 let native: NativeHash | undefined;
@@ -40,19 +39,6 @@ const nodeInput = Buffer.alloc(65, 1);
 export function leafInto(entry: Uint8Array, out: Buffer, at: number): void {
   leafInput.set(entry, 1);
   sha256Into(leafInput.subarray(0, 1 + entry.length), out, at);
-}
-
-/** Writes the leaf hashes of `count` entries (u16 length ‖ bytes, each) of `bundle` from `from` on to `out`. */
-export function leavesInto(bundle: Buffer, from: number, count: number, out: Buffer): void {
-  if (native !== undefined) {
-    native.leafHashes(bundle, from, count, out);
-    return;
-  }
-  for (let i = 0, at = from; i < count; i++) {
-    const end = at + 2 + bundle.readUInt16BE(at);
-    leafInto(bundle.subarray(at + 2, end), out, i * 32);
-    at = end;
-  }
 }
 
 /** Writes the node hash of the 64 bytes of `pair` from `from` (left ‖ right, RFC 6962 §2.1) to `out` at `at`. */

@@ -1,12 +1,12 @@
 /** Metrics of a real daemon, as promtool and node_exporter read them; dashboard, rules and manual against the declaration. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pictureOf, readSeries } from '../../src/cli/top.ts';
 import { type Declared, METRICS, metricsTable } from '../../src/daemon/metrics/declared.ts';
 import { FAULT_NAMES, nameOfFault } from '../../src/tpm/names.ts';
+import { freePort } from '../kit/port.ts';
 import { ask, body, type Host, makeHost, until } from './kit.ts';
 
 const promtool = (args: string[], input = '') => spawnSync('promtool', args, { input, encoding: 'utf8' });
@@ -16,14 +16,6 @@ const bases = new Set(
     type === 'histogram' ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
   ),
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describe('a daemon that records and refuses', () => {
   let host: Host;

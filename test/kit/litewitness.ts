@@ -1,10 +1,10 @@
 /** An independent witness: litewitness of filippo.io/torchwood, as published, with its key in an ssh-agent of its own. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './port.ts';
 import { installGo } from './toolchain.ts';
 
 const VERSION = 'v0.6.1';
@@ -21,14 +21,6 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = 
   const done = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, ...env } });
   if (done.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${done.stderr}`);
   return done.stdout;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function until<T>(what: string, look: () => T | undefined): Promise<T> {

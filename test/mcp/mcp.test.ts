@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Host, makeHost, until } from '../daemon/kit.ts';
 import { makePolicies, type PolicyFolder } from '../govern/kit.ts';
 import { CTL, ROOT } from '../kit/ctl.ts';
+import { freePort } from '../kit/port.ts';
 import { type Watch, watchLog } from '../kit/watch.ts';
 
 const EVERYTHING = join(ROOT, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
@@ -407,13 +408,6 @@ const collect = (...streams: NodeJS.ReadableStream[]): (() => string) => {
     });
   return () => text;
 };
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const s = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = s.address() as { port: number };
-      s.close(() => resolve(port));
-    });
-  });
 const ECHO = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}';
 function post(
   url: string,

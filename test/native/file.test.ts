@@ -1,6 +1,6 @@
 /** The writer thread, preallocation, and the lock of a log: on real files and with real faults (strace). */
 import { execFile, execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   fstatSync,
@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leafHash } from '../../src/log/merkle.ts';
 import { loadAddon } from '../../src/native/addon.ts';
 
 const addon = loadAddon();
@@ -52,7 +53,8 @@ describe('SyncWriter', () => {
     const path = join(dir, 'entries');
     const fd = openSync(path, 'w+');
     const writer = new addon.SyncWriter(fd);
-    const entries = [Buffer.from('one'), Buffer.alloc(300, 'x'), Buffer.of()];
+    const lengthsOf = [0, 1, 7, 8, 9, 55, 56, 63, 64, 65, 199, 200, 1049, 4096, 65_535];
+    const entries = lengthsOf.map((n) => randomBytes(n));
     const lengths = entries.map((e) => Buffer.of(e.length >> 8, e.length & 255));
     const frame = Buffer.concat([
       Buffer.from('head'),
@@ -62,14 +64,24 @@ describe('SyncWriter', () => {
     const { ms, hashes } = await writer.writeEntries([frame, Buffer.from('opening')], 5, 4, entries.length);
     expect(ms).toBeGreaterThan(0);
     expect(readFileSync(path).subarray(5)).toEqual(Buffer.concat([frame, Buffer.from('opening')]));
-    const sha256 = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest();
-    expect(hashes).toEqual(Buffer.concat([sha256(frame), ...entries.map((e) => sha256(Buffer.of(0), e))]));
-    // The opening is no entry: it stands behind the frame.
-    await expect(writer.writeEntries([Buffer.of(0, 9), Buffer.alloc(9)], 0, 0, 1)).rejects.toMatchObject({
-      code: 'STORAGE_UNAVAILABLE',
-    });
+    const digest = createHash('sha256').update(frame).digest();
+    expect(hashes).toEqual(Buffer.concat([digest, ...entries.map((e) => leafHash(e))]));
     expect(() => writer.writeEntries([], 0, 0, 1)).toThrow(TypeError);
     await writer.close();
+    // A length beyond the frame (the opening is no entry: it stands behind), one entry too many, a place outside.
+    for (const [buffers, from, count] of [
+      [[Buffer.of(0, 9), Buffer.alloc(9)], 0, 1],
+      [[Buffer.of(0, 9, 1)], 0, 1],
+      [[Buffer.of(0, 1, 1)], 0, 2],
+      [[Buffer.of(0, 1, 1)], 4, 1],
+    ] as const) {
+      const other = new addon.SyncWriter(fd);
+      await expect(other.writeEntries(buffers, 0, from, count)).rejects.toMatchObject({
+        code: 'STORAGE_UNAVAILABLE',
+        errno: 'EBADMSG',
+      });
+      await other.close();
+    }
     closeSync(fd);
   });
 

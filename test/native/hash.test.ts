@@ -1,10 +1,9 @@
 /** What the addon computes for speed is what the plain code computes, for every length and place. */
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
-import { leafHash } from '../../src/log/merkle.ts';
 import { loadAddon } from '../../src/native/addon.ts';
 import { crc32c, useCrc32c } from '../../src/store/crc32c.ts';
-import { leavesInto, nodeInto, sha256Into, sha256Of, useNativeHash } from '../../src/store/hash.ts';
+import { nodeInto, sha256Into, sha256Of, useNativeHash } from '../../src/store/hash.ts';
 
 const addon = loadAddon();
 const LENGTHS = [0, 1, 7, 8, 9, 55, 56, 63, 64, 65, 199, 200, 1049, 4096, 65_535];
@@ -20,21 +19,6 @@ test('SHA-256 is that of the platform', () => {
     const out = Buffer.alloc(40, 0xee);
     sha256Into(input, out, 5);
     expect(out).toEqual(Buffer.concat([Buffer.alloc(5, 0xee), expected, Buffer.alloc(3, 0xee)]));
-  }
-});
-
-test('leaf hashes of a bundle are those of RFC 6962, with the addon and without', () => {
-  const entries = LENGTHS.slice(1).map((n) => randomBytes(n));
-  const bundle = Buffer.concat([
-    Buffer.alloc(3),
-    ...entries.flatMap((e) => [Buffer.of(e.length >> 8, e.length & 255), e]),
-  ]);
-  const expected = Buffer.concat(entries.map((e) => leafHash(e)));
-  for (const native of [addon, undefined]) {
-    useNativeHash(native);
-    const out = Buffer.alloc(entries.length * 32);
-    leavesInto(bundle, 3, entries.length, out);
-    expect(out).toEqual(expected);
   }
 });
 
@@ -77,9 +61,6 @@ test('what does not fit is refused and nothing is written', () => {
   expect(() => addon.sha256(new Uint8Array(1), out, 1)).toThrow(RangeError);
   expect(() => addon.sha256(new Uint8Array(1), new Uint8Array(31), 0)).toThrow(RangeError);
   expect(() => addon.sha256('text' as unknown as Uint8Array, out, 0)).toThrow(TypeError);
-  expect(() => addon.leafHashes(Buffer.of(0, 9, 1), 0, 1, out)).toThrow(RangeError);
-  expect(() => addon.leafHashes(Buffer.of(0, 1, 1), 0, 2, Buffer.alloc(64))).toThrow(RangeError);
-  expect(() => addon.leafHashes(Buffer.of(0, 1, 1), 0, 2, out)).toThrow(RangeError);
   if (addon.hasCrc32c()) expect(() => addon.crc32c(new Uint8Array(4), 0, 2, 5)).toThrow(RangeError);
   expect(out.every((b) => b === 0)).toBe(true);
 });

@@ -12,8 +12,7 @@ export async function exerciseSystem(addon: Addon, dir: string): Promise<void> {
 
   const out = new Uint8Array(64);
   for (const n of [0, 1, 63, 64, 1049]) addon.sha256(new Uint8Array(n), out, n % 33);
-  addon.leafHashes(Uint8Array.of(0, 2, 1, 2, 0, 1, 3), 0, 2, out);
-  assert.throws(() => addon.leafHashes(Uint8Array.of(0, 2, 1), 0, 1, out), RangeError);
+  for (const n of [0, 1, 2, 3, 2022, 2023, 2048, 10_000]) addon.disclosure(new Uint8Array(16), 'é'.repeat(n));
   assert.throws(() => addon.sha256(out, out, 33), RangeError);
   if (addon.hasCrc32c()) for (const at of [0, 1, 9, 63]) addon.crc32c(out, 0, at, 64);
 
@@ -46,11 +45,16 @@ export async function exerciseSystem(addon: Addon, dir: string): Promise<void> {
   await Promise.all(
     [...Array(20).keys()].map((i) => writer.write([Buffer.alloc(100, i), Buffer.alloc(0)], i * 100)),
   );
+  const frame = Buffer.of(0, 2, 1, 2, 0, 1, 3);
+  assert.equal((await writer.writeEntries([frame, Buffer.of(9)], 4000, 0, 2)).hashes.length, 96);
   await addon.syncFd(fd);
   assert.equal(readFileSync(join(dir, 'file'))[1950], 19);
   await writer.close();
   await assert.rejects(writer.write([Buffer.of(1)], 0));
   closeSync(fd);
+  const short = new addon.SyncWriter(openSync(join(dir, 'file'), 'r+'));
+  await assert.rejects(short.writeEntries([Buffer.of(0, 2, 1)], 0, 0, 1), { errno: 'EBADMSG' });
+  await short.close();
   const full = new addon.SyncWriter(openSync('/dev/full', 'w'));
   await assert.rejects(full.write([Buffer.of(1)], 0), { errno: 'ENOSPC' });
   await assert.rejects(full.write([Buffer.of(1)], 0), { errno: 'EPOISONED' });
