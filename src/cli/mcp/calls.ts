@@ -9,8 +9,8 @@ import type { Json, JsonObject } from '../../core/json.ts';
 
 /** How a call ended. */
 export type CallEnd =
-  | { readonly kind: 'result'; readonly result: unknown }
-  | { readonly kind: 'error'; readonly code: string; readonly error: unknown }
+  | { readonly kind: 'result'; readonly result: unknown; readonly message?: Uint8Array }
+  | { readonly kind: 'error'; readonly code: string; readonly error: unknown; readonly message?: Uint8Array }
   | { readonly kind: 'sent' | 'cancelled' | 'lost' };
 
 export interface CallsInput {
@@ -32,6 +32,8 @@ export interface Calls {
   /** Ends all that is open, of one session where a prefix is given. */
   endAll(end: CallEnd, prefix?: string): Promise<void>;
   has(key: string): boolean;
+  /** Keys of open calls. */
+  keys(): readonly string[];
 }
 
 /** Calls under way at once; an agent that forgets its calls meets an error, not the end of memory. */
@@ -47,6 +49,7 @@ export function createCalls({ client, server, permission, onFault }: CallsInput)
       return open.size;
     },
     has: (key) => open.has(key),
+    keys: () => [...open.keys()],
     begin(key, { name, arguments: given, _meta }) {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: no name of an action holds any
       if (typeof name !== 'string' || !/^[^\u0000-\u001f\u007f]{1,256}$/.test(name))
@@ -78,13 +81,13 @@ export function createCalls({ client, server, permission, onFault }: CallsInput)
             const end = await ending;
             if (end.kind === 'sent') run.effect('dispatched');
             if (end.kind === 'result') {
-              run.effect('confirmed');
-              run.output('result', sized(end.result as Json));
+              run.effect(isTask(end.result) ? 'dispatched' : 'confirmed');
+              run.output('result', held(end.result, end.message));
               if ((end.result as JsonObject | null)?.isError === true)
                 throw named('ToolError', 'the tool says isError');
             }
             if (end.kind === 'error') {
-              run.output('error', sized(end.error as Json));
+              run.output('error', held(end.error, end.message));
               throw named(`JSON-RPC ${end.code}`.slice(0, 64), '');
             }
             if (end.kind === 'cancelled') throw named('AbortError', 'the agent cancelled the call');
@@ -93,12 +96,14 @@ export function createCalls({ client, server, permission, onFault }: CallsInput)
           .then(
             () => undefined,
             (e: unknown) => {
-              open.delete(key);
+              // By now the key may be another call's: an id is free again once its call was cancelled.
+              if (open.get(key) === call) open.delete(key);
               if (!begun) reject(e);
               else if (!(e as { recorded?: true }).recorded) onFault(e);
             },
           );
-        open.set(key, { end: finish, ended });
+        const call = { end: finish, ended };
+        open.set(key, call);
       });
     },
     async end(key, end) {
@@ -117,6 +122,18 @@ export function createCalls({ client, server, permission, onFault }: CallsInput)
 /** An error that ends a call as it is meant to: the record has it already. */
 const named = (name: string, message: string): Error =>
   Object.assign(new Error(message), { name, recorded: true });
+
+/** Of an answer that no record can hold as it is, the message by its digest: what is recorded was sent. */
+function held(value: unknown, message: Uint8Array | undefined): Json {
+  if (message === undefined) return sized(value as Json);
+  return { message: { sha256: createHash('sha256').update(message).digest('hex'), size: message.length } };
+}
+
+/** An answer that says that the work goes on as a task (MCP 2025-11-25, CreateTaskResult). */
+const isTask = (result: unknown): boolean => {
+  const { task, content } = (result ?? {}) as { task?: unknown; content?: unknown };
+  return content === undefined && typeof task === 'object' && task !== null;
+};
 
 /** A value as it is, or its digest and size where it is large. */
 function sized(value: Json): Json {

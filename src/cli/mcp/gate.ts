@@ -11,6 +11,8 @@ import type { Calls } from './calls.ts';
 export interface Passage {
   readonly pass: boolean;
   readonly answer?: string;
+  /** Keys of the calls in it that passed and will be answered. */
+  readonly calls?: readonly string[];
 }
 
 export interface Gate {
@@ -23,6 +25,8 @@ export interface Gate {
 /** The code of a refusal in JSON-RPC, from the range that is left to implementations (JSON-RPC 2.0 §5.1). */
 export const REFUSED = -32003;
 const PARSE_ERROR = -32700;
+/** How the names of sessions begin that are of one request each. */
+export const SINGLE = '#';
 const INVALID_REQUEST = -32600;
 
 type Id = string | number | null;
@@ -46,6 +50,14 @@ function refusal(id: Id, fault: unknown): string {
 export function createGate(calls: Calls, note: (text: string) => void): Gate {
   let unnamed = 0;
 
+  /** Without a session, a call is one of those without, where that leaves no doubt. */
+  async function cancel(session: string, id: string | number): Promise<void> {
+    const key = keyOf(session, id);
+    const like = (k: string) => k.startsWith(SINGLE) && k.endsWith(key.slice(session.length));
+    const found = session.startsWith(SINGLE) ? calls.keys().filter(like) : [key];
+    if (found.length === 1) await calls.end(found[0] as string, { kind: 'cancelled' });
+  }
+
   async function one(
     message: unknown,
     session: string,
@@ -56,7 +68,7 @@ export function createGate(calls: Calls, note: (text: string) => void): Gate {
     const params = (m.params ?? {}) as JsonObject;
     if (method === 'notifications/cancelled') {
       const requestId = params.requestId;
-      if (isId(requestId)) await calls.end(keyOf(session, requestId), { kind: 'cancelled' });
+      if (isId(requestId)) await cancel(session, requestId);
       return {};
     }
     if (method !== 'tools/call') return {};
@@ -88,8 +100,10 @@ export function createGate(calls: Calls, note: (text: string) => void): Gate {
       const done = await Promise.all(batch.map((m) => one(m, session)));
       const refused = done.filter((d) => d.refused !== undefined);
       if (refused.length === 0) {
-        for (const d of done) if (d.key?.includes('\n!')) await calls.end(d.key, { kind: 'sent' });
-        return { pass: true };
+        const begun = done.flatMap((d) => (d.key === undefined ? [] : [d.key]));
+        const isSent = (key: string) => key.includes('\n!');
+        for (const key of begun) if (isSent(key)) await calls.end(key, { kind: 'sent' });
+        return { pass: true, calls: begun.filter((key) => !isSent(key)) };
       }
       // A batch goes whole or not at all: what was begun of it is not sent.
       await Promise.all(done.map((d) => d.key && calls.end(d.key, { kind: 'cancelled' })));
@@ -110,10 +124,17 @@ export function createGate(calls: Calls, note: (text: string) => void): Gate {
     async fromServer(bytes, session) {
       if (calls.open === 0) return;
       let message: unknown;
+      let odd = {};
       try {
-        message = JSON.parse(new TextDecoder().decode(bytes));
+        message = parseJson(bytes);
       } catch {
-        return;
+        // An agent may read what no record can hold: a number too long for a double, half of a character.
+        odd = { message: bytes };
+        try {
+          message = JSON.parse(new TextDecoder().decode(bytes));
+        } catch {
+          return;
+        }
       }
       for (const m of Array.isArray(message) ? message : [message]) {
         const { id, result, error, method } = (m ?? {}) as JsonObject;
@@ -121,8 +142,8 @@ export function createGate(calls: Calls, note: (text: string) => void): Gate {
         const key = keyOf(session, id);
         if (error !== undefined) {
           const code = String((error as JsonObject | null)?.code ?? 'unknown');
-          await calls.end(key, { kind: 'error', code, error });
-        } else await calls.end(key, { kind: 'result', result });
+          await calls.end(key, { kind: 'error', code, error, ...odd });
+        } else await calls.end(key, { kind: 'result', result, ...odd });
       }
     },
   };
@@ -131,5 +152,15 @@ export function createGate(calls: Calls, note: (text: string) => void): Gate {
 const isId = (id: unknown): id is string | number => typeof id === 'string' || typeof id === 'number';
 /** 1 and "1" are two ids. */
 const keyOf = (session: string, id: string | number): string => `${session}\n${JSON.stringify(id)}`;
+/**
+ * Whether a reader of lines that ends them at a carriage return as well, as those of Python and Node.js do, would read
+ * more than one message here: what stands between two of them would pass the gate unseen.
+ */
+export const isSplit = (line: Uint8Array): boolean => {
+  const at = line.indexOf(0x0d);
+  return at >= 0 && at < line.length - 1;
+};
+export const split = (): string =>
+  errorAnswer(null, PARSE_ERROR, 'not forwarded: a carriage return stands within the message');
 export const tooLong = (max: number): string =>
   errorAnswer(null, INVALID_REQUEST, `not forwarded: a message of more than ${max} bytes`);

@@ -12,10 +12,10 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { request as tlsRequest } from 'node:https';
-import { AttestdError } from '../../core/errors.ts';
+import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import type { Calls } from './calls.ts';
 import { createEventReader } from './events.ts';
-import { type Gate, tooLong } from './gate.ts';
+import { type Gate, SINGLE, tooLong } from './gate.ts';
 
 export interface HttpInput {
   readonly url: URL;
@@ -37,9 +37,19 @@ const HOP = new Set([
   'proxy-connection',
   'host',
 ]);
-const onward = (headers: IncomingHttpHeaders): IncomingHttpHeaders =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP.has(name)));
-const sessionOf = (headers: IncomingHttpHeaders): string => String(headers['mcp-session-id'] ?? '');
+function onward(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const named = (headers.connection ?? '').toLowerCase().split(/\s*,\s*/);
+  return Object.fromEntries(Object.entries(headers).filter(([n]) => !HOP.has(n) && !named.includes(n)));
+}
+/** The session of a request; each without one is a session of its own, for several agents may use the same ids. */
+const sessionOf = (headers: IncomingHttpHeaders): string =>
+  headers['mcp-session-id'] === undefined ? `${SINGLE}${count++}` : ` ${headers['mcp-session-id']}`;
+let count = 0;
+/** Methods of the protocol; messages go by POST alone. */
+const METHODS = new Set(['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS']);
+/** A server that honours another charset than UTF-8 would read another message than the gate. */
+const isUtf8 = (type = ''): boolean =>
+  !/charset/i.test(type) || /;\s*charset\s*=\s*"?utf-8"?\s*$/i.test(type);
 
 /** Listens on 127.0.0.1. @throws USAGE when the port is taken or the URL is none of HTTP */
 export async function startHttp(input: HttpInput): Promise<Server> {
@@ -78,26 +88,39 @@ async function serve(input: HttpInput, request: IncomingMessage, response: Serve
     return;
   }
   const session = sessionOf(request.headers);
+  const plain = (status: number, why: string) =>
+    response.writeHead(status, { 'content-type': 'text/plain' }).end(`not forwarded: ${why}\n`);
+  let begun: readonly string[] = [];
   if (request.method === 'POST') {
-    const { pass, answer: text } = await gate.fromAgent(body, session);
+    if (!isUtf8(request.headers['content-type'])) return void plain(415, 'a message is in UTF-8');
+    const { pass, answer: text, calls: passed = [] } = await gate.fromAgent(body, session);
     if (!pass) {
       if (text === undefined) response.writeHead(202).end();
       else answer(200, text);
       return;
     }
+    begun = passed;
+  } else if (body.length > 0 || !METHODS.has(request.method ?? '')) {
+    return void plain(405, 'messages go by POST');
   }
-  await relay(input, request, response, body, session);
+  let resumable = false;
+  try {
+    resumable = await relay(input, request, response, body, session);
+  } finally {
+    // What is not answered here may still be answered to whoever asks for the rest of the stream; else nowhere.
+    if (!resumable) await Promise.all(begun.map((key) => calls.end(key, { kind: 'lost' })));
+  }
   if (request.method === 'DELETE') await calls.endAll({ kind: 'lost' }, `${session}\n`);
 }
 
-/** Hands a request on and its answer back. */
+/** Hands a request on and its answer back. @returns whether more of it may be asked for in another request */
 async function relay(
-  { url, gate, calls, maxBody }: HttpInput,
+  { url, gate, maxBody }: HttpInput,
   request: IncomingMessage,
   response: ServerResponse,
   body: Buffer,
   session: string,
-): Promise<void> {
+): Promise<boolean> {
   const ask = url.protocol === 'https:' ? tlsRequest : plainRequest;
   const headers = { ...onward(request.headers), host: url.host, 'accept-encoding': 'identity' };
   const reply = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -105,28 +128,31 @@ async function relay(
     up.on('error', reject);
     response.on('close', () => up.destroy());
     up.end(body);
-  }).catch(async (e: Error) => {
-    await calls.endAll({ kind: 'lost' }, `${session}\n`);
-    throw e;
   });
-  const type = reply.headers['content-type'] ?? '';
+  const type = (reply.headers['content-type'] ?? '').toLowerCase();
   if (!type.startsWith('text/event-stream')) {
     const text = await whole(reply, maxBody);
     if (text === undefined) throw new AttestdError('TOO_LARGE', `an answer of more than ${maxBody} bytes`);
     await gate.fromServer(text, session);
     response.writeHead(reply.statusCode ?? 502, onward(reply.headers)).end(text);
-    return;
+    return false;
   }
   response.writeHead(reply.statusCode ?? 502, onward(reply.headers));
   response.flushHeaders();
   const events = createEventReader(maxBody);
-  for await (const chunk of reply as AsyncIterable<Buffer>) {
-    // The bytes go on as they came, once the answers that end in them are on record.
-    for (const data of events.push(chunk)) await gate.fromServer(data, session);
-    if (!response.write(chunk))
-      await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
+  try {
+    for await (const chunk of reply as AsyncIterable<Buffer>) {
+      // The bytes go on as they came, once the answers that end in them are on record.
+      for (const data of events.push(chunk)) await gate.fromServer(data, session);
+      if (!response.write(chunk) && !response.destroyed)
+        await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
+    }
+    response.end();
+  } catch (e) {
+    response.destroy();
+    if (!events.resumable || isAttestdError(e)) throw e;
   }
-  response.end();
+  return events.resumable && !session.startsWith(SINGLE);
 }
 
 /** A body, or nothing when it is longer than it may be. */

@@ -7,7 +7,7 @@ import type { Readable, Writable } from 'node:stream';
 import { AttestdError } from '../../core/errors.ts';
 import { createLineReader } from '../../daemon/lines.ts';
 import type { Calls } from './calls.ts';
-import { type Gate, tooLong } from './gate.ts';
+import { type Gate, isSplit, split, tooLong } from './gate.ts';
 
 export interface StdioInput {
   readonly command: readonly [string, ...string[]];
@@ -48,6 +48,7 @@ export async function serveStdio({
   agent.output.on('error', () => child.kill());
   const asked = inOrder(agent.input, maxLine, async (line) => {
     if (line === undefined) return () => write(agent.output, Buffer.from(`${tooLong(maxLine)}\n`));
+    if (isSplit(line)) return () => write(agent.output, Buffer.from(`${split()}\n`));
     const { pass, answer } = await gate.fromAgent(line, '');
     if (pass) return () => write(child.stdin, line, NEWLINE);
     if (answer === undefined) return () => Promise.resolve();
