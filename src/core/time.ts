@@ -14,6 +14,20 @@ export function formatTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
+/** A `formatTime` that makes a date once a second, where thousands of times a second are written. */
+export function createTimeWriter(): (ms: number) => string {
+  let second = Number.NaN;
+  let text = '';
+  return (ms) => {
+    const milli = ms % 1000;
+    if (ms - milli !== second) {
+      second = ms - milli;
+      text = formatTime(second).slice(0, -4);
+    }
+    return `${text}${milli < 10 ? '00' : milli < 100 ? '0' : ''}${milli}Z`;
+  };
+}
+
 /** Reads exactly what `formatTime` prints. @throws MALFORMED */
 export function parseTime(s: string): number {
   const ms = FORM.test(s) ? Date.parse(s) : Number.NaN;

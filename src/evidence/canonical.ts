@@ -28,3 +28,7 @@ export function canonical(value: Json): string {
   }
   return `{${out}}`;
 }
+
+/** A member behind others, with its comma; nothing where there is none. */
+export const member = (name: string, value: unknown): string =>
+  value === undefined ? '' : `,"${name}":${canonical(value as Json)}`;

@@ -1,22 +1,19 @@
 /**
  * The writer of execution records, made for speed: the known frame stands in canonical order as text, only what the
- * caller sent is canonicalised, and the entry is encoded once into a scratch buffer. Its bytes are those that
- * `buildEntry` gives for the same predicate (a property test holds them equal).
+ * caller sent is canonicalised. Its bytes are those that `buildEntry` gives for the same predicate (a property test holds
+ * them equal).
  */
-import { fromBase64Url, toBase64Url, toHex, utf8 } from '../core/bytes.ts';
+import { fromBase64Url, toBase64Url, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
-import { sha256 } from '../core/hash.ts';
 import { assertJson, type Json, type JsonObject } from '../core/json.ts';
-import { PAYLOAD_TYPE, STATEMENT_TYPE } from '../core/namespace.ts';
-import { formatTime } from '../core/time.ts';
+import { createTimeWriter } from '../core/time.ts';
 import { ulid } from '../core/ulid.ts';
-import { canonical, quoted } from './canonical.ts';
+import { canonical, member, quoted } from './canonical.ts';
 import { artefactValue, disclosureOf, SALT_BYTES } from './disclosure.ts';
-import { MAX_ENTRY } from './dsse.ts';
-import { createCopier, createRandomPool, type RandomBytes } from './pool.ts';
+import { createEntryWriter } from './entrywriter.ts';
+import { createRandomPool, type RandomBytes } from './pool.ts';
 import type { BuiltRecord } from './record.ts';
 import type { RecordRequest } from './schema/request.ts';
-import { predicateType } from './statement.ts';
 
 /** A record with the disclosures that open it, in the order of the request. */
 export interface ExecutionRecord extends BuiltRecord {
@@ -44,10 +41,6 @@ export interface ExecutionWriterOptions {
 
 type Group = 'inputs' | 'parameters' | 'outputs';
 
-/** Room for the DSSE header, whose length has up to five digits, before the payload. */
-const HEADER_ROOM = 64;
-const encoder = new TextEncoder();
-
 /**
  * A writer for the records of one run. It takes requests that `parseJson` and the request schema accepted, and the
  * observed caller already in RFC 8785 form (made once per connection).
@@ -56,31 +49,10 @@ const encoder = new TextEncoder();
  */
 export function createExecutionWriter(options: ExecutionWriterOptions): ExecutionWriter {
   const random = createRandomPool(options.random);
-  const copy = createCopier();
   const time = createTimeWriter();
-  const scratch = new Uint8Array(HEADER_ROOM + MAX_ENTRY + 1);
-  const head = utf8(`{"_type":${JSON.stringify(STATEMENT_TYPE)},"predicate":`);
-  scratch.set(head, HEADER_ROOM);
-  const predicateAt = HEADER_ROOM + head.length;
-  const type = utf8(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} `);
+  const entryOf = createEntryWriter('execution');
   const boot = `,"boot":${JSON.stringify(options.boot)},"caller":{`;
   const log = `,"log":${JSON.stringify(options.log)}`;
-  const tailStart = `,"predicateType":${JSON.stringify(predicateType('execution'))},"subject":[{"digest":{"sha256":"`;
-
-  function put(text: string, at: number): number {
-    const { read, written } = encoder.encodeInto(text, scratch.subarray(at));
-    if (read < text.length) throw tooLarge();
-    return at + written;
-  }
-
-  function frame(payloadEnd: number): Uint8Array {
-    const length = `${payloadEnd - HEADER_ROOM} `;
-    const start = HEADER_ROOM - length.length - type.length;
-    if (payloadEnd - start > MAX_ENTRY) throw tooLarge();
-    scratch.set(type, start);
-    for (let i = 0; i < length.length; i++) scratch[start + type.length + i] = length.charCodeAt(i);
-    return copy(scratch, start, payloadEnd);
-  }
 
   return (request, observed, timeMs, authorization = '"ungoverned"') => {
     const disclosures: string[] = [];
@@ -99,18 +71,10 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
 
     const artefacts = artefactSubjects(request, random, disclosures);
     if (text.includes('\\ud') || artefacts.includes('\\ud')) assertJson(request);
-    const predicateEnd = put(text, predicateAt);
-    const subject = toHex(sha256(scratch.subarray(predicateAt, predicateEnd)));
-    const end = put(`${tailStart}${subject}"},"name":"execution:${id}"}${artefacts}]}`, predicateEnd);
-    const entry = frame(end);
-    return { id, entry, recordDigest: sha256(entry), disclosures };
+    const { entry, recordDigest } = entryOf(id, text, artefacts);
+    return { id, entry, recordDigest, disclosures };
   };
 }
-
-const tooLarge = () => new AttestdError('RECORD_TOO_LARGE', `the record would be over ${MAX_ENTRY} bytes`);
-
-const member = (name: string, value: Json | undefined): string =>
-  value === undefined ? '' : `,"${name}":${canonical(value)}`;
 
 function action({ action: { type, name, target } }: RecordRequest): string {
   const to = target === undefined ? '' : `,"target":${quoted(target)}`;
@@ -121,20 +85,6 @@ function outcome({ outcome: o }: RecordRequest): string {
   if (o === undefined) return '';
   const code = o.code === undefined ? '' : `"code":${JSON.stringify(o.code)},`;
   return `,"outcome":{${code}"effect":"${o.effect}","observedBy":"caller","status":"${o.status}"}`;
-}
-
-/** `formatTime` that makes a date once a second. */
-function createTimeWriter(): (ms: number) => string {
-  let second = Number.NaN;
-  let text = '';
-  return (ms) => {
-    const milli = ms % 1000;
-    if (ms - milli !== second) {
-      second = ms - milli;
-      text = formatTime(second).slice(0, -4);
-    }
-    return `${text}${milli < 10 ? '00' : milli < 100 ? '0' : ''}${milli}Z`;
-  };
 }
 
 /** `,"inputs":{"_sd":[…]}` with plain members in their canonical places; nothing when the caller sent neither. */

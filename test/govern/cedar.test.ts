@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createDecider } from '../../src/daemon/govern/cedar.ts';
+import { createNumbers } from '../../src/daemon/govern/numbers.ts';
 import { type Entity, POLICY_SCHEMA, type Question } from '../../src/daemon/govern/vocabulary.ts';
 
 const question = (more: Partial<Question> = {}): Question => ({
@@ -199,4 +200,36 @@ it('of many policies and entities only those that can matter are asked', async (
     'p.cedar#999',
   ]);
   expect(d.decide(question())).toMatchObject({ permitted: false, determining: [] });
+});
+
+it('no caller is taken for another, nor a machine for one in another state', async () => {
+  const policy = await decider(
+    'permit(principal == Caller::"1000", action, resource) when { context.environment.tpm.clockSafe };',
+  );
+  const asked = question();
+  const ask = (uid: number, environment = asked.environment) =>
+    policy.decide({ ...asked, environment, observed: { ...asked.observed, uid } }).permitted;
+  const { tpm } = asked.environment;
+  const unsafe = { ...asked.environment, tpm: { ...tpm, clockSafe: false } };
+  for (const uid of [1000, 1001, 1000, 1002, 1001, 1000]) {
+    expect(ask(uid)).toBe(uid === 1000);
+    expect(ask(uid, unsafe)).toBe(false);
+  }
+});
+
+it('a number never stands for two texts, however many there are', () => {
+  const numberOf = createNumbers();
+  const texts = new Map<number, string>();
+  const same = { kept: 'by whoever asks' };
+  for (let i = 0; i < 20_000; i++) {
+    for (const value of [{ caller: i }, { caller: i }, { caller: i >> 1 }, same]) {
+      const number = numberOf(value);
+      const text = texts.get(number);
+      if (text === undefined) texts.set(number, JSON.stringify(value));
+      else if (text !== JSON.stringify(value))
+        expect.fail(`${text} and ${JSON.stringify(value)} are both ${number}`);
+    }
+    expect(numberOf({ caller: i })).toBe(numberOf({ caller: i }));
+    expect(numberOf(same)).toBe(numberOf({ ...same }));
+  }
 });

@@ -2,11 +2,12 @@
  * Asking for a grant (design §7): host conditions, who asks, lineage, approvals, what it is taken out of, then the
  * policy for every row of the scope. A grant and a denial alike are durable before the answer leaves.
  */
-import { toHex, utf8 } from '../../core/bytes.ts';
+import { toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
-import { formatTime, parseTime } from '../../core/time.ts';
+import { createTimeWriter, parseTime } from '../../core/time.ts';
 import { withhold } from '../../evidence/disclosure.ts';
-import { type Body, buildTrusted, newFrame } from '../../evidence/record.ts';
+import { createGrantWriter, type GrantWriter } from '../../evidence/grant.ts';
+import type { Body } from '../../evidence/record.ts';
 import type { ObservedCaller } from '../../evidence/schema/execution.ts';
 import type { GrantPredicate } from '../../evidence/schema/governance.ts';
 import type { GrantRequest } from '../../evidence/schema/governed.ts';
@@ -22,16 +23,15 @@ import {
   attribution,
   BROKEN,
   type House,
-  isForAnother,
   lineageGap,
   missing,
   REVOKED,
 } from './house.ts';
 import type { LiveGrant } from './live.ts';
+import { openingOf } from './opening.ts';
 import type { Refused } from './refusal.ts';
+import { createRuling, type Policy } from './ruling.ts';
 import { settleUses, takeUses } from './uses.ts';
-
-type Policy = NonNullable<GrantPredicate['policy']>;
 
 interface Denied {
   readonly why: Failing;
@@ -58,8 +58,20 @@ export function createAsking(house: House) {
   const { ledger, log, clock, settings } = house;
   const { grants } = ledger;
   const approving = createApprovals(house);
+  const ruling = createRuling(house);
+  const notBeforeText = createTimeWriter();
+  const notAfterText = createTimeWriter();
+  /** Writes the grants of the run that there was last. */
+  let written: { readonly boot: string; readonly write: GrantWriter } | undefined;
   /** Grants on their way into the log, by the uid that asked. */
   const coming = new Map<number, number>();
+
+  function writer(): GrantWriter {
+    const { boot } = house.run();
+    if (written?.boot !== boot)
+      written = { boot, write: createGrantWriter({ log: house.origin, boot, random: house.random }) };
+    return written.write;
+  }
 
   function begin(caller: Caller, request: GrantRequest): Asking {
     const { seconds, parents, trace, claimed } = request;
@@ -124,54 +136,6 @@ export function createAsking(house: House) {
     };
   }
 
-  /** What the policy says to every row of the scope. */
-  function ruling(
-    a: Asking,
-    approvals: Approved,
-  ): { policy?: Policy; why: Failing } | { policy: Policy; why?: undefined } {
-    const inForce = house.policy();
-    if (inForce === undefined)
-      return { why: { code: 'POLICY_DENY', condition: 'no policy is in force on this host' } };
-    const { set, change } = inForce;
-    const { request, caller, ask } = a;
-    const determining = new Set<string>();
-    let why: Failing | undefined;
-    for (const row of ask.scope) {
-      const verdict = set.decider.decide({
-        action: request.delegatedFrom === undefined ? 'execute' : 'delegate',
-        observed: caller.observed as ObservedCaller,
-        claimed: request.claimed ?? {},
-        row,
-        parameters: { ...request.parameters, ...request.plain?.parameters },
-        ask,
-        forAnother: isForAnother(ask.holder, caller.observed as ObservedCaller),
-        approvers: approvals.map((x) => x.uid),
-        environment: house.environment(),
-        log: { continuous: true, sealAge: sealAge() },
-        lineage: { parents: request.parents?.length ?? 0, delegated: request.delegatedFrom !== undefined },
-        now: clock.now(),
-      });
-      for (const id of verdict.determining) determining.add(id);
-      if (!verdict.permitted) {
-        why = { code: 'POLICY_DENY', condition: verdict.why };
-        break;
-      }
-    }
-    const policy: Policy = {
-      id: set.id,
-      sha256: set.sha256,
-      engine: set.decider.engine,
-      change,
-      determining: [...determining].slice(0, 32),
-    };
-    return why === undefined ? { policy } : { policy, why };
-  }
-
-  function sealAge(): number {
-    const seal = log.lastSeal();
-    return seal === undefined ? -1 : Math.max(0, Math.floor((clock.now() - seal.timeMs) / 1000));
-  }
-
   function write(
     a: Asking,
     more: Pick<GrantPredicate, 'policy' | 'approvals' | 'delegation' | 'breakGlass'>,
@@ -184,15 +148,15 @@ export function createAsking(house: House) {
     const body = {
       caller: askedBy(caller, request.claimed),
       ...ask,
-      notBefore: formatTime(notBefore),
-      notAfter: formatTime(notAfter),
+      notBefore: notBeforeText(notBefore),
+      notAfter: notAfterText(notAfter),
       ...more,
       ...(parameters === undefined ? {} : { parameters }),
       ...(request.parents === undefined ? {} : { parents: request.parents }),
       ...(request.trace === undefined ? {} : { trace: request.trace }),
     } as Body<'grant'>;
-    const frame = newFrame({ log: house.origin, boot: house.run().boot }, clock.now(), house.random);
-    const built = buildTrusted('grant', body, frame);
+    const at = clock.now();
+    const built = writer()(body, caller.observedJcs, at);
     const ref = { id: built.id, digest: toHex(built.recordDigest) };
     const taking = parent && takeUses(parent, ref, ask.maxUses);
     const item = {
@@ -200,7 +164,7 @@ export function createAsking(house: House) {
       id: built.id,
       // Whoever may use it may read it.
       uid: ask.holder.uid,
-      ...(a.disclosures.length === 0 ? {} : { opening: utf8(a.disclosures.join('~')) }),
+      ...openingOf(a.disclosures),
     };
     coming.set(caller.uid, (coming.get(caller.uid) ?? 0) + 1);
     const approvals = more.approvals ?? [];
@@ -211,8 +175,7 @@ export function createAsking(house: House) {
       wait,
       (e, index) => {
         const bytes = built.entry.length;
-        if (e === null)
-          ledger.takeGrant({ index, uid: item.uid, ref, bytes, at: frame.timeMs, predicate: body });
+        if (e === null) ledger.takeGrant({ index, uid: item.uid, ref, bytes, at, predicate: body });
         if (parent !== undefined && taking !== undefined) settleUses(parent, taking, house.fate(e));
         approving.settle(approvals);
         const left = (coming.get(caller.uid) as number) - 1;
@@ -252,7 +215,7 @@ export function createAsking(house: House) {
     if ('code' in approvals) return { why: approvals };
     const parent = above(a);
     if (parent !== undefined && 'code' in parent) return { why: parent };
-    const { policy, why } = ruling(a, approvals);
+    const { policy, why } = ruling(a.caller, a.request, a.ask, approvals);
     if (why !== undefined) return { why, ...(policy === undefined ? {} : { policy }) };
     return { parent, more: { policy, ...(approvals.length === 0 ? {} : { approvals }) } };
   }

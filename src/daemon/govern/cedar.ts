@@ -5,6 +5,7 @@
  * than Cedar in one thing: where a policy cannot be evaluated Cedar leaves it out, and this refuses.
  */
 import { AttestdError } from '../../core/errors.ts';
+import { createNumbers } from './numbers.ts';
 import { type Entity, POLICY_SCHEMA, type Question, requestOf } from './vocabulary.ts';
 
 type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs');
@@ -157,19 +158,10 @@ export async function createDecider(
   }
 
   const answers = new Map<string, Verdict>();
-  /** The text of what stays the same object from question to question: the caller of a connection, PCR values. */
-  const texts = new WeakMap<object, string>();
-  function textOf(value: object): string {
-    let text = texts.get(value);
-    if (text === undefined) {
-      text = JSON.stringify(value);
-      texts.set(value, text);
-    }
-    return text;
-  }
+  const numberOf = createNumbers();
+  /** Everything that the answer depends on, to the second. */
   function questionText({ observed, environment, now, ...rest }: Question): string {
-    const { pcrs, ...machine } = environment;
-    return `${textOf(observed)}${textOf(pcrs)}${JSON.stringify([machine, Math.floor(now / 1000), rest])}`;
+    return `${numberOf(observed)} ${numberOf(environment)} ${Math.floor(now / 1000)} ${JSON.stringify(rest)}`;
   }
 
   function answer(question: Question): Verdict {
@@ -205,7 +197,6 @@ export async function createDecider(
     engine: `cedar-${cedar.getCedarVersion()}`,
     policies: policies.length,
     decide(question) {
-      // Everything that the answer depends on, to the second.
       const text = questionText(question);
       const known = answers.get(text);
       if (known !== undefined) return known;

@@ -99,6 +99,8 @@ export function createHouse(input: FoundationInput): Foundation {
     }
     return quoted.shown;
   }
+  const epoch = origin.slice(origin.lastIndexOf('/') + 1);
+  let machine: Question['environment'] | undefined;
   const house: House = {
     origin,
     settings: config.policy,
@@ -113,12 +115,14 @@ export function createHouse(input: FoundationInput): Foundation {
     fate: (e) => (e === null ? 'durable' : store.failed === undefined ? 'lost' : 'uncertain'),
     conditions,
     policy: () => inForce.current,
-    environment: () => ({
-      epoch: origin.slice(origin.lastIndexOf('/') + 1),
-      boot: input.run().boot,
-      simulated,
-      ...shown(),
-    }),
+    environment() {
+      const { boot } = input.run();
+      const now = shown();
+      // The same object until a seal or a run shows another machine: whoever is asked about it knows it again.
+      if (machine?.boot !== boot || machine.pcrs !== now.pcrs || machine.tpm !== now.tpm)
+        machine = { epoch, boot, simulated, ...now };
+      return machine;
+    },
   };
   return { house, inForce, hint };
 }

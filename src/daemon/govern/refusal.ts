@@ -4,7 +4,7 @@
  */
 
 import type { Static } from 'typebox';
-import { toHex, utf8 } from '../../core/bytes.ts';
+import { toHex } from '../../core/bytes.ts';
 import { AttestdError, isAttestdError } from '../../core/errors.ts';
 import { formatTime } from '../../core/time.ts';
 import { type Body, buildTrusted, newFrame } from '../../evidence/record.ts';
@@ -16,6 +16,7 @@ import type { Recorded, Recorder } from '../recorder.ts';
 import type { Run } from '../run.ts';
 import type { Failing } from './conditions.ts';
 import type { LateJournal } from './late.ts';
+import { openingOf } from './opening.ts';
 
 /** What was asked and refused. */
 export interface Refused {
@@ -87,7 +88,7 @@ export function createRefusals(input: RefusalsInput): Refusals {
         entry: built.entry,
         id: built.id,
         uid: caller.uid,
-        ...(disclosures.length === 0 ? {} : { opening: utf8(disclosures.join('~')) }),
+        ...openingOf(disclosures),
       };
       input.recorder.submit(
         item,

@@ -3,11 +3,11 @@
  * record. A use is taken before anything waits, so of any number of callers exactly as many succeed as there are uses.
  * Only the process that began may complete (design §7).
  */
-import { toHex, utf8 } from '../../core/bytes.ts';
+import { toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { type JsonObject, jcs } from '../../core/json.ts';
-import { formatTime } from '../../core/time.ts';
-import { canonical } from '../../evidence/canonical.ts';
+import { createTimeWriter } from '../../core/time.ts';
+import { authorizationText } from '../../evidence/grant.ts';
 import type { Authorization, ExecutionPredicate, ObservedCaller } from '../../evidence/schema/execution.ts';
 import type { CompletionRequest, ExecutionRequest } from '../../evidence/schema/governed.ts';
 import type { RecordRequest } from '../../evidence/schema/request.ts';
@@ -18,6 +18,7 @@ import type { Failing } from './conditions.ts';
 import { attribution, BROKEN, find, type House, lineageGap, missing, REVOKED } from './house.ts';
 import type { OpenAttempt } from './ledger.ts';
 import type { LiveGrant } from './live.ts';
+import { openingOf } from './opening.ts';
 import type { Refused } from './refusal.ts';
 import { settleUses, takeUses } from './uses.ts';
 
@@ -36,6 +37,7 @@ export function createUsing(house: House): Using {
   const { ledger, log, clock, recorder, settings } = house;
   /** Attempts by uid that are on their way into the log. */
   const beginning = new Map<number, number>();
+  const timeText = createTimeWriter();
 
   /** The first thing that stands between this caller and the grant. */
   function hurdle(
@@ -93,14 +95,14 @@ export function createUsing(house: House): Using {
     const now = clock.now();
     const { policy } = grant.predicate;
     const authorization: Authorization = {
-      checkedAt: formatTime(now),
+      checkedAt: timeText(now),
       grant: grant.ref,
       ...(policy === undefined
         ? {}
         : { policy: { engine: policy.engine, id: policy.id, sha256: policy.sha256 } }),
       use: { n: grant.used + 1, prev: grant.last },
     };
-    const built = house.run().write(request, caller.observedJcs, now, canonical(authorization as never));
+    const built = house.run().write(request, caller.observedJcs, now, authorizationText(authorization));
     const ref = { id: built.id, digest: toHex(built.recordDigest) };
     const taking = takeUses(grant, ref, 1);
     const predicate = {
@@ -134,8 +136,7 @@ export function createUsing(house: House): Using {
     durable: (e: Error | null, index: number) => void,
   ): void {
     const { id, entry, disclosures } = built;
-    const opening = disclosures.length === 0 ? {} : { opening: utf8(disclosures.join('~')) };
-    recorder.submit({ id, entry, uid, ...opening }, digest, wait, durable, done);
+    recorder.submit({ id, entry, uid, ...openingOf(disclosures) }, digest, wait, durable, done);
   }
 
   function use(caller: Caller, id: string, request: RecordRequest, wait: Wait, done: Recorded): void {
@@ -180,7 +181,8 @@ export function createUsing(house: House): Using {
     const { authorization } = attempt.predicate;
     const built = (() => {
       try {
-        return house.run().write(request, caller.observedJcs, clock.now(), canonical(authorization as never));
+        const text = authorizationText(authorization as Authorization);
+        return house.run().write(request, caller.observedJcs, clock.now(), text);
       } catch (e) {
         attempt.ending = false;
         throw e;
@@ -218,7 +220,8 @@ export function createUsing(house: House): Using {
         begun.uid === now.uid &&
         begun.pid === now.pid &&
         begun.startTicks === now.startTicks &&
-        jcs(begun.exe) === jcs(now.exe);
+        // The same object on the same connection; else what was observed is compared.
+        (begun.exe === now.exe || jcs(begun.exe) === jcs(now.exe));
       const failing: Failing | undefined =
         attribution(now) ??
         (same ? undefined : { code: 'IDENTITY_MISMATCH', condition: 'another process began this execution' });
