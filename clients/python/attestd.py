@@ -20,6 +20,7 @@ import json
 import os
 import re
 import secrets
+import select
 import socket
 import stat
 import threading
@@ -244,8 +245,8 @@ class Execution:
         self.receipt: Json = {}
 
     def output(self, name: str, value: Any, *, plain: bool = False) -> None:
-        """A value that came out; its salted digest enters the record."""
-        (self._plain if plain else self._outputs)[name] = value
+        """A value that came out; its salted digest enters the record. Raises INVALID_REQUEST for what none can hold."""
+        (self._plain if plain else self._outputs)[name] = _recordable(name, value)
 
     def artefact(self, name: str, sha256: str, *, plain: bool = False) -> None:
         """A file or other content that came out, by digest."""
@@ -280,7 +281,9 @@ class Execution:
     def __exit__(self, kind: Any, fault: Optional[BaseException], _trace: Any) -> bool:
         outcome: Json = {"status": "succeeded", "effect": self._effect}
         if fault is not None:
-            self._outputs.setdefault("error", str(fault)[:1024])
+            # Half of a character, as in a name of a file that is no UTF-8: no record could hold it.
+            text = fault.detail if isinstance(fault, AttestdError) else str(fault)
+            self._outputs.setdefault("error", re.sub("[\ud800-\udfff]", "\ufffd", text[:1024]))
             outcome = {"status": _status(fault), "code": _code(kind.__name__), "effect": self._effect}
         end: Json = {"outcome": outcome}
         if self._outputs:
@@ -397,11 +400,20 @@ class _Transport:
     def _connection(self) -> http.client.HTTPConnection:
         mine = (os.getpid(), self._generation)
         # The daemon closes what is idle for 75 seconds.
-        if getattr(self._local, "mine", None) != mine or time.monotonic() - self._local.used > 60:
+        if getattr(self._local, "mine", None) != mine or time.monotonic() - self._local.used > 60 or self._ended():
             self._drop()
             self._local.connection = _UnixConnection(self._path)
             self._local.mine, self._local.used = mine, time.monotonic()
         return self._local.connection
+
+    def _ended(self) -> bool:
+        """Whether the daemon has ended this connection, as it does when it starts anew: nothing else comes unasked."""
+        sock = self._local.connection.sock
+        if sock is None:
+            return False
+        waiting = select.poll()
+        waiting.register(sock, select.POLLIN)
+        return bool(waiting.poll(0))
 
     def _drop(self) -> None:
         connection = getattr(self._local, "connection", None)
@@ -601,8 +613,25 @@ def _problem(status: int, body: bytes, retry_after: Optional[str]) -> AttestdErr
         field=facts.get("field"),
         denial=facts.get("denial"),
         record=facts.get("record"),
-        retry_after=None if retry_after is None else float(retry_after),
+        retry_after=float(retry_after) if re.fullmatch("[0-9]+", retry_after or "") else None,
     )
+
+
+def _recordable(name: str, value: Any) -> Any:
+    """A copy of a value as it will be recorded; what cannot be is told where it is said, so that the end is on record."""
+
+    def whole(digits: str) -> int:
+        if abs(int(digits)) >= 2**53:
+            raise ValueError("an integer is beyond 2^53 - 1")
+        return int(digits)
+
+    try:
+        text = _print(value)
+        text.encode()
+        return json.loads(text, parse_int=whole)
+    except (TypeError, ValueError, RecursionError) as e:
+        detail = f"the output {name} is nothing that a record can hold"
+        raise AttestdError("INVALID_REQUEST", detail, field=f"/outputs/{name}") from e
 
 
 def _print(value: Any) -> str:

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
+import { readJson } from '../core/ijson.ts';
 import type { Late } from './late.ts';
 import type {
   CompletionRequest,
@@ -42,7 +43,7 @@ export interface Execution<R = Receipt> {
   readonly attempt: R;
   /** The record `completed`, once there is one. */
   readonly receipt: R | undefined;
-  /** A value that came out; its salted digest enters the record. */
+  /** A value that came out; its salted digest enters the record. @throws INVALID_REQUEST for what no record can hold */
   output(name: string, value: Values[string], options?: { readonly plain?: boolean }): void;
   /** A file or other content that came out, by digest. */
   artefact(name: string, sha256: string, options?: { readonly plain?: boolean }): void;
@@ -98,8 +99,9 @@ export async function executeRecorded<T, R>(
           said,
           grant ?? (await ask(flow, said, govern === true ? {} : (govern as Governance))),
         );
-  const outputs: Record<string, Values[string]> = {};
-  const plain: Record<string, Values[string]> = {};
+  // Without a prototype: a value may have any name.
+  const outputs: Record<string, Values[string]> = Object.create(null);
+  const plain: Record<string, Values[string]> = Object.create(null);
   const artefacts: { name: string; sha256: string; plain?: boolean }[] = [];
   let effect: 'dispatched' | 'confirmed' | 'unknown' = 'unknown';
   const end = (outcome: Omit<NonNullable<RecordRequest['outcome']>, 'effect'>): End => ({
@@ -115,7 +117,7 @@ export async function executeRecorded<T, R>(
       return receipt;
     },
     output(name, value, options) {
-      (options?.plain === true ? plain : outputs)[name] = value;
+      (options?.plain === true ? plain : outputs)[name] = recordable(name, value);
     },
     artefact(name, sha256, options) {
       artefacts.push({ name, sha256, ...(options?.plain === true ? { plain: true } : {}) });
@@ -128,7 +130,7 @@ export async function executeRecorded<T, R>(
   try {
     value = await work(execution);
   } catch (fault) {
-    outputs.error ??= String((fault as { message?: unknown } | null)?.message ?? fault).slice(0, 1024);
+    outputs.error ??= cut(String((fault as { message?: unknown } | null)?.message ?? fault), 1024);
     await begun.end(end(outcomeOf(fault)), wait).then((r) => {
       receipt = r as R;
     }, flow.onFault);
@@ -143,7 +145,27 @@ function outcomeOf(fault: unknown): { status: 'failed' | 'cancelled' | 'timedout
   const name = fault instanceof Error ? fault.name : typeof fault;
   const status = name === 'AbortError' ? 'cancelled' : name === 'TimeoutError' ? 'timedout' : 'failed';
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the schema takes none of them
-  return { status, code: name.replace(/[\u0000-\u001f\u007f]/g, '').slice(0, 64) || 'unknown' };
+  return { status, code: cut(name.replace(/[\u0000-\u001f\u007f]/g, ''), 64) || 'unknown' };
+}
+
+/** The beginning of a text, without halves of characters: no record could hold them, and the end would be on none. */
+const cut = (text: string, max: number): string => text.slice(0, max).replace(/\p{Surrogate}/gu, '\ufffd');
+
+/** A copy of a value as it will be recorded; what cannot be is told where it is said, so that the end is on record. */
+function recordable(name: string, value: Values[string]): Values[string] {
+  try {
+    const text = JSON.stringify(value, (_, v) => {
+      if (typeof v === 'number' && !Number.isFinite(v)) throw new RangeError('a number is not finite');
+      return v;
+    });
+    if (text === undefined) throw new TypeError('it is undefined');
+    return readJson(text);
+  } catch (cause) {
+    throw new AttestdError('INVALID_REQUEST', `the output ${name} is nothing that a record can hold`, {
+      field: `/outputs/${name}`,
+      cause,
+    });
+  }
 }
 
 type Said = Omit<ExecutionSpec, 'grant' | 'govern' | 'wait'>;

@@ -170,17 +170,20 @@ export function createRecorder(input: RecorderInput): Recorder {
       const { id = '' } = store.owner(index);
       const entry = store.entry(index);
       const place = { id, digest: toHex(recordDigest(entry)), index, log: origin, entry };
-      sameBody(earlier.body, idempotency.body, place);
+      const fault = otherBody(earlier.body, idempotency.body, place);
+      if (fault !== undefined) throw fault;
       queueMicrotask(() => answer(place, wait, true, done));
       return;
     }
     const name = `${caller.uid} ${toHex(idempotency.key)}`;
     const first = underway.get(name);
     if (first !== undefined) {
-      sameBody(first.body, idempotency.body);
+      // With another body, too, it is the first one's fate that counts: only what is durable stands in the way.
       first.followers.push((e, place) => {
-        if (e === null) answer(place, wait, true, done);
-        else fail(e, true, done);
+        const other = e === null ? otherBody(first.body, idempotency.body, place) : undefined;
+        if (e !== null) fail(e, true, done);
+        else if (other !== undefined) done(other, '', false);
+        else answer(place, wait, true, done);
       });
       return;
     }
@@ -219,12 +222,11 @@ export function createRecorder(input: RecorderInput): Recorder {
   };
 }
 
-/** @param place the record that the key was used for, once it is durable */
-function sameBody(a: Uint8Array, b: Uint8Array, place?: Place): void {
-  if (Buffer.compare(a, b) !== 0) {
-    throw new AttestdError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key came with another body before', {
-      field: 'idempotency-key',
-      ...(place === undefined ? {} : { record: { id: place.id, digest: place.digest } }),
-    });
-  }
+/** The refusal of a key that came with another body before. @param place the record that it was used for */
+function otherBody(a: Uint8Array, b: Uint8Array, { id, digest }: Place): AttestdError | undefined {
+  if (Buffer.compare(a, b) === 0) return undefined;
+  return new AttestdError('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key came with another body before', {
+    field: 'idempotency-key',
+    record: { id, digest },
+  });
 }

@@ -127,6 +127,20 @@ describe('an Idempotency-Key', () => {
     expect([answer.status, answer.json.type]).toEqual([409, 'urn:attestd:error:IDEMPOTENCY_MISMATCH']);
   });
 
+  it('with another body is refused with the record that it was used for, also while that one is on its way', async () => {
+    for (let i = 0; i < 20; i++) {
+      const headers = { 'idempotency-key': `twice-at-once-${i}` };
+      const answers = await Promise.all(
+        [{}, { claimed: { a: 1 } }].map((more) =>
+          ask(socket, '/v1/records?wait=durable', { body: body(more), headers }),
+        ),
+      );
+      const made = answers.find((a) => a.status === 201);
+      const refused = answers.find((a) => a.status === 409);
+      expect(refused?.json.record).toEqual({ id: made?.json.id, digest: made?.json.digest });
+    }
+  });
+
   it('sent many times at once makes one record', async () => {
     const headers = { 'idempotency-key': 'at-once' };
     const answers = await Promise.all(
