@@ -7,7 +7,6 @@ import { gunzip, inflate } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
-import { parseJson } from '../core/json.ts';
 import { readJson } from '../evidence/otlp/json.ts';
 import { readProtobuf } from '../evidence/otlp/protobuf.ts';
 import type { ResourceSpans } from '../evidence/otlp/span.ts';
@@ -37,6 +36,14 @@ const UNPACK = new Map([
   ['deflate', promisify(inflate)],
 ]);
 const check = compileSchema(RecordRequest);
+/** What is wrong with a span itself: the others are recorded. */
+const BAD = new Set([
+  'INVALID_REQUEST',
+  'MALFORMED',
+  'IDEMPOTENCY_MISMATCH',
+  'RECORD_TOO_LARGE',
+  'TOO_LARGE',
+]);
 
 const POST_TRACES = {
   operationId: 'exportTraces',
@@ -76,7 +83,7 @@ export function addOtlp(app: FastifyInstance, input: OtlpInput): void {
 }
 
 async function take({ gate, limits, bodies }: OtlpInput, request: FastifyRequest, reply: FastifyReply) {
-  const packed = request.headers['content-encoding'];
+  const packed = request.headers['content-encoding']?.toLowerCase();
   if (request.rawBody === null) throw new AttestdError('MALFORMED', 'the request has no body');
   let body: Buffer = request.rawBody;
   if (packed !== undefined && packed !== 'identity') {
@@ -95,14 +102,15 @@ async function take({ gate, limits, bodies }: OtlpInput, request: FastifyRequest
     );
   }
   const isProtobuf = request.mediaType === PROTOBUF;
-  const spans: ResourceSpans[] = isProtobuf ? readProtobuf(body) : readJson(parseJson(body));
+  const spans: ResourceSpans[] = isProtobuf ? readProtobuf(body) : readJson(body);
   const via = BRIDGE.test(request.headers['attestd-client'] as string) ? 'otlp-bridge' : 'otlp';
   const engine = await gate.enter();
   const digests = new Map<string, Promise<string>>();
   const { caller } = request;
 
   const record = async (t: Telling): Promise<string> => {
-    const parent = await digests.get(`otlp/${t.span.traceId}/${t.span.parentSpanId}`)?.catch(() => undefined);
+    if (t.fault !== undefined) throw t.fault;
+    const parent = await (t.parent === undefined ? undefined : digests.get(t.parent))?.catch(() => undefined);
     const parents = parent === undefined ? {} : { parents: [{ rel: 'calledBy' as const, digest: parent }] };
     const whole = { ...t.request, ...parents };
     const fault = check(whole);
@@ -132,10 +140,7 @@ async function take({ gate, limits, bodies }: OtlpInput, request: FastifyRequest
     // Nobody's span is bad: the exporter is to try again, and what is recorded by then stays one record.
     if (!isAttestdError(done.reason) || ['RATE_LIMITED', 'OVERLOADED'].includes(done.reason.code))
       throw done.reason;
-    if (
-      !['INVALID_REQUEST', 'IDEMPOTENCY_MISMATCH', 'RECORD_TOO_LARGE', 'TOO_LARGE'].includes(done.reason.code)
-    )
-      throw done.reason;
+    if (!BAD.has(done.reason.code)) throw done.reason;
     refused.push(done.reason);
   }
   return isProtobuf

@@ -31,36 +31,81 @@ export interface Telling {
   readonly request: RecordRequest;
   /** The same span is one record, however often it is exported. */
   readonly key: string;
+  /** Key of the nearest span above it that becomes a record too. */
+  readonly parent?: string;
+  /** Why it can become none. */
+  readonly fault?: AttestdError;
 }
+
+const keyOf = (traceId: string, spanId: string | undefined): string => `otlp/${traceId}/${spanId}`;
 
 /** The spans of a request that become records, parents before their children. @param via how they came */
 export function tellings(all: readonly ResourceSpans[], via: 'otlp' | 'otlp-bridge'): Telling[] {
-  const chosen = all.flatMap(({ resource, spans }) =>
-    spans.filter(isChosen).map((span) => ({
-      span,
-      request: requestOf(span, resource, via),
-      key: `otlp/${span.traceId}/${span.spanId}`,
-    })),
-  );
-  const byId = new Map(chosen.map((t) => [t.key, t]));
-  const depth = (t: Telling, seen = 0): number => {
-    const parent = byId.get(`otlp/${t.span.traceId}/${t.span.parentSpanId}`);
-    // A circle of parents has no beginning; it is cut, not followed.
-    return parent === undefined || seen > 64 ? 0 : 1 + depth(parent, seen + 1);
-  };
-  return chosen
-    .map((t) => [depth(t), t] as const)
+  const spans = new Map<string, Span>();
+  for (const r of all) for (const s of r.spans) spans.set(keyOf(s.traceId, s.spanId), s);
+  const depths = new Map<Span, number>();
+  /** How many stand above a span. A circle of parents has no beginning; it is cut, not followed. */
+  function depth(span: Span): number {
+    const path: Span[] = [];
+    let at: Span | undefined = span;
+    for (; at !== undefined && !depths.has(at); at = spans.get(keyOf(at.traceId, at.parentSpanId))) {
+      depths.set(at, 0);
+      path.push(at);
+    }
+    let above = at === undefined ? 0 : (depths.get(at) as number) + 1;
+    for (const one of path.reverse()) depths.set(one, above++);
+    return depths.get(span) as number;
+  }
+  const above = new Map<Span, string | undefined>();
+  /** Between a model and its tool stand spans that are nobody's business. */
+  function chosenAbove(span: Span): string | undefined {
+    const path: Span[] = [];
+    let at: Span | undefined = span;
+    let found: string | undefined;
+    while (at !== undefined && found === undefined && !above.has(at)) {
+      above.set(at, undefined);
+      path.push(at);
+      at = spans.get(keyOf(at.traceId, at.parentSpanId));
+      if (at !== undefined && isChosen(at)) found = keyOf(at.traceId, at.spanId);
+    }
+    found ??= at === undefined ? undefined : above.get(at);
+    for (const one of path) above.set(one, found);
+    return found;
+  }
+  return all
+    .flatMap(({ resource, spans }) =>
+      spans.filter(isChosen).map((span): readonly [number, Telling] => {
+        const { traceId, spanId } = span;
+        const parent = chosenAbove(span);
+        const fault =
+          isId(traceId, 32) && isId(spanId, 16)
+            ? undefined
+            : new AttestdError('MALFORMED', 'a span has no trace id of 16 bytes and span id of 8');
+        return [
+          depth(span),
+          {
+            span,
+            request: requestOf(span, resource, via),
+            key: keyOf(traceId, spanId),
+            ...(parent === undefined ? {} : { parent }),
+            ...(fault === undefined ? {} : { fault }),
+          },
+        ];
+      }),
+    )
     .sort(([a], [b]) => a - b)
     .map(([, t]) => t);
 }
+
+/** Hexadecimal, and not zeros alone: such stand for none. */
+const isId = (id: string, digits: number): boolean =>
+  id.length === digits && /^[0-9a-f]+$/.test(id) && /[1-9a-f]/.test(id);
 
 const isChosen = ({ attributes }: Span): boolean =>
   typeof attributes['gen_ai.operation.name'] === 'string' || attributes['attestd.record'] === true;
 
 function requestOf(span: Span, resource: JsonObject, via: string): RecordRequest {
   const { traceId, spanId, parentSpanId, name, attributes: a } = span;
-  if (!/^[0-9a-f]{32}$/.test(traceId) || !/^[0-9a-f]{16}$/.test(spanId))
-    throw new AttestdError('MALFORMED', 'a span has no trace id of 16 bytes and span id of 8');
   const operation = a['gen_ai.operation.name'];
   const first = (...names: string[]) =>
     names.map((n) => a[n]).find((v) => typeof v === 'string' && v !== '') as string | undefined;
@@ -108,7 +153,7 @@ function claimedOf(resource: JsonObject): Record<string, string> {
   return Object.fromEntries(
     CLAIMED.flatMap((name) => {
       const v = resource[name];
-      return typeof v === 'string' ? [[name, v.slice(0, 1024)]] : [];
+      return typeof v === 'string' ? [[name, cut(v, 1024)]] : [];
     }),
   );
 }
@@ -116,4 +161,7 @@ function claimedOf(resource: JsonObject): Record<string, string> {
 /** Text as an action can hold it. */
 const clean = (text: string, max: number): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the schema takes none of them
-  [...text.replace(/[\u0000-\u001f\u007f]/g, ' ')].join('').slice(0, max) || 'unnamed';
+  cut(text.replace(/[\u0000-\u001f\u007f]/g, ' '), max) || 'unnamed';
+
+/** The beginning of a text, and not half of a character. */
+const cut = (text: string, max: number): string => text.slice(0, max).replace(/\p{Surrogate}/gu, '\ufffd');

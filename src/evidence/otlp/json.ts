@@ -1,49 +1,105 @@
 /** `ExportTraceServiceRequest` in JSON: ids in hexadecimal, 64-bit numbers as text or number, names in lowerCamelCase. */
+
+import { fromUtf8 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
-import { type Json, type JsonObject, jcsBytes } from '../../core/json.ts';
-import { integer, MAX_ATTRIBUTES, MAX_NESTING, MAX_SPANS, type ResourceSpans, type Span } from './span.ts';
+import { type Json, type JsonObject, jcsBytes, parseJson } from '../../core/json.ts';
+import {
+  integer,
+  MAX_ATTRIBUTES,
+  MAX_NESTING,
+  MAX_SPANS,
+  number,
+  type ResourceSpans,
+  type Span,
+} from './span.ts';
 
 const malformed = (why: string) => new AttestdError('MALFORMED', `OTLP JSON: ${why}`);
 
-/** @param message what parseJson made of the body @throws MALFORMED, TOO_LARGE */
-export function readJson(message: Json): ResourceSpans[] {
+/** @throws MALFORMED, TOO_LARGE */
+export function readJson(body: Uint8Array): ResourceSpans[] {
   let count = 0;
-  return listOf(objectOf(message, 'the body').resourceSpans, 'resourceSpans').map((r) => ({
+  return listOf(objectOf(parse(body), 'the body').resourceSpans, 'resourceSpans').map((r) => ({
     resource: attributes(objectOf(r.resource ?? {}, 'resource').attributes),
     schemaUrl: textOf(r.schemaUrl, 'schemaUrl'),
-    spans: listOf(r.scopeSpans, 'scopeSpans').flatMap((s) =>
-      listOf(s.spans, 'spans').map((one) => {
+    spans: listOf(r.scopeSpans, 'scopeSpans').flatMap((s) => {
+      const scope = scopeOf(objectOf(s.scope ?? {}, 'scope'));
+      return listOf(s.spans, 'spans').map((one) => {
         if (++count > MAX_SPANS) throw new AttestdError('TOO_LARGE', `more than ${MAX_SPANS} spans`);
-        return span(one);
-      }),
-    ),
+        return { ...span(one), ...scope };
+      });
+    }),
   }));
+}
+
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*/g;
+
+/**
+ * A body as I-JSON. SDKs write doubles beyond 2^53, and cut text to its limit within a character: for that nobody's spans
+ * are refused; such numbers become their text and such halves U+FFFD.
+ */
+function parse(body: Uint8Array): Json {
+  const text = fromUtf8(body);
+  try {
+    return parseJson(text);
+  } catch {
+    return parseJson(text.replace(TOKEN, mended));
+  }
+}
+
+function mended(token: string): string {
+  try {
+    if (token[0] !== '"') parseJson(token);
+    else if (token.includes('\\u'))
+      return JSON.stringify((JSON.parse(token) as string).replace(/\p{Surrogate}/gu, '\ufffd'));
+    return token;
+  } catch {
+    return token[0] === '"' || !Number.isFinite(Number(token)) ? token : JSON.stringify(token);
+  }
+}
+
+function scopeOf(s: JsonObject): Pick<Span, 'scope'> {
+  const name = textOf(s.name, 'name');
+  return name === '' ? {} : { scope: { name, version: textOf(s.version, 'version') } };
 }
 
 function span(s: JsonObject): Span {
   const parent = textOf(s.parentSpanId, 'parentSpanId').toLowerCase();
   const status = objectOf(s.status ?? {}, 'status');
+  const traceState = textOf(s.traceState, 'traceState');
+  const events = listOf(s.events, 'events');
+  const links = listOf(s.links, 'links');
+  const left = (list: readonly JsonObject[]) => Math.max(0, list.length - MAX_ATTRIBUTES);
   const dropped = [s.droppedAttributesCount, s.droppedEventsCount, s.droppedLinksCount];
   return {
     traceId: textOf(s.traceId, 'traceId').toLowerCase(),
     spanId: textOf(s.spanId, 'spanId').toLowerCase(),
     ...(parent === '' ? {} : { parentSpanId: parent }),
+    ...(traceState === '' ? {} : { traceState }),
     name: textOf(s.name, 'name'),
     kind: numberOf(s.kind, 'kind'),
     start: decimal(s.startTimeUnixNano, 'startTimeUnixNano'),
     end: decimal(s.endTimeUnixNano, 'endTimeUnixNano'),
     attributes: attributes(s.attributes),
-    events: listOf(s.events, 'events')
-      .slice(0, MAX_ATTRIBUTES)
-      .map((e) => ({
-        name: textOf(e.name, 'name'),
-        time: decimal(e.timeUnixNano, 'timeUnixNano'),
-        attributes: attributes(e.attributes),
-      })),
+    events: events.slice(0, MAX_ATTRIBUTES).map((e) => ({
+      name: textOf(e.name, 'name'),
+      time: decimal(e.timeUnixNano, 'timeUnixNano'),
+      attributes: attributes(e.attributes),
+    })),
+    ...(links.length === 0 ? {} : { links: links.slice(0, MAX_ATTRIBUTES).map(link) }),
     status: { code: numberOf(status.code, 'code'), message: textOf(status.message, 'message') },
     flags: numberOf(s.flags, 'flags'),
-    dropped: dropped.reduce((sum: number, n) => sum + numberOf(n, 'dropped'), 0),
+    dropped: dropped.reduce((sum: number, n) => sum + numberOf(n, 'dropped'), left(events) + left(links)),
     original: jcsBytes(s),
+  };
+}
+
+function link(l: JsonObject): JsonObject {
+  const traceState = textOf(l.traceState, 'traceState');
+  return {
+    traceId: textOf(l.traceId, 'traceId').toLowerCase(),
+    spanId: textOf(l.spanId, 'spanId').toLowerCase(),
+    ...(traceState === '' ? {} : { traceState }),
+    attributes: attributes(l.attributes),
   };
 }
 
@@ -58,14 +114,26 @@ function value(any: Json, depth: number): Json {
   if (depth > MAX_NESTING) throw new AttestdError('TOO_LARGE', `values nest deeper than ${MAX_NESTING}`);
   const v = objectOf(any, 'value');
   if (v.stringValue !== undefined) return textOf(v.stringValue, 'stringValue');
-  if (v.boolValue !== undefined) return v.boolValue === true;
+  if (v.boolValue !== undefined) {
+    if (typeof v.boolValue !== 'boolean') throw malformed('boolValue is neither true nor false');
+    return v.boolValue;
+  }
   if (v.intValue !== undefined) return integer(BigInt(decimal(v.intValue, 'intValue', true)));
-  if (v.doubleValue !== undefined) return v.doubleValue;
+  if (v.doubleValue !== undefined) return double(v.doubleValue);
   if (v.bytesValue !== undefined) return textOf(v.bytesValue, 'bytesValue');
   if (v.arrayValue !== undefined)
     return listOf(objectOf(v.arrayValue, 'arrayValue').values, 'values').map((x) => value(x, depth + 1));
   if (v.kvlistValue !== undefined) return attributes(objectOf(v.kvlistValue, 'kvlistValue').values, depth);
   return null;
+}
+
+/** A double as protobuf's JSON has it: a number, or text of one. */
+function double(v: Json): Json {
+  if (typeof v === 'number') return number(v);
+  if (typeof v === 'string' && /^(?:NaN|-?Infinity)$/.test(v)) return v;
+  if (typeof v !== 'string' || !/^-?[0-9][0-9.eE+-]{0,400}$/.test(v) || Number.isNaN(Number(v)))
+    throw malformed('doubleValue is no number');
+  return number(Number(v));
 }
 
 function objectOf(v: Json | undefined, name: string): JsonObject {
@@ -91,5 +159,8 @@ function decimal(v: Json | undefined, name: string, signed = false): string {
   const text = v === undefined || v === null ? '0' : String(v);
   if (!(signed ? /^-?[0-9]{1,20}$/ : /^[0-9]{1,20}$/).test(text))
     throw malformed(`${name} is no whole number`);
-  return text;
+  const n = BigInt(text);
+  if (n !== (signed ? BigInt.asIntN(64, n) : BigInt.asUintN(64, n)))
+    throw malformed(`${name} is longer than 64 bits`);
+  return n.toString();
 }

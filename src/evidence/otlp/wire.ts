@@ -1,5 +1,4 @@
 /** Protocol buffers on the wire (proto3), as strictly as the encoding allows: every length is held against what is there. */
-import { fromUtf8 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 
 const malformed = (why: string) => new AttestdError('MALFORMED', `OTLP protobuf: ${why}`);
@@ -65,7 +64,9 @@ export function bytesOf({ value, number }: Field): Uint8Array {
   if (!(value instanceof Uint8Array)) throw malformed(`field ${number} is no text, bytes or message`);
   return value;
 }
-export const textOf = (field: Field): string => fromUtf8(bytesOf(field));
+/** Text; an exporter that cut it within a character leaves bytes that are no UTF-8, and they are not the whole of it. */
+export const textOf = (field: Field): string => decoder.decode(bytesOf(field));
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** @throws MALFORMED where the field is of another kind */
 export function numberOf({ value, number, bits }: Field, expected: Field['bits'] = 0): bigint {
   if (typeof value !== 'bigint' || bits !== expected) throw malformed(`field ${number} is no such number`);
