@@ -217,6 +217,36 @@ it('no caller is taken for another, nor a machine for one in another state', asy
   }
 });
 
+it('whatever a policy can speak of is asked anew where it is another', async () => {
+  const policy = await decider(`permit(principal, action == Action::"execute", resource) when {
+    context.ask.uses == 1 && context.ask.seconds == 60 && context.ask.delegations == 0 && !context.ask.forAnother &&
+    context.approvals == 0 && context.log.continuous && context.log.sealAge == 0 && context.lineage.parents == 0 &&
+    !context.lineage.delegated && context.now < datetime("2026-11-22") && resource.name == "refund.approve" &&
+    principal.claimed.hasTag("sub") && principal.claimed.getTag("sub") == "agent:x" &&
+    context.parameters.hasTag("amount") && context.parameters.getTag("amount") == "40" };`);
+  const asked = question();
+  const others: Partial<Question>[] = [
+    { action: 'approve' },
+    { claimed: { sub: 'agent:y', level: 3 } },
+    { row: { ...asked.row, name: 'refund.ask' } },
+    { parameters: { amount: 41 } },
+    { ask: { maxUses: 2, seconds: 60 } },
+    { ask: { maxUses: 1, seconds: 61 } },
+    { ask: { maxUses: 1, seconds: 60, delegable: { depth: 1 } } },
+    { forAnother: true },
+    { approvers: [7] },
+    { log: { continuous: false, sealAge: 0 } },
+    { log: { continuous: true, sealAge: 1 } },
+    { lineage: { parents: 1, delegated: false } },
+    { lineage: { parents: 0, delegated: true } },
+    { now: asked.now + 86_400_000 },
+  ];
+  for (const other of others) {
+    expect(policy.decide(question()).permitted).toBe(true);
+    expect(policy.decide({ ...asked, ...other }).permitted, JSON.stringify(other)).toBe(false);
+  }
+});
+
 it('a number never stands for two texts, however many there are', () => {
   const numberOf = createNumbers();
   const texts = new Map<number, string>();

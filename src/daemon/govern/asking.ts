@@ -184,7 +184,7 @@ export function createAsking(house: House) {
       },
       house.refusals.orRefuse(
         caller,
-        { ...a.refused, ...(more.policy === undefined ? {} : { policy: more.policy }) },
+        () => ({ ...a.refused, ...(more.policy === undefined ? {} : { policy: more.policy }) }),
         done,
       ),
     );

@@ -159,9 +159,10 @@ export async function createDecider(
 
   const answers = new Map<string, Verdict>();
   const numberOf = createNumbers();
-  /** Everything that the answer depends on, to the second. */
-  function questionText({ observed, environment, now, ...rest }: Question): string {
-    return `${numberOf(observed)} ${numberOf(environment)} ${Math.floor(now / 1000)} ${JSON.stringify(rest)}`;
+  /** Everything that the answer depends on, to the second; of what is asked, no more than a policy can speak of. */
+  function questionText({ observed, environment, now, ask, ...rest }: Question): string {
+    const text = JSON.stringify([ask.maxUses, ask.seconds, ask.delegable, rest]);
+    return `${numberOf(observed)} ${numberOf(environment)} ${Math.floor(now / 1000)} ${text}`;
   }
 
   function answer(question: Question): Verdict {

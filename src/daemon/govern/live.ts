@@ -77,6 +77,9 @@ export class LiveGrants {
   readonly #byDigest = new Map<string, LiveGrant>();
   readonly #weights = new Map<number, number>();
   readonly #ended = new Map<string, Ended>();
+  /** Their ids, each in the place of the one that ended so many before it. */
+  readonly #order: string[] = [];
+  #next = 0;
   readonly #spent = new Map<string, { readonly index: number; readonly until: number }>();
 
   get size(): number {
@@ -175,9 +178,17 @@ export class LiveGrants {
   #end(live: LiveGrant, how: Ended['how']): void {
     if (live.below.size > 0) return;
     const { ref, used, notAfter } = live;
+    if (!this.#ended.has(ref.id)) this.#remember(ref.id);
     this.#ended.set(ref.id, { ref, how, used, notAfter });
-    if (this.#ended.size > REMEMBERED) this.#ended.delete(this.#ended.keys().next().value as string);
     this.#drop(live);
+  }
+
+  /** Not by the first key of the map: to find that, all that was deleted before it is passed over, each time. */
+  #remember(id: string): void {
+    const oldest = this.#order[this.#next];
+    if (oldest !== undefined) this.#ended.delete(oldest);
+    this.#order[this.#next] = id;
+    this.#next = (this.#next + 1) % REMEMBERED;
   }
 
   #drop(live: LiveGrant): void {

@@ -34,7 +34,7 @@ export interface Refusals {
   /** Records the denial, then calls `done` with the error that names it. */
   refuse(caller: Caller, what: Refused, why: Failing, done: Recorded): void;
   /** `done` for something that was allowed: where the log does not take it, that is a refusal too. */
-  orRefuse(caller: Caller, what: Refused, done: Recorded): Recorded;
+  orRefuse(caller: Caller, what: () => Refused, done: Recorded): Recorded;
 }
 
 export interface RefusalsInput {
@@ -54,7 +54,7 @@ export function createRefusals(input: RefusalsInput): Refusals {
   const refusals: Refusals = {
     orRefuse: (caller, what, done) => (e, receipt, replayed) => {
       if (!isAttestdError(e, 'STORAGE_UNAVAILABLE')) done(e, receipt, replayed);
-      else refusals.refuse(caller, what, { code: 'STORAGE_UNAVAILABLE', condition: e.message }, done);
+      else refusals.refuse(caller, what(), { code: 'STORAGE_UNAVAILABLE', condition: e.message }, done);
     },
     refuse(caller, what, { code, condition }, done) {
       const { requested, claimed, policy, parents, trace, disclosures = [], repeated } = what;
