@@ -5,6 +5,7 @@ import { recordDigest } from '../evidence/dsse.ts';
 import { type Edge, edgesOf } from '../evidence/edges.ts';
 import { readStatement } from '../evidence/statement.ts';
 import { parseProof } from '../log/proof.ts';
+import { printable, printableJson } from './printable.ts';
 
 /** A record in the graph. */
 export interface Node {
@@ -13,6 +14,8 @@ export interface Node {
   readonly kind: string;
   /** A few words about it. */
   readonly what: string;
+  /** Of an execution. */
+  readonly phase?: string;
   readonly time: string;
   readonly edges: readonly Edge[];
 }
@@ -23,7 +26,8 @@ export function nodeOf(entry: Uint8Array): Node {
   const { kind } = statement;
   const { id, time } = statement.predicate;
   const edges = edgesOf(statement.predicate as unknown as JsonObject);
-  return { digest: toHex(recordDigest(entry)), id, kind, what: words(statement), time, edges };
+  const phase = kind === 'execution' ? { phase: statement.predicate.phase } : {};
+  return { digest: toHex(recordDigest(entry)), id, kind, what: words(statement), ...phase, time, edges };
 }
 
 function words(s: ReturnType<typeof readStatement>): string {
@@ -46,7 +50,7 @@ function underCheckpoint(edge: Edge): string {
   return known === undefined ? '' : `, entry ${known.index} under its checkpoint of ${known.size}`;
 }
 
-const label = (n: Node): string => `${n.kind} ${n.id}${n.what === '' ? '' : ` ${n.what}`}`;
+const label = (n: Node): string => printable(`${n.kind} ${n.id}${n.what === '' ? '' : ` ${n.what}`}`);
 
 /** A tree in text, the first record on top; what was drawn above is named again, not drawn again. */
 export function asText(nodes: readonly Node[]): string {
@@ -95,7 +99,7 @@ function strangers(nodes: readonly Node[]): Edge[] {
 }
 
 export const asJson = (nodes: readonly Node[]): string =>
-  `${JSON.stringify({
+  `${printableJson({
     schema: 'attestd.dev/lineage/v1',
     records: nodes.map((n) => ({
       ...n,
@@ -121,22 +125,24 @@ export function asProv(nodes: readonly Node[]): string {
   let count = 0;
   for (const n of nodes) {
     const acts = executions.has(n.digest);
+    const time = n.phase === 'attempted' ? 'prov:startTime' : 'prov:endTime';
     const facts = { 'prov:label': label(n), 'attestd:id': n.id, 'attestd:kind': n.kind };
-    if (acts) out.activity[name(n.digest)] = { ...facts, 'prov:endTime': n.time };
+    if (acts) out.activity[name(n.digest)] = { ...facts, [time]: n.time };
     else out.entity[name(n.digest)] = { ...facts, 'prov:generatedAtTime': n.time };
     for (const e of n.edges) {
       const id = `_:e${++count}`;
       const [a, b] = [name(n.digest), name(e.digest)];
-      const role = { 'prov:role': e.rel };
-      if (!acts) out.wasDerivedFrom[id] = { 'prov:generatedEntity': a, 'prov:usedEntity': b, ...role };
+      // PROV-DM has roles of usage alone, of these relations.
+      const rel = { 'attestd:rel': e.rel };
+      if (!acts) out.wasDerivedFrom[id] = { 'prov:generatedEntity': a, 'prov:usedEntity': b, ...rel };
       else if (executions.has(e.digest))
-        out.wasInformedBy[id] = { 'prov:informed': a, 'prov:informant': b, ...role };
-      else out.used[id] = { 'prov:activity': a, 'prov:entity': b, ...role };
+        out.wasInformedBy[id] = { 'prov:informed': a, 'prov:informant': b, ...rel };
+      else out.used[id] = { 'prov:activity': a, 'prov:entity': b, 'prov:role': e.rel, ...rel };
     }
   }
   for (const e of strangers(nodes)) {
     const facts = { 'prov:label': `${e.digest.slice(0, 16)} of ${e.log}`, 'attestd:log': e.log };
     out.entity[name(e.digest)] = { ...facts, 'attestd:checkpoint': JSON.stringify(checkpointOf(e)) };
   }
-  return `${JSON.stringify(out)}\n`;
+  return `${printableJson(out)}\n`;
 }

@@ -4,6 +4,7 @@
  */
 import { styleText } from 'node:util';
 import { AttestdError, ERRORS, isAttestdError } from '../core/errors.ts';
+import { printableLines } from './printable.ts';
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
 
@@ -33,7 +34,7 @@ export function processIo(options: { json: boolean; color: boolean }): Io {
     stdoutIsTerminal: stdout.isTTY === true,
     stderrIsTerminal: stderr.isTTY === true,
     out: (text) => void stdout.write(text),
-    note: (text) => void stderr.write(`attestctl: ${text}\n`),
+    note: (text) => void stderr.write(`attestctl: ${printableLines(text)}\n`),
     style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),
   };
 }

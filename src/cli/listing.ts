@@ -4,6 +4,7 @@ import type { Listed, ListQuery } from '../client/listing.ts';
 import { AttestdError } from '../core/errors.ts';
 import { type Input, type Option, text } from './command.ts';
 import type { Io } from './io.ts';
+import { printable, printableJson } from './printable.ts';
 
 /** Options of every command that chooses records. */
 export const FILTERS: readonly Option[] = [
@@ -109,8 +110,5 @@ export function heading(io: Io): string {
   return io.style('bold', columns);
 }
 
-/** Without control and format characters. */
-export const printable = (s: string): string => s.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd');
-
 /** One record: a line of JSON, or a row. */
-export const printed = (io: Io, r: Listed): string => (io.json ? `${JSON.stringify(r)}\n` : row(io, r));
+export const printed = (io: Io, r: Listed): string => (io.json ? `${printableJson(r)}\n` : row(io, r));

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Summary } from '../evidence/summary.ts';
 import type { Report } from '../verify/report.ts';
-import { printable } from './listing.ts';
+import { printable } from './printable.ts';
 
 /** A record on the page. */
 export interface Reported {
@@ -98,7 +98,7 @@ truth about what it did is not claimed.</p>
 
 function counts(all: readonly Reported[], ran: readonly Reported[], refused: readonly Reported[]): string {
   const items: [number, string, string][] = [
-    [ran.length, 'executions', ''],
+    [ran.length, 'records of executions', ''],
     [ran.filter((r) => r.summary.decision === 'ungoverned').length, 'of them ungoverned', ''],
     [refused.length, 'refusals', refused.length > 0 ? 'bad' : ''],
   ];

@@ -170,7 +170,51 @@ describe('the record of a step', () => {
     expect(nowhere.predicate?.capture).toMatchObject({ omitted: expect.arrayContaining(['source']) });
   });
 
+  test('looks into submodules, whatever the repository says of them', async () => {
+    const inner = host.at('inner');
+    const under = (cwd: string, ...args: string[]) =>
+      execFileSync(
+        'git',
+        ['-c', 'user.name=t', '-c', 'user.email=t@example', '-c', 'protocol.file.allow=always', ...args],
+        { cwd },
+      );
+    mkdirSync(inner);
+    under(inner, 'init', '-q');
+    under(inner, 'commit', '-q', '--allow-empty', '-m', 'one');
+    const outer = host.at('outer');
+    mkdirSync(outer);
+    under(outer, 'init', '-q');
+    under(outer, 'submodule', '--quiet', 'add', inner, 'sub');
+    under(outer, 'config', '-f', '.gitmodules', 'submodule.sub.ignore', 'all');
+    under(outer, 'add', '.');
+    under(outer, 'commit', '-q', '-m', 'first');
+    const before = await step(['--', 'true'], { cwd: outer });
+    expect(before.predicate?.inputs?.source).toMatchObject({ clean: true });
+    under(join(outer, 'sub'), 'commit', '-q', '--allow-empty', '-m', 'two');
+    const after = await step(['--', 'true'], { cwd: outer });
+    expect(after.predicate?.inputs?.source).toMatchObject({ clean: false });
+  });
+
+  test('names commits of SHA-256 repositories, checked out by themselves and without a remote', async () => {
+    const other = host.at('sha256');
+    mkdirSync(other);
+    const run = (...args: string[]) =>
+      execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example', ...args], {
+        cwd: other,
+        encoding: 'utf8',
+      });
+    run('init', '-q', '--object-format=sha256');
+    run('commit', '-q', '--allow-empty', '-m', 'one');
+    run('checkout', '-q', '--detach');
+    const { predicate } = await step(['--', 'true'], { cwd: other });
+    const named = run('rev-parse', 'HEAD').trim();
+    expect(predicate?.inputs?.source).toEqual({ commit: named, clean: true });
+    expect(named).toHaveLength(64);
+  });
+
   test.each([
+    ['a pipe as an input', ['--input', '/dev/stdin'], 'no regular file'],
+    ['a directory as an input', ['--input', '.'], 'no regular file'],
     ['an input that is not there', ['--input', 'none'], 'ENOENT'],
     ['a name that no record can hold', ['--artefact', 'execution:01KAE3X5V0N9S8QX1Z7M2R4B6C'], 'no name'],
     ['an artefact twice', ['--artefact', 'a', '--artefact', 'a'], 'given twice'],
@@ -225,7 +269,15 @@ test('no password of a repository address is kept, nor an address that may hide 
   expect(publicUrl('ssh://git:pw@git.example:2222/a')).toBe('ssh://git@git.example:2222/a');
   expect(publicUrl('git@github.com:a/b.git')).toBe('git@github.com:a/b.git');
   expect(publicUrl('/srv/git/a.git')).toBe('/srv/git/a.git');
-  for (const hidden of ['https://user:p/w@git.example/a', 'user:pw@git.example:a', 'https://', ''])
+  const helper = 'ext::sh -c "curl -H token:s3cret https://git.example/a"';
+  for (const hidden of [
+    'https://user:p/w@git.example/a',
+    helper,
+    'x::https://u:p@git.example/a',
+    'user:pw@git.example:a',
+    'https://',
+    '',
+  ])
     expect(publicUrl(hidden)).toBeUndefined();
 });
 

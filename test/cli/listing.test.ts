@@ -46,6 +46,26 @@ describe('list and search', () => {
     expect([none.status, none.stdout, none.stderr]).toEqual([0, '', 'attestctl: no record matches\n']);
   });
 
+  it('print what callers chose so that it drives no terminal, in every form', async () => {
+    const [{ id }] = JSON.parse(await host.must(['search', 'crm:order/17', '--json'])).records;
+    const bundle = await host.bundle(id, 'evil.attest.json');
+    const tag = '\u{e0041}';
+    for (const words of [
+      ['list', '--json'],
+      ['tail', '--json'],
+      ['show', id],
+      ['show', bundle],
+      ...['text', 'dot', 'json', 'prov'].map((form) => ['lineage', bundle, '--format', form]),
+      ['search', `\u009b31m${tag}`],
+    ]) {
+      const { stdout, stderr } = await host.ctl(words);
+      expect(stdout + stderr).not.toMatch(/[^\n\P{Cc}]|\p{Cf}/u);
+      if (words[0] === 'show') expect(stdout).toContain('\\u009b31m\\u202e');
+    }
+    const { predicate } = JSON.parse(await host.must(['show', bundle]));
+    expect(predicate.action.name).toBe(EVIL);
+  });
+
   it.each([
     [['list', '--since', 'soon'], /--since takes/],
     [['list', '--limit', 'all'], /--limit is a number/],

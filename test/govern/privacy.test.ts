@@ -165,7 +165,7 @@ describe('lineage', () => {
     expect(Object.values(prov.wasInformedBy)).toContainEqual({
       'prov:informed': `attestd:${third.digest}`,
       'prov:informant': `attestd:${second.digest}`,
-      'prov:role': 'derivedFrom',
+      'attestd:rel': 'derivedFrom',
     });
     await host.must(['bundle', third.id, '--with-lineage', '-o', host.at('closure.attest.json')]);
     expect(JSON.parse(readFileSync(host.at('closure.attest.json'), 'utf8')).related).toHaveLength(2);

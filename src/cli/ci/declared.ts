@@ -1,4 +1,5 @@
 /** Files that a step is told to name in its record: what goes in, and what comes out. */
+import { stat } from 'node:fs/promises';
 import { Check } from 'typebox/value';
 import type { RecordRequest } from '../../client/client.ts';
 import { AttestdError } from '../../core/errors.ts';
@@ -23,13 +24,19 @@ function checkNames(option: string, names: readonly string[], most: number): voi
   }
 }
 
+/** SHA-256 of a regular file: a pipe would be waited for without end, and be empty for the command. */
+async function digestOf(name: string): Promise<string> {
+  if (!(await stat(name)).isFile()) throw Object.assign(new Error(name), { code: 'no regular file' });
+  return digestFile(name);
+}
+
 /** Digests of the input files, as they are now. @throws USAGE when one cannot be read */
 export async function readInputs(names: readonly string[]): Promise<Files> {
   checkNames('--input', names, MAX_FILES);
   const files: { name: string; sha256: string }[] = [];
   for (const name of names) {
     try {
-      files.push({ name, sha256: await digestFile(name) });
+      files.push({ name, sha256: await digestOf(name) });
     } catch (cause) {
       throw new AttestdError('USAGE', `--input ${name}: ${(cause as NodeJS.ErrnoException).code}`, {
         cause,
@@ -56,7 +63,7 @@ export function artefactReader(
     const omitted: string[] = [];
     for (const name of names) {
       try {
-        artefacts.push({ name, sha256: await digestFile(name), ...(salted ? {} : { plain: true }) });
+        artefacts.push({ name, sha256: await digestOf(name), ...(salted ? {} : { plain: true }) });
       } catch (fault) {
         missing(name, (fault as NodeJS.ErrnoException).code ?? 'unknown');
         omitted.push(`artefact ${name}`);

@@ -23,7 +23,8 @@ export async function readSource(environment: NodeJS.ProcessEnv): Promise<Source
   } catch {
     return undefined;
   }
-  const changes = await git('status', '--porcelain', '--untracked-files=normal');
+  // Whatever the repository's own settings would have it pass over.
+  const changes = await git('status', '--porcelain', '--untracked-files=normal', '--ignore-submodules=none');
   const remote = await git('remote', 'get-url', 'origin').catch(() => '');
   const repository = publicUrl(remote);
   const source = {
@@ -41,6 +42,8 @@ export async function readSource(environment: NodeJS.ProcessEnv): Promise<Source
  */
 export function publicUrl(address: string): string | undefined {
   if (address === '' || address.length > 1024) return undefined;
+  // For a remote helper: what stands behind it may be a command with anything in it (gitremote-helpers).
+  if (/^[a-z0-9+.-]+::/i.test(address)) return undefined;
   if (!address.includes('://')) return /[\s:@][^/]*@/.test(address) ? undefined : address;
   let url: URL;
   try {

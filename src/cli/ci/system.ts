@@ -88,7 +88,7 @@ export function systemClaims(environment: NodeJS.ProcessEnv): Claims {
     if (!names.every(has)) continue;
     const value = names.map((n) => environment[n]).join('/');
     const shown = fact === 'repository' ? publicUrl(value) : value;
-    if (shown !== undefined) claims[`ci.${fact}`] = shown;
+    if (shown !== undefined && shown.length <= 1024) claims[`ci.${fact}`] = shown;
   }
   return claims;
 }

@@ -30,7 +30,8 @@ export async function run(input: Input): Promise<number> {
     throw new AttestdError('USAGE', `the claim ${twice} is the CI system's`, { field: '--claim' });
   }
   const told = { ...claimed, ...claims };
-  if (source === undefined) io.note('this is no git work tree with a commit: the record names none');
+  if (source === undefined)
+    io.note('git names no commit that is checked out here, and the record names none');
   else if (told['ci.commit'] !== undefined && told['ci.commit'] !== source.commit) {
     io.note(`the CI system names commit ${told['ci.commit']}, git ${source.commit}; the record has both`);
   }

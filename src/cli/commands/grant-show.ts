@@ -1,9 +1,10 @@
 /** `attestctl grant show`: a grant and its state, or what a denial refused. */
 import type { Input } from '../command.ts';
+import { printableJson } from '../printable.ts';
 import { withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {
   const found = await withClient(input, (client) => client.showGrant(input.args[0] as string));
-  input.io.out(`${JSON.stringify(found, null, input.io.json ? 0 : 2)}\n`);
+  input.io.out(`${printableJson(found, input.io.json ? 0 : 2)}\n`);
   return 0;
 }

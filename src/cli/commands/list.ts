@@ -3,6 +3,7 @@ import type { Listed } from '../../client/listing.ts';
 import { AttestdError } from '../../core/errors.ts';
 import type { Input } from '../command.ts';
 import { filtersOf, heading, limitOf, newest, row } from '../listing.ts';
+import { printableJson } from '../printable.ts';
 import { withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {
@@ -28,7 +29,7 @@ export async function run(input: Input): Promise<number> {
       }
       count++;
     }
-    if (io.json) io.out(`${JSON.stringify({ schema: 'attestd.dev/list/v1', records: all })}\n`);
+    if (io.json) io.out(`${printableJson({ schema: 'attestd.dev/list/v1', records: all })}\n`);
   });
   if (!io.json && count === 0) io.note('no record matches');
   if (!io.json && count === limit) io.note(`the newest ${limit}; --limit shows more`);

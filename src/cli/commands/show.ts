@@ -4,6 +4,7 @@ import { fromBase64 } from '../../core/bytes.ts';
 import { readStatement } from '../../evidence/statement.ts';
 import { type Input, text } from '../command.ts';
 import { readInput } from '../files.ts';
+import { printableJson } from '../printable.ts';
 import { withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {
@@ -13,13 +14,11 @@ export async function run(input: Input): Promise<number> {
     const { parseBundle } = await import('../../evidence/bundle.ts');
     const bundle = parseBundle(await readInput(name, io));
     const { kind, predicate } = readStatement(fromBase64(bundle.record.entry));
-    io.out(
-      `${JSON.stringify({ kind, predicate, disclosures: bundle.disclosures }, null, io.json ? 0 : 2)}\n`,
-    );
+    io.out(`${printableJson({ kind, predicate, disclosures: bundle.disclosures }, io.json ? 0 : 2)}\n`);
     io.note('shown, not verified: attestctl verify says whether to believe it');
     return 0;
   }
   const record = await withClient(input, (client) => client.get(name));
-  io.out(`${JSON.stringify(record, null, io.json ? 0 : 2)}\n`);
+  io.out(`${printableJson(record, io.json ? 0 : 2)}\n`);
   return 0;
 }

@@ -1,0 +1,21 @@
+/** Text that callers chose, on its way to a terminal: control and format characters may try to drive it, or to turn it round. */
+
+const DRIVES = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+
+/** Without control and format characters. */
+export const printable = (s: string): string => s.replace(DRIVES, '\ufffd');
+
+/** A message of lines: the same, but for tabs and the ends of lines. */
+export const printableLines = (s: string): string =>
+  s.replace(DRIVES, (c) => (c === '\n' || c === '\t' ? c : '\ufffd'));
+
+/** JSON of a value that says the same in characters that only stand for themselves. */
+export const printableJson = (value: unknown, indent = 0): string =>
+  JSON.stringify(value, null, indent).replace(DRIVES, (c) =>
+    c === '\n'
+      ? c
+      : c
+          .split('')
+          .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+          .join(''),
+  );
