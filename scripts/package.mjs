@@ -77,11 +77,14 @@ function closure(names) {
 const RUNS = /(?:^|\/)(?:package\.json|licen[cs]e[^/]*|[^/]+\.(?:js|cjs|mjs|wasm|napi\.glibc\.node))$/i;
 const NEVER =
   /(?:^|\/)(?:test|tests|benchmark|benchmarks|dependencies|bin|esm\/|web\/|node_modules\/node-addon-api)/;
+/** Commands for whoever builds a package. */
+const FOR_BUILDERS = /^(?:bin|build-test|optional)\.js$/;
 
 function copyPackage(name, dir, to) {
   for (const file of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
     // The edition of lmdb's own compiler, of cedar for browsers, and the like.
-    if (!RUNS.test(file) || (name !== 'node-gyp-build-optional-packages' && NEVER.test(file))) continue;
+    const built = name === 'node-gyp-build-optional-packages';
+    if (!RUNS.test(file) || (built ? FOR_BUILDERS : NEVER).test(file)) continue;
     mkdirSync(dirname(join(to, file)), { recursive: true });
     cpSync(join(dir, file), join(to, file));
   }
@@ -95,6 +98,8 @@ async function host() {
   await bundle(cli, join(out, 'dist/cli'));
   await bundle({ firmware: join(src, 'cli/demo/firmware.ts') }, join(out, 'dist/demo'));
   for (const [name, dir] of closure(['lmdb', '@cedar-policy/cedar-wasm'])) {
+    // Headers for a compiler.
+    if (name === 'node-addon-api') continue;
     inside.add(name);
     copyPackage(name, dir, join(out, 'node_modules', name));
   }

@@ -193,9 +193,9 @@ const BROKEN: readonly (readonly [string, string | readonly string[], Broken])[]
     }),
   ],
   [
-    'another tpm2-tss than the addon was built for',
+    'an older tpm2-tss than the addon was built for',
     'tss-version',
-    () => ({ tssVersion: async () => '9.1.0-1' }),
+    () => ({ tssVersion: async () => '2.4.6-1' }),
   ],
   ['a daemon of another version', 'version', (after) => said({ version: '0.0.1' }, after)],
   ['no TPM device', 'device', () => variant(tcti(`device:${host.at('tpmrm0')}`))],
@@ -552,6 +552,18 @@ describe('a broken host', () => {
     writeFileSync(join(etc, 'group'), 'root:x:0:\ntss:x:106:\n');
     const stat = () => Object.assign(Object.create(statSync('/')), { uid: 4711 }) as Stats;
     expect(accountOf({ ...base, etc, stat }, '/')).toMatchObject({ uid: 4711, groups: [] });
+  });
+
+  it('is not one with a newer tpm2-tss of the same interface, as the next Debian has', async () => {
+    const judged = await examine({ ...base, tssVersion: async () => '9.1.0-1' });
+    expect(judged.find((j) => j.id === 'tss-version')).toMatchObject({ status: 'ok' });
+  });
+
+  it('is told of a configuration for another host than its log is of', async () => {
+    const judged = await examine({ ...base, ...variant([/^host = "[^"]*"/m, 'host = "another"']) });
+    const found = judged.find((j) => j.id === 'initialised');
+    expect([found?.status, found?.sentence]).toEqual(['warn', expect.stringMatching(/for [^/]+\/another\./)]);
+    expect(wrongs(judged)).toEqual([]);
   });
 
   it('is well again when all is mended', async () => {

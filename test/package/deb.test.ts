@@ -76,7 +76,7 @@ describe('the packages', () => {
     ]) {
       there(`usr/share/man/${page}.gz`);
     }
-    for (const file of ['copyright', 'changelog.Debian.gz', 'THIRD-PARTY.gz', 'schemas/bundle.json'])
+    for (const file of ['copyright', 'changelog.gz', 'THIRD-PARTY.gz', 'schemas/bundle.json'])
       there(`usr/share/doc/attestd/${file}`);
     there('usr/lib/attestd/pace');
     there('usr/share/bash-completion/completions/attestctl');
@@ -93,12 +93,19 @@ describe('the packages', () => {
       files.filter((l) => !/^[-dl]r[w-][x-]r-[x-]r-[x-] root\/root /.test(l) && !l.startsWith('l')),
     ).toEqual([]);
     expect(files.filter((l) => /\.(?:ts|map)$|node_gyp|\.o$/.test(l))).toEqual([]);
-    for (const script of ['preinst', 'postinst', 'prerm', 'postrm']) {
+    for (const script of ['config', 'preinst', 'postinst', 'prerm', 'postrm']) {
       const text = readFileSync(at('tree/DEBIAN', script), 'utf8');
       expect([script, text.match(/@[A-Z]+@/g)]).toEqual([script, null]);
       expect(run('sh', ['-n', at('tree/DEBIAN', script)]).status).toBe(0);
     }
   });
+
+  it('have nothing that lintian objects to, but what the package says of itself', () => {
+    const debs = NAMES.filter((n) => n.endsWith('.deb')).map((n) => at('one', n));
+    const { error, status, stdout } = run('lintian', ['--allow-root', '--fail-on', 'error,warning', ...debs]);
+    if (error !== undefined) throw new Error('this test needs lintian: apt-get install lintian');
+    expect([status, stdout]).toEqual([0, '']);
+  }, 600_000);
 
   it('depend on what the addon is linked with', () => {
     const { stdout } = run('readelf', ['-d', at('tree/usr/lib/attestd/build/Release/attestd.node')]);

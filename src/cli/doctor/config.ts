@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { isAttestdError } from '../../core/errors.ts';
 import { loadConfig } from '../../daemon/config.ts';
 import { VERSION } from '../version.ts';
-import { type Check, ok, said, unknown, warn, wrong } from './check.ts';
+import { type Check, ok, said, unknown, wrong } from './check.ts';
 
 const config: Check = {
   id: 'config',
@@ -85,11 +85,11 @@ const tssVersion: Check = {
     if ([...b, ...l].some(Number.isNaN))
       return unknown(`Versions ${built} and ${loaded} cannot be compared.`);
     const both = `The addon was built against ${built}, and ${loaded} is loaded`;
-    if (b[0] !== l[0] || l[1] < b[1])
-      return wrong(`${both}: they do not fit.`, 'install the attestd package of this release of the system');
-    if (l[1] !== b[1])
-      return warn(`${both}.`, 'nothing, if the TPM answers; build or install attestd for it otherwise');
-    return ok(`${loaded}, as the addon was built against ${built}.`);
+    if (l[0] < b[0] || (l[0] === b[0] && l[1] < b[1]))
+      return wrong(`${both}, which is older.`, 'install the attestd package of this release of the system');
+    if (l[0] === b[0] && l[1] === b[1]) return ok(`${loaded}, as the addon was built against ${built}.`);
+    // One with another interface has another name, and the addon would not have loaded with it.
+    return ok(`${both}, which is newer and of the same interface.`);
   },
 };
 

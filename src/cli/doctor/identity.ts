@@ -32,6 +32,12 @@ const initialised: Check = {
   async run(p) {
     try {
       const { origin } = await reading(() => readCurrent(p.layout()));
+      const { fleet, host } = p.config();
+      if (!origin.startsWith(`${fleet}/${host}/`))
+        return warn(
+          `The log in use is ${origin}, and the configuration is for ${fleet}/${host}.`,
+          'give fleet and host in attestd.toml as the log has them; only another epoch can have other names',
+        );
       return ok(`The log in use is ${origin}.`);
     } catch (e) {
       if (isAttestdError(e, 'NOT_INITIALISED'))
