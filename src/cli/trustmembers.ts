@@ -157,12 +157,24 @@ export function numberOf(input: Input, name: string, flag: string): number | und
   return Number(given);
 }
 
+/** @throws USAGE for what is no digest */
+function digests(input: Input, name: string, flag: string): string[] {
+  const given = list(input, name).map((d) => d.toLowerCase());
+  const wrong = given.find((d) => !/^[0-9a-f]{64}$/.test(d));
+  if (wrong !== undefined)
+    throw new AttestdError('USAGE', `${flag} takes 64 hexadecimal digits, not ${wrong}`, { field: flag });
+  return given;
+}
+
 /** The rules that stand for themselves: kinds of keys, age, appraisals, as members of the file. */
 export function ruleMembers(input: Input): Record<string, Json> {
   const maxAge = numberOf(input, 'maxAge', '--max-age');
   const keys = list(input, 'key');
   const groups = list(input, 'appraisedBy').map((g) => g.split(',').map((n) => n.trim()));
+  const recordKeys = digests(input, 'recordKeyPolicy', '--record-key-policy');
   return {
+    ...(recordKeys.length === 0 ? {} : { recordKeyPolicies: recordKeys }),
+    ...(on(input, 'foreignSeals') ? { foreignSeals: true } : {}),
     ...(groups.length === 0 ? {} : { appraisals: groups }),
     ...(keys.length === 0 ? {} : { keys: [...keys] }),
     ...(maxAge === undefined ? {} : { maxAge }),

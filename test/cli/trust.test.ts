@@ -140,3 +140,24 @@ test('every member of a trust file has its sentence', async () => {
     /leaves the PCRs 1, 2/,
   );
 });
+
+test('policies of record keys and seals of other logs are demanded by options', async () => {
+  const init = (...more: string[]) =>
+    ctl(['trust', 'init', '--root', at('roots'), '--level', '2', ...more, '-o', at('bound.json')]);
+  const policy = '5A'.repeat(32);
+  expect((await init('--record-key-policy', policy, '--foreign-seals')).status).toBe(0);
+  expect(json('bound.json')).toMatchObject({
+    recordKeyPolicies: [policy.toLowerCase()],
+    foreignSeals: true,
+  });
+  const { stdout } = await ctl(['trust', 'show', at('bound.json')]);
+  expect(stdout).toMatch(new RegExp(`^record +key under ${policy}$`, 'im'));
+  expect(stdout).toMatch(/^seals +of other logs/m);
+  const wrong = await init('--record-key-policy', 'abc');
+  expect([wrong.status, wrong.stderr]).toEqual([
+    2,
+    expect.stringContaining('--record-key-policy takes 64 hexadecimal digits'),
+  ]);
+  expect((await init()).status).toBe(0);
+  expect(Object.keys(json('bound.json'))).not.toContain('recordKeyPolicies');
+});

@@ -47,6 +47,7 @@ export const TRUST: Command = {
         'attestctl trust init --root ca.pem --appraisal policy.dsse.json --appraisal-key owner.pub -o trust.json',
         'attestctl trust init --root ca.pem --level 2 --timestamp-root tsa.pem --timestamps 1 -o trust.json',
         'attestctl trust init --root ca.pem --level 2 --witness "$VKEY" --witnesses 1 -o trust.json',
+        'attestctl trust init --root ca.pem --level 2 --record-key-policy "$POLICY" -o trust.json',
       ],
       options: [
         { flags: '--root <file...>', help: ROOTS, required: true },
@@ -64,6 +65,14 @@ export const TRUST: Command = {
         {
           flags: '--key <rule...>',
           help: 'keys to accept on the path: "EC P-256", "RSA 3072"; any when absent',
+        },
+        {
+          flags: '--record-key-policy <hex...>',
+          help: 'policies of which the record key must be bound to one, as attestctl policy pcr digest prints them; any key when absent',
+        },
+        {
+          flags: '--foreign-seals',
+          help: 'of each checkpoint of another log in the evidence it must be shown by whom it was sealed',
         },
         { flags: '--self-measured', help: 'the daemon must have measured itself, without a gap' },
         { flags: '--max-age <seconds>', help: 'how old a seal may be; any age when absent' },
