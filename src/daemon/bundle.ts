@@ -33,11 +33,11 @@ export interface BundleInput {
   readonly certificates: Certificates;
   /** Every key of the host that was in force in this log. */
   readonly keys: Keys;
-  readonly pcrs: PcrFiles;
+  readonly pcrs: Pick<PcrFiles, 'find'>;
   readonly stamps: Stamps;
   readonly cosigs: Cosigs;
   readonly shelf: Shelf;
-  readonly places: MeasuredPlaces;
+  readonly places: Pick<MeasuredPlaces, 'between' | 'known'>;
   readonly index: number;
   /** Whose records may be in it: this uid's, or everybody's. */
   readonly reader: { readonly uid: number; readonly admin: boolean };
@@ -105,7 +105,7 @@ async function witnessedOf(log: LogReader, found: FoundCosigs | undefined, seal:
 /** The measurements behind what the seal quotes of our own register, each with its proof. */
 export async function measurementsOf(
   log: LogReader,
-  places: MeasuredPlaces,
+  places: Pick<MeasuredPlaces, 'between' | 'known'>,
   seal: Sealed,
 ): Promise<ProvedEntry[]> {
   return Promise.all(chainOf(log, places, seal).map((i) => proved(log, i, seal)));
@@ -165,7 +165,10 @@ async function anchorPair(log: LogReader, anchor: FoundAnchor, seal: Sealed) {
 }
 
 /** The PCR values that the seal speaks of, where they are kept. */
-export function pcrMember(pcrs: PcrFiles, seal: Sealed): { pcrs?: { sha256: Record<string, string> } } {
+export function pcrMember(
+  pcrs: Pick<PcrFiles, 'find'>,
+  seal: Sealed,
+): { pcrs?: { sha256: Record<string, string> } } {
   const line = parseNote(seal.note).signatures.find((s) => s.signature[0] === 1);
   const attest = line === undefined ? undefined : parseAttest(parseSeal(line.signature).attest);
   if (attest?.attested.kind !== 'quote') return {};

@@ -4,6 +4,7 @@
  * only an operator mends, they are told so at once.
  */
 import { AttestdError } from '../core/errors.ts';
+import type { Archive } from './archive.ts';
 import type { Engine } from './engineface.ts';
 
 /** starting: the first try · absent: the TPM does not answer, tries go on · failed: until an operator acts. */
@@ -17,6 +18,13 @@ export interface Gate {
   readonly engine: Engine | undefined;
   /** The engine, at once where it runs and nobody has to wait. @throws (or rejects with) the reason */
   enter(): Engine | Promise<Engine>;
+  /**
+   * For those who only read: the engine, or, where none runs and the log is open, what is beside the log. Nobody waits for a
+   * run to begin. @throws (rejects with) the reason
+   */
+  look(): Promise<Archive>;
+  /** How what is beside the log is had without an engine; undefined: the log cannot be read. */
+  readable(archive: (() => Promise<Archive>) | undefined): void;
   /** Has requests wait until this has ended in whatever way, but no longer than they would for the first start. */
   hold(work: Promise<unknown>): void;
   open(engine: Engine): void;
@@ -34,6 +42,7 @@ export function createGate(patienceMs: number): Gate {
   });
 
   let held: Promise<void> | undefined;
+  let archive: (() => Promise<Archive>) | undefined;
 
   /** Resolves when `work` ends, or patience does. */
   function atMost(work: Promise<unknown>): Promise<void> {
@@ -65,6 +74,14 @@ export function createGate(patienceMs: number): Gate {
     enter() {
       if (phase === 'starting') return atMost(decided).then(settled);
       return held === undefined ? settled() : held.then(settled);
+    },
+    async look() {
+      if (phase === 'starting') await atMost(decided);
+      if (engine !== undefined || archive === undefined || phase === 'stopping') return settled();
+      return archive();
+    },
+    readable(a) {
+      archive = a;
     },
     hold(work) {
       const mine = atMost(work).then(() => {

@@ -119,7 +119,8 @@ export function createPublished(input: PublishedInput): Published {
   };
 }
 
-function readNote(path: string): Uint8Array | undefined {
+/** A published note as it was left; undefined where there is none that can be read. */
+export function readNote(path: string): Uint8Array | undefined {
   try {
     const bytes = new Uint8Array(readFileSync(path));
     parseNote(bytes);

@@ -1,6 +1,6 @@
 /**
  * What can be read: records and their bundles, each by its owner, everything by the admin socket; an auditor's fresh
- * quote; and the log itself in the C2SP layout. Entry bundles hold other callers' records, so they are for the admin
+ * quote; and the log itself in the C2SP layout. All but the quote are read while nothing can be recorded, too. Entry bundles hold other callers' records, so they are for the admin
  * socket alone; checkpoints and hashes are for all.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -69,7 +69,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
   const checkForget = compileSchema(ForgetBody);
 
   app.get('/v1/records/:id', { schema: GET_RECORD }, async (request, reply) => {
-    await gate.enter();
+    await gate.look();
     const log = input.store();
     const { index } = findRecord(request, log);
     const entry = log.entry(index);
@@ -98,7 +98,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
   });
 
   app.get('/v1/records/:id/bundle', { schema: GET_BUNDLE }, async (request, reply) => {
-    const engine = await gate.enter();
+    const archive = await gate.look();
     const log = input.store();
     const { index } = findRecord(request, log);
     const { uid, admin } = request.caller;
@@ -106,7 +106,7 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
     const lineage = query.lineage === 'full';
     const ima = query.ima === 'list';
     if (ima) mayReadList(request);
-    const { pcrs, places, shelf, hostKeys: keys } = engine;
+    const { pcrs, places, shelf, hostKeys: keys } = archive;
     const reader = { uid, admin };
     const bytes = await makeBundle({
       log,
@@ -149,17 +149,17 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
   });
 
   app.get('/v1/log/:epoch/checkpoint', { schema: GET_CHECKPOINT }, async (request, reply) => {
-    const engine = await gate.enter();
-    checkEpoch(request, engine.origin);
-    const { note } = engine.published;
+    const { origin, published } = await gate.look();
+    checkEpoch(request, origin);
+    const { note } = published;
     if (note === undefined)
       throw new AttestdError('NOT_FOUND', 'no checkpoint is published yet', { retryAfter: 1 });
     return reply.header('content-type', 'text/plain; charset=utf-8').send(Buffer.from(note));
   });
 
   app.get('/v1/log/:epoch/tile/*', { schema: GET_TILE }, async (request, reply) => {
-    const engine = await gate.enter();
-    checkEpoch(request, engine.origin);
+    const { origin } = await gate.look();
+    checkEpoch(request, origin);
     const path = (request.params as { '*': string })['*'];
     const tile = tileOf(path);
     if (tile.level === 'entries' && !request.caller.admin) {
@@ -170,8 +170,8 @@ export function addReading(app: FastifyInstance, input: ReadingInput): void {
   });
 
   app.get('/v1/log/:epoch/seals', { schema: GET_SEALS }, async (request, reply) => {
-    const engine = await gate.enter();
-    checkEpoch(request, engine.origin);
+    const { origin } = await gate.look();
+    checkEpoch(request, origin);
     if (!request.caller.admin) throw new AttestdError('FORBIDDEN', 'seals are listed on the admin socket');
     const page = pageOfSeals(input.store(), request.query as SealsQuery);
     return reply.header('content-type', 'application/json').send(JSON.stringify(page));

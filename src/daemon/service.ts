@@ -10,6 +10,7 @@ import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { nameOfFault } from '../tpm/names.ts';
 import { openTpm, type Tpm } from '../tpm/tpm.ts';
+import { keepArchive } from './archive.ts';
 import type { Config } from './config.ts';
 import { startEngine } from './engine.ts';
 import type { Gate } from './gate.ts';
@@ -74,6 +75,7 @@ export function createService(input: ServiceInput): Service {
   let started: Promise<void> | undefined;
   let awaiting: Promise<void> | undefined;
   const waiting = new AbortController();
+  const archive = keepArchive(layout);
 
   /** Something failed while the engine ran. */
   function onFailure(e: Error): void {
@@ -87,6 +89,8 @@ export function createService(input: ServiceInput): Service {
   function end(error: AttestdError): void {
     if (ending) return;
     ending = true;
+    // What the disk holds is known only after the restart.
+    gate.readable(undefined);
     if (served || store?.failed === undefined) input.onFatal(error);
     // A stop cuts that short, and is no clean one.
     else void pause(TELLING_MS).then(() => input.onFatal(error));
@@ -97,6 +101,8 @@ export function createService(input: ServiceInput): Service {
       warn: (what, cause) => journal.warn(what, { cause: String(cause) }),
       progress: (what, done, total) => journal.info('the log is being indexed', { what, done, total }),
     });
+    const log = store;
+    gate.readable(() => archive(log));
     if (store.recovered.dropped !== undefined) {
       journal.warn('an unfinished write was dropped', { ...store.recovered.dropped });
     }

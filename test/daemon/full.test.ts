@@ -88,6 +88,13 @@ it.runIf(may('mounts'))(
     await daemon.started;
     expect(daemon.gate.phase).toBe('failed');
     expect(await refused()).toEqual(full);
+    // What is on record is read all the same.
+    const [read, listed] = [
+      await ask(host.config.socket.path, place),
+      await ask(host.config.socket.path, '/v1/records'),
+    ];
+    expect([read.status, read.json.digest]).toEqual([200, first.json.digest]);
+    expect(listed.json.records).toContainEqual(expect.objectContaining({ digest: first.json.digest }));
     expect(host.fatal).toEqual([]);
     mount('-o', 'remount,size=96m');
     const recorded = await until(async () => {

@@ -211,6 +211,8 @@ describe('the counter rule', () => {
     const refused = await record();
     expect([refused.status, refused.json.type]).toEqual([503, 'urn:attestd:error:AUDIT_CONTINUITY_LOST']);
     const size = (await status()).entries;
+    // What is on record is read all the same.
+    expect((await ask(host.config.admin_socket.path, '/v1/records')).json.size).toBe(size);
     await host.stop();
     const old = await statements();
     expect(old).toHaveLength(size);

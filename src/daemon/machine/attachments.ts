@@ -21,9 +21,9 @@ export function mayReadList(request: FastifyRequest): void {
 
 export function addAttachments(app: FastifyInstance, gate: Gate): void {
   app.get('/v1/attachments/:sha256', { schema: GET_ATTACHMENT }, async (request, reply) => {
-    const engine = await gate.enter();
+    const { shelf } = await gate.look();
     mayReadList(request);
-    const found = engine.shelf.attachment((request.params as AttachmentPath).sha256);
+    const found = shelf.attachment((request.params as AttachmentPath).sha256);
     if (found === undefined) throw new AttestdError('NOT_FOUND', 'no bundle was made lately that names this');
     const head = { 'content-type': 'application/octet-stream', 'content-length': found.size };
     return reply.headers(head).send(Readable.from(found.pieces()));

@@ -15,7 +15,11 @@ import type { MeasuredPlaces } from './places.ts';
 const MAX_EARLIER = 512;
 
 /** Their indices, rising; none where the run does not measure itself. */
-export function chainOf(log: LogReader, places: MeasuredPlaces, seal: Sealed): number[] {
+export function chainOf(
+  log: LogReader,
+  places: Pick<MeasuredPlaces, 'between' | 'known'>,
+  seal: Sealed,
+): number[] {
   const entry = log.entry(seal.bootIndex);
   const boot = readStatement(entry);
   const register = boot.kind === 'boot' ? boot.predicate.register : undefined;

@@ -90,11 +90,10 @@ export function addRetention(app: FastifyInstance, input: RetentionRoutesInput):
   });
 
   app.get('/v1/log/:epoch/remains/:n', { schema: GET_REMAINS }, async (request, reply) => {
-    const engine = await input.gate.enter();
+    const { origin } = await input.gate.look();
     if (!request.caller.admin) throw new AttestdError('FORBIDDEN', "entries are other callers' records");
     const { epoch, n } = request.params as Static<typeof RemainsPath>;
-    if (epoch !== epochOf(engine.origin))
-      throw new AttestdError('NOT_FOUND', `the log in use is ${engine.origin}`);
+    if (epoch !== epochOf(origin)) throw new AttestdError('NOT_FOUND', `the log in use is ${origin}`);
     const bytes = remainsOfBundle(input.store(), Number(n));
     return reply.header('content-type', 'application/octet-stream').send(Buffer.from(bytes));
   });
