@@ -33,8 +33,12 @@ void TpmThread::start(std::shared_ptr<Job> open) {
 
 void TpmThread::submit(std::shared_ptr<Job> job, bool always) {
   const char* reason = nullptr;
+  bool sooner = false;
   {
     std::lock_guard lock(mutex_);
+    // Else the watchdog looks in time as it is, and is not woken for every command: it would take the turn of a thread
+    // that has one to carry.
+    sooner = job->deadline < alarmAt_;
     if (stopping_) {
       reason = "closed";
     } else if (stalled_) {
@@ -50,7 +54,7 @@ void TpmThread::submit(std::shared_ptr<Job> job, bool always) {
     return;
   }
   wake_.notify_one();
-  alarm_.notify_one();
+  if (sooner) alarm_.notify_one();
 }
 
 void TpmThread::discard(ESYS_TR tr) {
@@ -190,6 +194,7 @@ void TpmThread::watch() {
       }
     }
     if (late.empty() && closers.empty()) {
+      alarmAt_ = next;
       if (next == Clock::time_point::max()) {
         alarm_.wait(lock);
       } else {

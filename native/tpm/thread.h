@@ -59,6 +59,7 @@ class TpmThread : public std::enable_shared_from_this<TpmThread> {
   std::vector<ESYS_TR> garbage_;
   std::shared_ptr<Ticket> running_;
   Clock::time_point runningDeadline_;
+  Clock::time_point alarmAt_ = Clock::time_point::max();  // when the watchdog looks again by itself
   bool cleaning_ = false;  // the worker is freeing slots, which may hang as any command may
   bool stalled_ = false;
   bool stopping_ = false;
