@@ -96,6 +96,8 @@ export function createKeyring(input: KeyringInput): Keyring {
   const { dir, tpm, identity, origin } = input;
   /** By file name; one object for each key, for by it the TPM's slots are kept. */
   const open = new Map<string, WorkloadKey>();
+  /** The same for those that were asked for: the name of a file is a hash, and a caller may sign with every request. */
+  const found = new Map<string, WorkloadKey>();
   let turn: Promise<unknown> = Promise.resolve();
 
   const fileOf = ({ uid, unit }: Owner, name: string): string =>
@@ -143,11 +145,19 @@ export function createKeyring(input: KeyringInput): Keyring {
     return files.filter((f) => /^[0-9a-f]{32}\.json$/.test(f)).flatMap((f) => load(f) ?? []);
   }
 
+  /** No name has a space, and the unit is last: no two mean the same. */
+  const placeOf = (caller: Caller, name: string): string =>
+    `${caller.uid} ${name} ${caller.observed.unit ?? ''}`;
+
   const find = (caller: Caller, name: string): WorkloadKey => {
-    const key = load(fileOf(ownerOf(caller), name));
+    const place = placeOf(caller, name);
+    let key = found.get(place);
+    if (key !== undefined && isOf(key, caller)) return key;
+    key = load(fileOf(ownerOf(caller), name));
     if (key === undefined || !isOf(key, caller)) {
       throw new AttestdError('NOT_FOUND', `there is no key ${name} of yours`);
     }
+    found.set(place, key);
     return key;
   };
 
@@ -202,6 +212,7 @@ export function createKeyring(input: KeyringInput): Keyring {
     const file = fileOf(owner, name);
     unlinkSync(join(dir, file));
     open.delete(file);
+    found.delete(placeOf(caller, name));
     return key;
   }
 

@@ -3,12 +3,11 @@
  * half to everybody and its certificate request to the admin socket, and signs nothing here.
  */
 import type { FastifyInstance } from 'fastify';
-import { fromBase64, toBase64 } from '../core/bytes.ts';
+import { toBase64 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { hostUri } from '../evidence/akprofile.ts';
-import { type WorkloadRole, workloadBytes } from '../evidence/export/workload.ts';
+import type { WorkloadRole } from '../evidence/export/workload.ts';
 import { printSignature } from '../evidence/tpm/signature.ts';
-import { ecdsaDer } from '../evidence/x509/signature.ts';
 import { parseOrigin } from '../log/origin.ts';
 import type { Key } from '../tpm/key.ts';
 import type { Tpm } from '../tpm/tpm.ts';
@@ -19,7 +18,8 @@ import type { Gate } from './gate.ts';
 import type { WorkloadKey } from './keyring.ts';
 import type { Limits } from './limits.ts';
 import { GET_KEY_REQUEST, GET_KEYS, POST_KEYS, POST_SIGN, POST_WITHDRAW } from './openapi.ts';
-import { compileSchema, KeyBody, type KeyPath, RECORD_KEY, SignBody, WithdrawBody } from './request.ts';
+import { compileSchema, KeyBody, type KeyPath, RECORD_KEY, type SignBody, WithdrawBody } from './request.ts';
+import { checkSign, signFor } from './signing.ts';
 
 export interface KeyRoutesInput {
   readonly gate: Gate;
@@ -55,7 +55,6 @@ function recordKeyOf({ identity, hostKeys }: Engine) {
 
 export function addKeyRoutes(app: FastifyInstance, { gate, limits, tpm }: KeyRoutesInput): void {
   const checkKey = compileSchema(KeyBody);
-  const checkSign = compileSchema(SignBody);
   const checkWithdraw = compileSchema(WithdrawBody);
   const held = (fault: AttestdError | undefined): void => {
     if (fault !== undefined) throw fault;
@@ -82,12 +81,9 @@ export function addKeyRoutes(app: FastifyInstance, { gate, limits, tpm }: KeyRou
   app.post('/v1/keys/:name/sign', { schema: POST_SIGN }, async (request, reply) => {
     const engine = await gate.enter();
     held(checkSign(request.body));
-    const key = engine.keys.find(request.caller, (request.params as KeyPath).name);
-    const bytes = workloadBytes(key.role, messageOf((request.body as SignBody).message));
-    limits.takeSignature(request.caller.uid);
-    const signature = ecdsaDer(await key.signer.sign(bytes));
-    const answer = { signature: toBase64(signature) };
-    return reply.header('content-type', 'application/json').send(JSON.stringify(answer));
+    const { name } = request.params as KeyPath;
+    const answer = await signFor(engine, limits, request.caller, name, request.body as SignBody);
+    return reply.header('content-type', 'application/json').send(answer);
   });
 
   app.post('/v1/keys/:name/withdraw', { schema: POST_WITHDRAW }, async (request, reply) => {
@@ -115,12 +111,4 @@ export function addKeyRoutes(app: FastifyInstance, { gate, limits, tpm }: KeyRou
     const der = await makeCertificateRequest(tpm(), key, name === RECORD_KEY ? uri : `${uri}/${name}`);
     return reply.header('content-type', 'application/pkcs10').send(Buffer.from(der));
   });
-}
-
-function messageOf(base64: string): Uint8Array {
-  try {
-    return fromBase64(base64);
-  } catch {
-    throw new AttestdError('INVALID_REQUEST', '/message is not canonical base64', { field: '/message' });
-  }
 }

@@ -1,8 +1,9 @@
 /**
- * The quick lane: a single JSON record from a caller that is known, while the daemon records and has room, is taken
- * without the general machinery of routes, hooks and replies, which costs more than the record itself. Whatever is
- * not exactly that takes the ordinary way through the application, so there is one place for every refusal but those
- * of the body. The same reader, schema, recorder and problem details serve both ways, and tests run them side by side.
+ * The quick lane: a single JSON record from a caller that is known, or a message for a key of its own to sign, is taken
+ * without the general machinery of routes, hooks and replies while the daemon records and has room: they would cost more
+ * than the record itself. Whatever is not exactly that takes the ordinary way through the application, so there is one
+ * place for every refusal but those of the body. The same reader, schema, recorder and problem details serve both ways,
+ * and tests run them side by side.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { AttestdError } from '../core/errors.ts';
@@ -20,6 +21,8 @@ import { submitRecord } from './posting.ts';
 import { asAttestdError, problemAnswer } from './problem.ts';
 import { sendReceipt } from './receipt.ts';
 import type { Wait } from './recorder.ts';
+import type { SignBody } from './request.ts';
+import { checkSign, signFor, signingKey } from './signing.ts';
 
 export interface LaneInput {
   /** The application, for everything else. */
@@ -32,18 +35,42 @@ export interface LaneInput {
   readonly onFault: (e: unknown, instance: string) => void;
 }
 
+interface LaneRoute extends GovernedRoute {
+  /** Of what it answers; 201 when absent. */
+  readonly status?: 200;
+}
+
 const LENGTH = /^[1-9][0-9]{0,6}$/;
 const check = compileRequest(RecordRequest);
-const records = (wait: Wait): GovernedRoute => ({
+const records = (wait: Wait): LaneRoute => ({
   check,
   run: (engine, caller, body, done) =>
     submitRecord(engine, caller, body as RecordRequest, wait, undefined, done),
 });
-const RECORDS: ReadonlyMap<string, GovernedRoute> = new Map([
+const RECORDS: ReadonlyMap<string, LaneRoute> = new Map([
   ['/v1/records', records('sealed')],
   ['/v1/records?wait=sealed', records('sealed')],
   ['/v1/records?wait=durable', records('durable')],
 ]);
+
+const signature = (name: string, limits: Limits): LaneRoute => ({
+  check: checkSign,
+  status: 200,
+  run(engine, caller, body, done) {
+    signFor(engine, limits, caller, name, body as SignBody).then(
+      (text) => done(null, text, false),
+      (e: Error) => done(e, '', false),
+    );
+  },
+});
+
+/** The route of a POST to this URL. */
+function routeOf(url: string, limits: Limits): LaneRoute | undefined {
+  const fixed = RECORDS.get(url);
+  if (fixed !== undefined) return fixed;
+  const key = signingKey(url);
+  return key === undefined ? governedRoute(url) : signature(key, limits);
+}
 
 /** Wraps the application's listener. */
 export function createLane(input: LaneInput): RequestListener {
@@ -66,7 +93,7 @@ export function createLane(input: LaneInput): RequestListener {
     request: IncomingMessage,
     response: ServerResponse,
     caller: Caller,
-    { check, run }: GovernedRoute,
+    { check, run, status }: LaneRoute,
   ): void {
     bodies.read(request, (fault, bytes) => {
       try {
@@ -77,7 +104,7 @@ export function createLane(input: LaneInput): RequestListener {
         const go = (engine: Engine): void =>
           run(engine, caller, body, (e, receipt) => {
             if (e !== null) refuse(request, response, e);
-            else sendReceipt(response, 201, receipt);
+            else sendReceipt(response, status ?? 201, receipt);
           });
         // It may have been shut while the body came, or everybody waits for a new run to be measured.
         const entered = gate.enter();
@@ -91,7 +118,7 @@ export function createLane(input: LaneInput): RequestListener {
 
   return (request, response) => {
     const url = request.url as string;
-    const route = request.method === 'POST' ? (RECORDS.get(url) ?? governedRoute(url)) : undefined;
+    const route = request.method === 'POST' ? routeOf(url, limits) : undefined;
     if (route === undefined || gate.engine === undefined || !isPlain(request))
       return ordinary(request, response);
     const caller = input.callers.of(request.socket);

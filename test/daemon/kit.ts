@@ -3,7 +3,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { type Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -105,17 +105,23 @@ export interface Ask {
   readonly method?: string;
   readonly body?: string | Buffer;
   readonly headers?: Record<string, string>;
+  /** Whose connection it uses. */
+  readonly agent?: Agent;
 }
 
-/** One HTTP request on a Unix socket, on a connection of its own. */
-export function ask(socketPath: string, path: string, { method, body, headers }: Ask = {}): Promise<Answer> {
+/** One HTTP request on a Unix socket, on a connection of its own unless there is an agent. */
+export function ask(
+  socketPath: string,
+  path: string,
+  { method, body, headers, agent }: Ask = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const r = httpRequest(
       {
         socketPath,
         path,
         method: method ?? (body === undefined ? 'GET' : 'POST'),
-        agent: false,
+        agent: agent ?? false,
         headers: {
           'attestd-client': 'test/1',
           ...(body === undefined
