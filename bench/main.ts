@@ -2,7 +2,8 @@
  * `npm run bench`: every figure of the README in one run. Prints the table on stderr and one JSON document on stdout.
  *   --quick        shorter runs and a log of 100,000 entries: a look, not the figures
  *   --only a,b     some of: throughput, sealed, slow, reset, govern, mcp, size, verify, ima, floods (or flood-NAME)
- *   --peers        instead of all that: individually signed requests beside Parsec, go-attestation, tpm2-tools, OpenSSL and ESAPI
+ *   --peers        instead of all that: individually signed requests beside Parsec, go-attestation, tpm2-tools, OpenSSL and ESAPI;
+ *                  --only takes names of peers.ts then, as in attestd-salted,esapi-salted
  *   --write        puts the table into README.md
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -39,7 +40,7 @@ const add = (found: Figure[]) => {
 };
 
 if (words.includes('--peers')) {
-  const { peers, figures } = await comparePeers(quick ? 1 : 3, quick ? 100 : 400, progress);
+  const { peers, figures } = await comparePeers(quick ? 1 : 3, quick ? 100 : 400, progress, wanted);
   const table = `${peerTable(peers)}\n${markdown(figures, machine, 'npm run bench -- --peers')}`;
   process.stderr.write(`\n${table}\n`);
   process.stdout.write(

@@ -64,6 +64,7 @@ async function ways(dir: string, tpm: NetTpm, host: Host): Promise<Way[]> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const attestd = (mode: 'password' | 'salted'): Way => ({
     name: `attestd-${mode}`,
+    built: 'attestd',
     what: `attestd, ${mode} mode: POST /v1/keys/{name}/sign`,
     version: `attestd ${version}, Node ${process.versions.node}`,
     async times(count) {
@@ -72,8 +73,7 @@ async function ways(dir: string, tpm: NetTpm, host: Host): Promise<Way[]> {
       writeFileSync(config, text.replace(/^sessions = .*$/m, `sessions = "${mode}"`));
       await host.start();
       try {
-        const input = JSON.stringify({ socket: host.socket, count });
-        return await lines('node', [join(ROOT, 'build/tools/bench/signload.js'), input]);
+        return await lines(join(BUILT, 'attestd'), [host.socket, String(count)]);
       } finally {
         await host.stop();
       }
@@ -193,11 +193,12 @@ async function withParsec<T>(dir: string, tpm: NetTpm, work: (endpoint: string) 
   }
 }
 
-/** All of them in turn, so many times over. */
+/** All of them in turn, so many times over. @param wanted whether one takes part */
 export async function comparePeers(
   rounds: number,
   count: number,
   progress: (text: string) => void,
+  wanted: (name: string) => boolean,
 ): Promise<{ readonly peers: Peer[]; readonly figures: Figure[] }> {
   const dir = mkdtempSync(join(tmpdir(), 'attestd-peers-'));
   const tpm = await startNetTpm(dir);
@@ -205,7 +206,7 @@ export async function comparePeers(
   let host: Host | undefined;
   try {
     host = await makeHost({ limits, tcti: tpm.tcti });
-    const all = await ways(dir, tpm, host);
+    const all = (await ways(dir, tpm, host)).filter(({ name }) => wanted(name));
     const found = new Map<string, { p50: number[]; rate: number[]; count: number }>();
     const missing = new Map<string, string>();
     for (let round = 0; round < rounds; round++) {
