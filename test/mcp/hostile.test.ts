@@ -82,6 +82,25 @@ for line in sys.stdin:
   });
 
   test.each([
+    ['{"jsonrpc":"2.0","id":1,"Method":"tools/call","params":{"name":"hidden"}}'],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call","params":{"name":"hidden"}}'],
+    ['{"jsonrpc":"2.0","id":1,"method":"tools/call","param\\u017f":{"name":"hidden"},"params":{"name":"a"}}'],
+    ['{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"hidden"}}'],
+    ['[{"jsonrpc":"2.0","method":"notifications/a"},{"jsonrpc":"2.0","ID":1,"method":"ping"}]'],
+    [`[[${call(1, 'hidden')}]]`],
+  ])('a message that readers who fold names read otherwise does not reach the server: %s', async (line) => {
+    await watch.look();
+    const child = proxy('--', 'cat');
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    child.stdin.write(`${line}\n{"jsonrpc":"2.0","id":3,"method":"ping","params":{"Name":"x"}}\n`);
+    expect(JSON.parse((await lines.next()).value)).toMatchObject({ id: null, error: { code: -32600 } });
+    expect(JSON.parse((await lines.next()).value)).toMatchObject({ id: 3, method: 'ping' });
+    child.stdin.end();
+    await once(child, 'exit');
+    expect(await watch.look()).toEqual([]);
+  });
+
+  test.each([
     ['a number that no double holds', '{"id":12345678901234567890}'],
     ['half of a character', '{"text":"\\ud800"}'],
     ['a value that nests deeply', `${'['.repeat(60)}${']'.repeat(60)}`],

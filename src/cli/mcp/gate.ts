@@ -97,6 +97,10 @@ export function createGate(calls: Calls, note: (text: string) => void): Gate {
         return { pass: false, answer: errorAnswer(null, PARSE_ERROR, `not forwarded: ${why}`) };
       }
       const batch = Array.isArray(message) ? message : [message];
+      if (batch.some((m) => Array.isArray(m) || isDoubtful(m as JsonObject | null))) {
+        const why = 'not forwarded: a server may read other members than are there';
+        return { pass: false, answer: errorAnswer(null, INVALID_REQUEST, why) };
+      }
       const done = await Promise.all(batch.map((m) => one(m, session)));
       const refused = done.filter((d) => d.refused !== undefined);
       if (refused.length === 0) {
@@ -150,6 +154,21 @@ export function createGate(calls: Calls, note: (text: string) => void): Gate {
 }
 
 const isId = (id: unknown): id is string | number => typeof id === 'string' || typeof id === 'number';
+const OF_MESSAGE = new Set(['jsonrpc', 'id', 'method', 'params']);
+const OF_CALL = new Set(['name', 'arguments']);
+/** As readers fold that take `Method` for `method`, Go's among them: it folds U+017F and U+212A as well. */
+const fold = (name: string): string => name.toUpperCase().toLowerCase();
+const isAlike = (members: object, names: ReadonlySet<string>): boolean =>
+  Object.keys(members).some((n) => !names.has(n) && names.has(fold(n)));
+
+/** Whether a message has a member that some readers take for one that counts, and others do not. */
+function isDoubtful(m: JsonObject | null): boolean {
+  if (m === null || typeof m !== 'object') return false;
+  const { method, params } = m;
+  const isCall = method === 'tools/call' && params !== null && typeof params === 'object';
+  return isAlike(m, OF_MESSAGE) || (isCall && isAlike(params, OF_CALL));
+}
+
 /** 1 and "1" are two ids. */
 const keyOf = (session: string, id: string | number): string => `${session}\n${JSON.stringify(id)}`;
 /**
