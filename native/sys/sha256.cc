@@ -45,22 +45,22 @@ void hashOf(const std::uint8_t* data, std::size_t length, std::uint8_t* out) {
   SHA256_Final(out, &c);
 }
 
-bool hashLeaves(const std::uint8_t* data, std::size_t length, std::size_t from, std::size_t count, std::uint8_t* out) {
+void hashLeaf(const std::uint8_t* data, std::size_t length, std::uint8_t* out) {
   const std::uint8_t leaf = 0;
-  std::size_t at = from;
-  for (std::size_t i = 0; i < count; i++) {
-    if (at > length || length - at < 2) return false;
-    const std::size_t size = static_cast<std::size_t>(data[at]) << 8 | data[at + 1];
-    at += 2;
-    if (size > length - at) return false;
-    SHA256_CTX c;
-    SHA256_Init(&c);
-    SHA256_Update(&c, &leaf, 1);
-    SHA256_Update(&c, data + at, size);
-    SHA256_Final(out + i * HASH_BYTES, &c);
-    at += size;
+  SHA256_CTX c;
+  SHA256_Init(&c);
+  SHA256_Update(&c, &leaf, 1);
+  SHA256_Update(&c, data, length);
+  SHA256_Final(out, &c);
+}
+
+void appendHexOf(const std::uint8_t* data, std::size_t length, std::string& out) {
+  std::uint8_t digest[HASH_BYTES];
+  hashOf(data, length, digest);
+  for (const std::uint8_t b : digest) {
+    out += "0123456789abcdef"[b >> 4];
+    out += "0123456789abcdef"[b & 15];
   }
-  return true;
 }
 
 // sha256(input, out, at): writes SHA-256(input) to out at `at`.

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -35,9 +36,13 @@ struct Write {
   std::size_t from = 0;   // where its entries begin
   std::size_t count = 0;
   std::vector<std::uint8_t> hashes;  // of the frame, then of each leaf
+  std::string digests;               // of each entry, in hexadecimal
 };
 
-class Writer {
+constexpr std::size_t SPARES = 2;
+constexpr std::size_t SPARE_BYTES = 1 << 20;
+
+class Writer : public std::enable_shared_from_this<Writer> {
  public:
   // A descriptor of its own: Node may close and reuse the number while a write is on its way.
   Writer(int fd, std::shared_ptr<Channel> channel) : fd_(fd), channel_(std::move(channel)) {}
@@ -54,6 +59,21 @@ class Writer {
     channel_->begin(env);
     wake_.notify_one();
     return true;
+  }
+
+  // On the JavaScript thread: memory for the next write. That of earlier ones is used again, because fresh pages for
+  // every write cost more than to fill them.
+  std::vector<std::uint8_t> room() {
+    if (spares_.empty()) return {};
+    auto bytes = std::move(spares_.back());
+    spares_.pop_back();
+    bytes.clear();
+    return bytes;
+  }
+
+  // On the JavaScript thread.
+  void giveBack(std::vector<std::uint8_t> bytes) {
+    if (spares_.size() < SPARES && bytes.capacity() <= SPARE_BYTES) spares_.push_back(std::move(bytes));
   }
 
   // The JavaScript side let go without close: what was accepted is still written.
@@ -82,8 +102,9 @@ class Writer {
       const int error = write->last ? 0 : poisoned ? ECANCELED : perform(*write, syscall);
       const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begun;
       failed_ = failed_ || error != 0;
-      channel_->post([write, error, syscall, poisoned, took, channel = channel_](Napi::Env env) {
-        channel->end(env);
+      channel_->post([write, error, syscall, poisoned, took, self = shared_from_this()](Napi::Env env) {
+        self->channel_->end(env);
+        self->giveBack(std::move(write->bytes));
         if (error == 0) {
           write->deferred.Resolve(answer(env, *write, took.count()));
           return;
@@ -103,16 +124,33 @@ class Writer {
     const auto out = Napi::Object::New(env);
     out.Set("ms", ms);
     out.Set("hashes", Napi::Buffer<std::uint8_t>::Copy(env, write.hashes.data(), write.hashes.size()));
+    napi_value digests;
+    if (napi_create_string_latin1(env, write.digests.data(), write.digests.size(), &digests) != napi_ok) {
+      throw Napi::Error::New(env);
+    }
+    out.Set("digests", digests);
     return out;
   }
 
   // 0, or EBADMSG where the entries do not lie in the frame as they should.
   static int hash(Write& write) {
+    const std::uint8_t* const frame = write.bytes.data();
+    // Each entry has its length in front: more of them than this are not there, and no room is made for them.
+    if (write.count > write.frame / 2) return EBADMSG;
     write.hashes.resize((write.count + 1) * HASH_BYTES);
-    hashOf(write.bytes.data(), write.frame, write.hashes.data());
-    return hashLeaves(write.bytes.data(), write.frame, write.from, write.count, write.hashes.data() + HASH_BYTES)
-               ? 0
-               : EBADMSG;
+    write.digests.reserve(write.count * 2 * HASH_BYTES);
+    hashOf(frame, write.frame, write.hashes.data());
+    std::size_t at = write.from;
+    for (std::size_t i = 1; i <= write.count; i++) {
+      if (at > write.frame || write.frame - at < 2) return EBADMSG;
+      const std::size_t size = static_cast<std::size_t>(frame[at]) << 8 | frame[at + 1];
+      at += 2;
+      if (size > write.frame - at) return EBADMSG;
+      hashLeaf(frame + at, size, write.hashes.data() + i * HASH_BYTES);
+      appendHexOf(frame + at, size, write.digests);
+      at += size;
+    }
+    return 0;
   }
 
   int perform(Write& write, const char*& syscall) {
@@ -139,7 +177,8 @@ class Writer {
 
   const int fd_;
   const std::shared_ptr<Channel> channel_;
-  bool failed_ = false;  // the thread's own
+  bool failed_ = false;                             // the thread's own
+  std::vector<std::vector<std::uint8_t>> spares_;  // the JavaScript thread's own
   std::mutex mutex_;     // guards all below
   std::condition_variable wake_;
   std::deque<std::shared_ptr<Write>> queue_;
@@ -208,6 +247,7 @@ Napi::Value makeWriter(const Napi::CallbackInfo& info) {
   auto object = Napi::Object::New(env);
   object.Set("write", Napi::Function::New(env, [owner](const Napi::CallbackInfo& i) -> Napi::Value {
                auto write = std::make_shared<Write>(i.Env());
+               write->bytes = owner->writer->room();
                copy(i[0], write->bytes);
                write->offset = offsetOf(i[1]);
                return push(i.Env(), owner, write);
@@ -215,6 +255,7 @@ Napi::Value makeWriter(const Napi::CallbackInfo& info) {
   // writeEntries(buffers, offset, from, count): the first buffer is a frame that holds `count` entries from `from` on.
   object.Set("writeEntries", Napi::Function::New(env, [owner](const Napi::CallbackInfo& i) -> Napi::Value {
                auto write = std::make_shared<Write>(i.Env());
+               write->bytes = owner->writer->room();
                copy(i[0], write->bytes);
                write->offset = offsetOf(i[1]);
                const auto first = i[0].As<Napi::Array>().Get(0u);

@@ -140,7 +140,6 @@ export function createRecorder(input: RecorderInput): Recorder {
     durable: (e: Error | null, place: Place) => void,
   ): void {
     const built = input.run().write(request, caller.observedJcs, clock.now());
-    const digest = toHex(built.recordDigest);
     const item = {
       entry: built.entry,
       id: built.id,
@@ -151,7 +150,7 @@ export function createRecorder(input: RecorderInput): Recorder {
         : { opening: Buffer.from(built.disclosures.join('~'), 'latin1') }),
       ...(idempotency === undefined ? {} : { idempotency }),
     };
-    sequencer.append(item, (e, index) => {
+    sequencer.append(item, (e, index, digest) => {
       const { id, entry } = built;
       durable(e, e === null ? { id, digest, index, log: origin, entry } : NOWHERE);
     });

@@ -5,17 +5,18 @@
  */
 import { AttestdError, isAttestdError } from '../core/errors.ts';
 import type { Item } from '../store/batch.ts';
+import type { Committed } from '../store/group.ts';
 
 /** What the store does for it. */
 export interface Committer {
-  /** Makes all items durable next to each other, or none. @returns index of the first */
-  commit(items: readonly Item[]): Promise<number>;
+  /** Makes all items durable next to each other, or none. */
+  commit(items: readonly Item[]): Promise<Committed>;
   /** What that takes at present, milliseconds. */
   readonly syncMs: number;
 }
 
-/** Told of the index when the item is durable, or of why it will not be. */
-export type Durable = (e: Error | null, index: number) => void;
+/** Told of the index and the record digest in hexadecimal when the item is durable, or of why it will not be. */
+export type Durable = (e: Error | null, index: number, digest: string) => void;
 
 export interface Sequencer {
   /** Queues an item. `done` is called once, never before this returns. */
@@ -75,7 +76,7 @@ export function createSequencer(input: SequencerInput): Sequencer {
     items = [];
     waiting = [];
     bytes = 0;
-    for (const d of open) d(error, -1);
+    for (const d of open) d(error, -1, '');
   }
 
   function send(): void {
@@ -86,15 +87,18 @@ export function createSequencer(input: SequencerInput): Sequencer {
     waiting = [];
     bytes = 0;
     const work = store.commit(group).then(
-      (first) => {
-        for (let i = 0; i < done.length; i++) (done[i] as Durable)(null, first + i);
+      ({ first, digests, at }) => {
+        for (let i = 0; i < done.length; i++) {
+          const from = at + 64 * i;
+          (done[i] as Durable)(null, first + i, digests.slice(from, from + 64));
+        }
         onDurable(first + done.length);
         onSynced?.(performance.now() - since);
       },
       (e: unknown) => {
         const error = e instanceof Error ? e : new AttestdError('STORAGE_UNAVAILABLE', String(e));
         next -= done.length;
-        for (const d of done) d(error, -1);
+        for (const d of done) d(error, -1, '');
         if (isAttestdError(error, 'STORAGE_UNAVAILABLE')) refuseOpen(error);
         onFailure(error);
       },
@@ -106,7 +110,7 @@ export function createSequencer(input: SequencerInput): Sequencer {
   const sequencer: Sequencer = {
     append(item, done) {
       if (stopped) {
-        queueMicrotask(() => done(new AttestdError('SHUTTING_DOWN', 'the daemon is stopping'), -1));
+        queueMicrotask(() => done(new AttestdError('SHUTTING_DOWN', 'the daemon is stopping'), -1, ''));
         return;
       }
       if (items.length === 0 && onSynced !== undefined) begun = performance.now();

@@ -8,7 +8,6 @@ import { sha256 } from '../core/hash.ts';
 import { PAYLOAD_TYPE, STATEMENT_TYPE } from '../core/namespace.ts';
 import { MAX_ENTRY } from './dsse.ts';
 import { createCopier } from './pool.ts';
-import type { BuiltRecord } from './record.ts';
 import { type Kind, predicateType } from './statement.ts';
 
 /**
@@ -17,7 +16,7 @@ import { type Kind, predicateType } from './statement.ts';
  * @param artefacts subjects after the first in the same form, each with a leading comma
  * The writer throws RECORD_TOO_LARGE over 65,535 bytes.
  */
-export type EntryWriter = (id: string, predicate: string, artefacts?: string) => BuiltRecord;
+export type EntryWriter = (id: string, predicate: string, artefacts?: string) => Uint8Array;
 
 /** Room for the DSSE header, whose length has up to five digits, before the payload. */
 const HEADER_ROOM = 64;
@@ -52,8 +51,7 @@ export function createEntryWriter(kind: Kind): EntryWriter {
     const predicateEnd = put(predicate, predicateAt);
     const subject = toHex(sha256(scratch.subarray(predicateAt, predicateEnd)));
     const end = put(`${tail}${subject}"},"name":"${kind}:${id}"}${artefacts}]}`, predicateEnd);
-    const entry = frame(end);
-    return { id, entry, recordDigest: sha256(entry) };
+    return frame(end);
   };
 }
 

@@ -3,15 +3,16 @@
  * caller sent is canonicalised. Its bytes are those that `buildEntry` gives for the same predicate (a property test holds
  * them equal).
  */
-import { fromBase64Url, toBase64Url, toHex } from '../core/bytes.ts';
+import { fromBase64Url, toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { assertJson, type Json, type JsonObject } from '../core/json.ts';
 import { createTimeWriter } from '../core/time.ts';
 import { ulid } from '../core/ulid.ts';
 import { canonical, member, quoted } from './canonical.ts';
 import { artefactValue, disclosureOf, SALT_BYTES } from './disclosure.ts';
+import { recordDigest } from './dsse.ts';
 import { createEntryWriter } from './entrywriter.ts';
-import { createRandomPool, type RandomBytes } from './pool.ts';
+import { createRandomPool, createSalts, type RandomBytes } from './pool.ts';
 import type { BuiltRecord } from './record.ts';
 import type { RecordRequest } from './schema/request.ts';
 
@@ -49,6 +50,7 @@ type Group = 'inputs' | 'parameters' | 'outputs';
  */
 export function createExecutionWriter(options: ExecutionWriterOptions): ExecutionWriter {
   const random = createRandomPool(options.random);
+  const salts = createSalts(random);
   const time = createTimeWriter();
   const entryOf = createEntryWriter('execution');
   const boot = `,"boot":${JSON.stringify(options.boot)},"caller":{`;
@@ -57,7 +59,7 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
   return (request, observed, timeMs, authorization = '"ungoverned"') => {
     const disclosures: string[] = [];
     const id = ulid(timeMs, random(10));
-    const salt = toBase64Url(random(SALT_BYTES));
+    const salt = salts();
     const r = request as RecordRequest & JsonObject;
     const inputs = group(request, 'inputs', random, disclosures);
     const parameters = group(request, 'parameters', random, disclosures);
@@ -71,9 +73,25 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
 
     const artefacts = artefactSubjects(request, random, disclosures);
     if (text.includes('\\ud') || artefacts.includes('\\ud')) assertJson(request);
-    const { entry, recordDigest } = entryOf(id, text, artefacts);
-    return { id, entry, recordDigest, disclosures };
+    return new Written(id, entryOf(id, text, artefacts), disclosures);
   };
+}
+
+/** What was written. The store hashes entries while the disk works, so few ask here for the digest. */
+class Written implements ExecutionRecord {
+  readonly id: string;
+  readonly entry: Uint8Array;
+  readonly disclosures: readonly string[];
+
+  constructor(id: string, entry: Uint8Array, disclosures: readonly string[]) {
+    this.id = id;
+    this.entry = entry;
+    this.disclosures = disclosures;
+  }
+
+  get recordDigest(): Uint8Array {
+    return recordDigest(this.entry);
+  }
 }
 
 function action({ action: { type, name, target } }: RecordRequest): string {

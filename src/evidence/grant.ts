@@ -8,6 +8,7 @@ import { createTimeWriter } from '../core/time.ts';
 import { ulid } from '../core/ulid.ts';
 import { canonical, member, quoted } from './canonical.ts';
 import { SALT_BYTES } from './disclosure.ts';
+import { recordDigest } from './dsse.ts';
 import { createEntryWriter } from './entrywriter.ts';
 import type { ExecutionWriterOptions } from './execution.ts';
 import { createRandomPool } from './pool.ts';
@@ -58,7 +59,8 @@ export function createGrantWriter(options: ExecutionWriterOptions): GrantWriter 
     text += `,"salt":"${salt}"${member('scope', scope)},"seconds":${body.seconds}`;
     text += `,"time":"${time(timeMs)}"${member('trace', trace)},"v":1}`;
     if (text.includes('\\ud')) assertJson(body);
-    return entryOf(id, text);
+    const entry = entryOf(id, text);
+    return { id, entry, recordDigest: recordDigest(entry) };
   };
 }
 

@@ -1,4 +1,5 @@
 /** Random bytes bought in bulk, one call to the source for hundreds of salts; and room for entries, bought likewise. */
+import { toBase64Url } from '../core/bytes.ts';
 
 /** Bytes of one slab: some sixty records. */
 const SLAB = 1 << 16;
@@ -43,5 +44,28 @@ export function createRandomPool(random: RandomBytes, size = 8192): RandomBytes 
     }
     at += n;
     return pool.subarray(at - n, at);
+  };
+}
+
+/** Salts of one purchase. */
+const SALTS = 128;
+/** Bytes that a salt takes in a purchase: 16 of its own and two zeros, so that each begins a new group of base64. */
+const STRIDE = 18;
+const STRIDE_CHARS = 24;
+const SALT_CHARS = 22;
+
+/** Gives salts of 16 random bytes in base64url, none of them twice: spelt a hundred at a time. */
+export function createSalts(random: RandomBytes): () => string {
+  const room = new Uint8Array(SALTS * STRIDE);
+  let texts = '';
+  let at = 0;
+  return () => {
+    if (at === texts.length) {
+      for (let i = 0; i < SALTS; i++) room.set(random(16), i * STRIDE);
+      texts = toBase64Url(room);
+      at = 0;
+    }
+    at += STRIDE_CHARS;
+    return texts.slice(at - STRIDE_CHARS, at - STRIDE_CHARS + SALT_CHARS);
   };
 }

@@ -43,14 +43,15 @@ export interface SyncWriter {
   /**
    * The same for a frame, the first buffer, that holds `count` entries (u16 length ‖ bytes, each) from `from` on. They are
    * hashed on the writer's thread while the disk works: `hashes` is SHA-256 of the frame, then the leaf hash of each
-   * entry (RFC 6962 §2.1), 32 bytes each.
+   * entry (RFC 6962 §2.1), 32 bytes each; `digests` is SHA-256 of each entry in lower-case hexadecimal, one behind the
+   * other.
    */
   writeEntries(
     buffers: readonly Uint8Array[],
     offset: number,
     from: number,
     count: number,
-  ): Promise<{ readonly ms: number; readonly hashes: Buffer }>;
+  ): Promise<{ readonly ms: number; readonly hashes: Buffer; readonly digests: string }>;
   /** Lets queued writes end, then closes the writer's own duplicate of the descriptor; yours stays open. */
   close(): Promise<void>;
 }

@@ -9,7 +9,7 @@ import { checkItem, type Item } from './batch.ts';
 import { unavailable } from './disk.ts';
 import type { TileVisitor } from './edge.ts';
 import { type FrameType, HEADER, makeFrame } from './frame.ts';
-import { Group, itemBytes } from './group.ts';
+import { type Committed, Group, itemBytes } from './group.ts';
 import type { Place, Tip } from './segment.ts';
 import { DiskFull, type Segments } from './segments.ts';
 import { markEntry } from './tip.ts';
@@ -66,8 +66,8 @@ export class Committer {
     return this.#full;
   }
 
-  /** Makes items durable, next to each other. Resolves with the index of the first. */
-  commit(items: readonly Item[]): Promise<number> {
+  /** Makes items durable, next to each other. */
+  commit(items: readonly Item[]): Promise<Committed> {
     try {
       this.check();
       if (items.length === 0) throw new AttestdError('MALFORMED', 'nothing to commit');
@@ -195,7 +195,7 @@ export class Committer {
     const { waiters } = group;
     try {
       if (this.#failed !== undefined) throw this.#failed;
-      const { place, leaves } = await this.guard(async () => {
+      const { place, leaves, digests } = await this.guard(async () => {
         // The write begins within this call wherever there is room, which is nearly always.
         if (!segments.hasRoom(group.bytes, false)) await segments.makeRoom(group.bytes, false);
         return segments.write((salt, chain) => group.finish(first, salt, chain));
@@ -211,7 +211,7 @@ export class Committer {
       this.#full = undefined;
       durable(first, items, place, group.entries());
       return () => {
-        for (const { from, resolve } of waiters) resolve(first + from);
+        for (const { from, resolve } of waiters) resolve({ first: first + from, digests, at: from * 64 });
       };
     } catch (e) {
       const error = e instanceof AttestdError ? e : unavailable('the log could not be written', e);

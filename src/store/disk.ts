@@ -22,15 +22,15 @@ export interface DurableFile {
   /** Resolves when the bytes are durable at `offset`, with the milliseconds that took; they must not change until then. */
   append(buffers: readonly Uint8Array[], offset: number): Promise<number>;
   /**
-   * The same for a frame, the first buffer, with `count` entries from `from` on: with SHA-256 of the frame and the leaf
-   * hash of each entry, made on the writer's thread.
+   * The same for a frame, the first buffer, with `count` entries from `from` on: with SHA-256 of the frame, the leaf
+   * hash of each entry, and SHA-256 of each in hexadecimal, made on the writer's thread.
    */
   appendEntries(
     buffers: readonly Uint8Array[],
     offset: number,
     from: number,
     count: number,
-  ): Promise<{ readonly ms: number; readonly hashes: Buffer }>;
+  ): Promise<{ readonly ms: number; readonly hashes: Buffer; readonly digests: string }>;
   close(): Promise<void>;
 }
 

@@ -5,10 +5,19 @@
 import { type Item, MAX_ENTRY, META_MAX, putMeta } from './batch.ts';
 import { HEADER, sealFrame, TYPE } from './frame.ts';
 
-/** A caller that waits for items `from` to `to` - 1 of the group. */
+/** Items that became durable. */
+export interface Committed {
+  /** Index of the first. */
+  readonly first: number;
+  /** Their record digests (SHA-256 of the entry) in hexadecimal, 64 characters each, from character `at` on. */
+  readonly digests: string;
+  readonly at: number;
+}
+
+/** A caller that waits for the items of the group from `from` on. */
 export interface Waiter {
   readonly from: number;
-  resolve(first: number): void;
+  resolve(made: Committed): void;
   reject(error: Error): void;
 }
 

@@ -50,6 +50,8 @@ export interface Written {
   readonly place: Place;
   /** Leaf hashes of its entries, 32 bytes each. */
   readonly leaves: Buffer;
+  /** SHA-256 of each in hexadecimal, 64 characters each. */
+  readonly digests: string;
 }
 
 /** No room, and nothing was written: unlike a failed write this can pass. */
@@ -119,18 +121,18 @@ export class Segments {
     const { ordinal, offset } = point;
     this.#file ??= await this.#o.disk.openDurable(this.#path(ordinal));
     const { frame, erasable = [], entries } = make(point.salt, point.chain);
-    const { ms, hashes } = await this.#append([frame, ...erasable], offset, entries);
+    const { ms, hashes, digests } = await this.#append([frame, ...erasable], offset, entries);
     point.chain = hashes.subarray(0, 32);
     point.lastFrame = offset;
     point.offset = erasable.reduce((n, e) => n + e.length, offset + frame.length);
     this.#syncMs += (ms - this.#syncMs) / 8;
-    return { place: { ordinal, offset }, leaves: hashes.subarray(32) };
+    return { place: { ordinal, offset }, leaves: hashes.subarray(32), digests };
   }
 
   async #append(buffers: readonly [Buffer, ...Buffer[]], offset: number, entries: Ready['entries']) {
     const file = this.#file as DurableFile;
     if (entries !== undefined) return file.appendEntries(buffers, offset, entries.from, entries.count);
-    return { hashes: sha256Of(buffers[0]), ms: await file.append(buffers, offset) };
+    return { hashes: sha256Of(buffers[0]), digests: '', ms: await file.append(buffers, offset) };
   }
 
   /** Begins the next segment although there is room in this one. @throws DiskFull */

@@ -16,6 +16,7 @@ import { ERASED, type Item } from './batch.ts';
 import { WIDTH } from './edge.ts';
 import { findRecord } from './finding.ts';
 import { TYPE } from './frame.ts';
+import type { Committed } from './group.ts';
 import { encodeForget, encodeIntent, type Intent } from './intent.ts';
 import { entriesOf, type OwnedEntry, ownedEntries } from './owned.ts';
 import type { StoreParts } from './parts.ts';
@@ -72,11 +73,11 @@ export class Store {
   }
   /**
    * Makes items durable with one write and one fdatasync, together with whatever else is waiting, and next to each
-   * other in the order given. Resolves in the order of the log with the index of the first.
+   * other in the order given. Resolves in the order of the log with their place and digests.
    * @throws (rejects) RECORD_TOO_LARGE, TOO_LARGE, MALFORMED, SHUTTING_DOWN, or STORAGE_UNAVAILABLE: then `failed` or
    *   `full` says which, and with `failed` the items may be in the log all the same
    */
-  commit(items: readonly Item[]): Promise<number> {
+  commit(items: readonly Item[]): Promise<Committed> {
     return this.#p.committer.commit(items);
   }
 

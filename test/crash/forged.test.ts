@@ -180,7 +180,9 @@ describe('after a clean stop', () => {
       const { time } = readStatement(store.entry(store.size - 1)).predicate;
       const at = newFrame({ log }, Date.parse(time) + 1, random);
       const built = buildEntry('boot', body as never, at);
-      bootIndex = await store.commit([{ entry: built.entry, id: built.id, uid: 0, mark: { kind: 'boot' } }]);
+      ({ first: bootIndex } = await store.commit([
+        { entry: built.entry, id: built.id, uid: 0, mark: { kind: 'boot' } },
+      ]));
       return toHex(built.recordDigest);
     });
     await expectSeenThrough(forged, genuine, reference);

@@ -9,7 +9,10 @@ import { createLimits } from '../../src/daemon/limits.ts';
 import { createLineReader } from '../../src/daemon/lines.ts';
 import { createSequencer } from '../../src/daemon/sequencer.ts';
 import { createWaiters } from '../../src/daemon/waiters.ts';
+import type { Committed } from '../../src/store/group.ts';
 import type { Sealed } from '../../src/store/seal.ts';
+
+const committed = (first: number): Committed => ({ first, digests: '', at: 0 });
 
 describe('the counter rule', () => {
   it.each([
@@ -153,7 +156,7 @@ describe('the sequencer', () => {
           if (broken) throw new Error('disk');
           groups.push(items.length);
           size += items.length;
-          return size - items.length;
+          return committed(size - items.length);
         },
       },
       onDurable: () => undefined,
@@ -185,7 +188,7 @@ describe('the sequencer with many callers', () => {
           groups.push(items.length);
           size += items.length;
           const first = size - items.length;
-          return new Promise((resolve) => ends.push(() => resolve(first)));
+          return new Promise((resolve) => ends.push(() => resolve(committed(first))));
         },
       },
       onDurable: () => undefined,

@@ -25,7 +25,7 @@ const build: Engine['build'] = (kind, body, artefacts = []) => {
 };
 const put = async <K extends Kind>(store: Store, kind: K, body: Parameters<typeof build<K>>[1]) => {
   const built = build(kind, body);
-  return store.commit([{ entry: built.entry, id: built.id, uid: 1 }]);
+  return (await store.commit([{ entry: built.entry, id: built.id, uid: 1 }])).first;
 };
 const used = {
   phase: 'completed',
@@ -57,7 +57,9 @@ async function setup(replaced: (n: number) => void = () => {}) {
   const open = () => {
     const retention = openRetention({
       store,
-      sequencer: { appendOne: (item) => store.commit([item]) } as Partial<Sequencer> as Sequencer,
+      sequencer: {
+        appendOne: async (item) => (await store.commit([item])).first,
+      } as Partial<Sequencer> as Sequencer,
       sealer: {
         wait: (_: number, done: (seal: unknown) => void) => waiting.push(() => done(store.lastSeal())),
       } as Partial<Sealer> as Sealer,
@@ -99,7 +101,7 @@ it('a tombstone that another run sealed removes nothing', async () => {
   const { open, request, store, seal, gone } = await setup();
   const refused = expect(open().retain(request)).rejects.toMatchObject({ code: 'SEAL_PENDING' });
   await seal(async () => {
-    const boot = await store.commit([{ entry: entryOf(1), mark: { kind: 'boot' } }]);
+    const { first: boot } = await store.commit([{ entry: entryOf(1), mark: { kind: 'boot' } }]);
     await store.appendSeal(noteOf(store.head(), store.lastSeal(), { bootIndex: boot }));
   });
   await refused;

@@ -34,7 +34,7 @@ async function begin(attest: (predicate: Uint8Array, sequencer: Sequencer) => Pr
       syncMs: 0,
       async commit(items) {
         entries.push(...items.map((i) => i.entry));
-        return entries.length - items.length;
+        return { first: entries.length - items.length, digests: '', at: 0 };
       },
     },
     size: 0,

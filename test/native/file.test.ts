@@ -61,11 +61,13 @@ describe('SyncWriter', () => {
       ...entries.flatMap((e, i) => [lengths[i] as Buffer, e]),
       Buffer.from('meta'),
     ]);
-    const { ms, hashes } = await writer.writeEntries([frame, Buffer.from('opening')], 5, 4, entries.length);
+    const opened = [frame, Buffer.from('opening')];
+    const { ms, hashes, digests } = await writer.writeEntries(opened, 5, 4, entries.length);
     expect(ms).toBeGreaterThan(0);
     expect(readFileSync(path).subarray(5)).toEqual(Buffer.concat([frame, Buffer.from('opening')]));
     const digest = createHash('sha256').update(frame).digest();
     expect(hashes).toEqual(Buffer.concat([digest, ...entries.map((e) => leafHash(e))]));
+    expect(digests).toBe(entries.map((e) => createHash('sha256').update(e).digest('hex')).join(''));
     expect(() => writer.writeEntries([], 0, 0, 1)).toThrow(TypeError);
     await writer.close();
     // A length beyond the frame (the opening is no entry: it stands behind), one entry too many, a place outside.
@@ -74,6 +76,7 @@ describe('SyncWriter', () => {
       [[Buffer.of(0, 9, 1)], 0, 1],
       [[Buffer.of(0, 1, 1)], 0, 2],
       [[Buffer.of(0, 1, 1)], 4, 1],
+      [[Buffer.of(0, 1, 1)], 0, 0xffff_ffff],
     ] as const) {
       const other = new addon.SyncWriter(fd);
       await expect(other.writeEntries(buffers, 0, from, count)).rejects.toMatchObject({
@@ -94,6 +97,12 @@ describe('SyncWriter', () => {
     buffer.fill('!');
     await written;
     expect(readFileSync(path, 'latin1')).toBe('before');
+    // The copy's memory serves the next one, which leaves nothing of itself in shorter ones.
+    for (const text of ['long enough', 'short', 'a']) {
+      buffer.fill('?');
+      await writer.write([Buffer.from(text)], 0);
+      expect(readFileSync(path, 'latin1').slice(0, text.length)).toBe(text);
+    }
     await writer.close();
     closeSync(fd);
   });

@@ -50,7 +50,7 @@ async function meanwhile(ordinal: number, act: (store: Store) => Promise<void>) 
 /** The announcement, in a segment that was not there before, and then the removal of all that stood before it. */
 async function remove(store: Store): Promise<number> {
   await fill(store, 300);
-  const index = await store.commit([{ entry: entryOf(9999) }]);
+  const { first: index } = await store.commit([{ entry: entryOf(9999) }]);
   await sealNow(store);
   expect((await store.thin(index, (i) => i === 0)).removed).toBeGreaterThan(800);
   return index;

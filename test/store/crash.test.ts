@@ -15,7 +15,7 @@ const WRITER = `
     for (;;) {
       const entry = Buffer.from(\`round \${round} writer \${w} entry \${n++} \`.padEnd(200 + (n % 700), 'x'));
       const opening = Buffer.from('["salt","secret"]');
-      const index = await store.commit([{ entry, opening }]);
+      const { first: index } = await store.commit([{ entry, opening }]);
       process.stdout.write(index + ' ' + entry.toString() + '\\n');
     }
   }

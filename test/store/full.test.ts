@@ -34,7 +34,7 @@ test('a full disk makes the log read-only at the end of the spare segment, still
   let refused: unknown;
   for (let i = 1; refused === undefined; i++) {
     await store.commit([itemOf(i, 9000)]).then(
-      (index) => acked.push(index),
+      ({ first }) => acked.push(first),
       (e) => {
         refused = e;
       },
@@ -51,7 +51,7 @@ test('a full disk makes the log read-only at the end of the spare segment, still
   expect(store.full).toBeDefined();
   await expect(store.commit([itemOf(500, 9000)])).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
   full = false;
-  expect(await store.commit([itemOf(501, 9000)])).toBe(acked.length + 1);
+  expect((await store.commit([itemOf(501, 9000)])).first).toBe(acked.length + 1);
   expect(store.full).toBeUndefined();
   await sealNow(store);
   await store.close();
@@ -74,7 +74,7 @@ test('what is ordered behind a group that finds no room is refused with it, for 
     refused = told.flatMap(({ status }, k) => (status === 'rejected' ? [k] : []));
   }
   expect(refused).toEqual([0, 1]);
-  expect(await store.commit([itemOf(9999, 20)])).toBe(store.size - 1);
+  expect((await store.commit([itemOf(9999, 20)])).first).toBe(store.size - 1);
   await store.close();
 });
 
@@ -94,7 +94,7 @@ test.each([
     warn: (what, cause) => warnings.push(`${what}: ${wordsOf(cause)}`),
   });
   await sealNow(store);
-  expect(await store.commit([itemOf(1)])).toBe(1);
+  expect((await store.commit([itemOf(1)])).first).toBe(1);
   expect(store.failed).toBeUndefined();
   expect(warnings).toEqual([expect.stringMatching(`the checkpoint is not written: ${name}: `)]);
   full = false;
@@ -119,7 +119,7 @@ test('a log is opened without room for its tiles, and they follow', async () => 
   const tile = join(dir, 'tile/0/000');
   expect(existsSync(tile)).toBe(false);
   full = false;
-  expect(await store.commit([itemOf(300)])).toBe(300);
+  expect((await store.commit([itemOf(300)])).first).toBe(300);
   await store.close();
   expect(existsSync(tile)).toBe(true);
   expect(await checkLog(dir)).toMatchObject({ size: 301, torn: 0 });
@@ -176,7 +176,7 @@ test.runIf(may('mounts'))(
     const roomy = join(freshDir(), 'log');
     cpSync(dir, roomy, { recursive: true });
     store = await openStore(roomy, SMALL);
-    expect(await store.commit([itemOf(900, 3000)])).toBe(acked + 1);
+    expect((await store.commit([itemOf(900, 3000)])).first).toBe(acked + 1);
     await store.close();
     expect(await checkLog(roomy)).toMatchObject({ size: acked + 2, seals: 1, torn: 0 });
   },

@@ -174,7 +174,7 @@ async function life(dir: string, disk: ReturnType<typeof breakingDisk>, acked: s
   try {
     for (let i = 1; i < 30; i++) {
       const items = Array.from({ length: 25 }, (_, k) => itemOf(i * 100 + k, 700));
-      const first = await store.commit(items);
+      const { first } = await store.commit(items);
       for (const [k, item] of items.entries()) acked[first + k] = Buffer.from(item.entry).toString();
       if (i % 8 === 0) await store.appendIntent({ ...intentOf(store.head()), kind: 'seal', seq: i / 8 });
       if (i % 8 === 0) await sealNow(store);

@@ -214,7 +214,7 @@ test('a key that was used anew after its record went stays known, whatever is re
   const uid = 1000 + (350 % 3);
   const key = digestOf('key', 350);
   await store.thin(BEFORE, keep);
-  const again = await store.commit([{ ...itemOf(350), id: idOf(COUNT + 9) }]);
+  const { first: again } = await store.commit([{ ...itemOf(350), id: idOf(COUNT + 9) }]);
   await store.settle();
   expect(store.idempotent(uid, key)?.index).toBe(again);
   await store.thin(BEFORE + 20, keep);
