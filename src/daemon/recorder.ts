@@ -140,18 +140,11 @@ export function createRecorder(input: RecorderInput): Recorder {
     durable: (e: Error | null, place: Place) => void,
   ): void {
     const built = input.run().write(request, caller.observedJcs, clock.now());
-    const item = {
-      entry: built.entry,
-      id: built.id,
-      uid: caller.uid,
-      // Disclosures are base64url, so nothing in them is mistaken for the separator (RFC 9901 uses it too).
-      ...(built.disclosures.length === 0
-        ? {}
-        : { opening: Buffer.from(built.disclosures.join('~'), 'latin1') }),
-      ...(idempotency === undefined ? {} : { idempotency }),
-    };
+    const { id, entry, disclosures } = built;
+    // Disclosures are base64url, so nothing in them is mistaken for the separator (RFC 9901 uses it too).
+    const opening = disclosures.length === 0 ? undefined : Buffer.from(disclosures.join('~'), 'latin1');
+    const item = { entry, id, uid: caller.uid, opening, idempotency };
     sequencer.append(item, (e, index, digest) => {
-      const { id, entry } = built;
       durable(e, e === null ? { id, digest, index, log: origin, entry } : NOWHERE);
     });
   }

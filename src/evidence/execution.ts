@@ -41,6 +41,11 @@ export interface ExecutionWriterOptions {
 }
 
 type Group = 'inputs' | 'parameters' | 'outputs';
+/** Where salts come from and disclosures go. */
+interface Into {
+  readonly random: RandomBytes;
+  readonly disclosures: string[];
+}
 
 /**
  * A writer for the records of one run. It takes requests that `parseJson` and the request schema accepted, and the
@@ -61,9 +66,11 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
     const id = ulid(timeMs, random(10));
     const salt = salts();
     const r = request as RecordRequest & JsonObject;
-    const inputs = group(request, 'inputs', random, disclosures);
-    const parameters = group(request, 'parameters', random, disclosures);
-    const outputs = group(request, 'outputs', random, disclosures);
+    const { plain } = request;
+    const into = { random, disclosures };
+    const inputs = group('inputs', request.inputs, plain?.inputs, into);
+    const parameters = group('parameters', request.parameters, plain?.parameters, into);
+    const outputs = group('outputs', request.outputs, plain?.outputs, into);
 
     let text = `{"action":${action(request)},"authorization":${authorization}${boot}`;
     if (request.claimed !== undefined) text += `"claimed":${canonical(request.claimed)},`;
@@ -71,7 +78,7 @@ export function createExecutionWriter(options: ExecutionWriterOptions): Executio
     text += `${outcome(request)}${outputs}${parameters}${member('parents', r.parents)},"phase":"${request.phase}"`;
     text += `,"salt":"${salt}","time":"${time(timeMs)}"${member('trace', r.trace)},"v":1}`;
 
-    const artefacts = artefactSubjects(request, random, disclosures);
+    const artefacts = artefactSubjects(request, into);
     if (text.includes('\\ud') || artefacts.includes('\\ud')) assertJson(request);
     return new Written(id, entryOf(id, text, artefacts), disclosures);
   };
@@ -106,15 +113,15 @@ function outcome({ outcome: o }: RecordRequest): string {
 }
 
 /** `,"inputs":{"_sd":[…]}` with plain members in their canonical places; nothing when the caller sent neither. */
-function group(request: RecordRequest, name: Group, random: RandomBytes, disclosures: string[]): string {
-  const salted = request[name] as JsonObject | undefined;
-  const plain = request.plain?.[name] as JsonObject | undefined;
+function group(name: Group, saltedMembers: unknown, plainMembers: unknown, into: Into): string {
+  const salted = saltedMembers as JsonObject | undefined;
+  const plain = plainMembers as JsonObject | undefined;
   if (salted === undefined && plain === undefined) return '';
   const digests: string[] = [];
   if (salted !== undefined) {
     for (const member of Object.keys(salted)) {
       if (plain !== undefined && Object.hasOwn(plain, member)) throw twice(name, member);
-      digests.push(disclose(member, salted[member] as Json, random, disclosures));
+      digests.push(disclose(member, salted[member] as Json, into));
     }
   }
   // RFC 9901 §4.2.4.1: the order of the digests must not tell the order of the names.
@@ -136,7 +143,7 @@ function twice(group: Group, member: string): AttestdError {
 }
 
 /** Makes a disclosure, keeps its text, and returns its digest in base64url. */
-function disclose(name: string, value: Json, random: RandomBytes, disclosures: string[]): string {
+function disclose(name: string, value: Json, { random, disclosures }: Into): string {
   const rest = `${quoted(name)},${canonical(value)}]`;
   if (rest.includes('\\ud')) assertJson([name, value]);
   const { digest, text } = disclosureOf(random(SALT_BYTES), rest);
@@ -147,10 +154,10 @@ function disclose(name: string, value: Json, random: RandomBytes, disclosures: s
 const hexOf = (base64Url: string): string => toHex(fromBase64Url(base64Url));
 
 /** Subjects after the first, each with a leading comma. */
-function artefactSubjects(request: RecordRequest, random: RandomBytes, disclosures: string[]): string {
+function artefactSubjects(request: RecordRequest, into: Into): string {
   let out = '';
   for (const { name, sha256: digest, plain } of request.artefacts ?? []) {
-    const shown = plain === true ? digest : hexOf(disclose(name, artefactValue(digest), random, disclosures));
+    const shown = plain === true ? digest : hexOf(disclose(name, artefactValue(digest), into));
     const mark = plain === true ? '' : '"annotations":{"salted":true},';
     out += `,{${mark}"digest":{"sha256":"${shown}"},"name":${JSON.stringify(name)}}`;
   }

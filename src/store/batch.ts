@@ -32,9 +32,9 @@ export interface Item {
   /** Whose record it is. */
   readonly uid?: number;
   /** UTF-8 of the openings of its disclosures, kept until `forget`. */
-  readonly opening?: Uint8Array;
+  readonly opening?: Uint8Array | undefined;
   /** SHA-256 of the caller's key and of the request body; needs `uid`. */
-  readonly idempotency?: { readonly key: Uint8Array; readonly body: Uint8Array };
+  readonly idempotency?: { readonly key: Uint8Array; readonly body: Uint8Array } | undefined;
   readonly mark?: Mark;
 }
 
