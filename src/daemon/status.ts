@@ -80,6 +80,8 @@ export function healthOf(input: StatusInput, now: number): Health {
     reasons.push(`${gate.phase}: ${gate.reason?.message ?? 'the first start is under way'}`);
   const broken = log?.failed ?? log?.full;
   if (broken !== undefined) reasons.push(`log: ${broken.message}`);
+  if (log?.unindexed === true)
+    reasons.push('index: it is not written any more, for a commit failed; the next start makes up for it');
   const canRecord = engine !== undefined && broken === undefined;
   const hung = tpm()?.hung === true;
   if (hung) reasons.push('TPM: a command hangs');

@@ -99,6 +99,11 @@ export class Lookup {
     return new Lookup(path, openDatabase(path, warn), warn);
   }
 
+  /** Whether a commit failed: what came since is in memory alone, until the next start. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
   /** How far the index goes on disk; undefined for an empty one. */
   mark(): Mark | undefined {
     const b = this.#db.get(key('m'));

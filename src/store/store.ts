@@ -66,6 +66,10 @@ export class Store {
   get full(): AttestdError | undefined {
     return this.#p.committer.full;
   }
+  /** Whether the index is not written any more: nothing is lost by that. */
+  get unindexed(): boolean {
+    return this.#p.lookup.broken;
+  }
   /** Size and root of what is durable now. */
   head(): { readonly size: number; readonly root: Uint8Array } {
     if (this.#head.size !== this.size) this.#head = { size: this.size, root: this.rootAt(this.size) };
@@ -113,7 +117,6 @@ export class Store {
       return sealed;
     });
   }
-
   lastSeal(): Sealed | undefined {
     return this.#p.tip.lastSeal;
   }
@@ -155,7 +158,6 @@ export class Store {
     if (to > this.size) throw new AttestdError('MALFORMED', `there are ${this.size} entries, not ${to}`);
     yield* entriesOf(this.#p.wal, from, to);
   }
-
   /** The same with the uid that owns each, without those that were removed. */
   owned(from: number, to: number): Generator<OwnedEntry> {
     return ownedEntries(this.#p.wal, from, Math.min(to, this.size));
@@ -258,7 +260,6 @@ export class Store {
     await this.#p.publisher.run(() => this.size);
     await this.#p.lookup.flush();
   }
-
   /** Lets what was taken become durable, writes the index, lets go of the lock. */
   close(): Promise<void> {
     this.#closed ??= this.#close();

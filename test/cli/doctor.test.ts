@@ -559,6 +559,19 @@ describe('a broken host', () => {
     expect(judged.find((j) => j.id === 'tss-version')).toMatchObject({ status: 'ok' });
   });
 
+  it('is told of an index that is not written, and how that ends', async () => {
+    const mends: Mend[] = [];
+    const reasons = ['index: it is not written any more'];
+    said({ health: { canRecord: true, canSeal: true, reasons } }, (mend) => mends.push(mend));
+    const judged = await examine(base);
+    for (const mend of mends) await mend();
+    expect(judged.find((j) => j.id === 'daemon')).toMatchObject({
+      status: 'warn',
+      sentence: expect.stringContaining('Index: it is not written any more.'),
+      fix: expect.stringContaining('systemctl restart attestd'),
+    });
+  });
+
   it('is told of a configuration for another host than its log is of', async () => {
     const judged = await examine({ ...base, ...variant([/^host = "[^"]*"/m, 'host = "another"']) });
     const found = judged.find((j) => j.id === 'initialised');

@@ -54,6 +54,13 @@ const daemon: Check = {
     const { canRecord, reasons = [] } = healthOf(answer.status);
     if (canRecord !== true)
       return wrong(`It records nothing: ${reasons.join('; ')}.`, hintOf('STORAGE_UNAVAILABLE'));
+    // Records go on; what is not in the index stays in memory.
+    const index = reasons.find((r) => r.startsWith('index: '));
+    if (index !== undefined)
+      return warn(
+        `It runs and records. ${index[0]?.toUpperCase()}${index.slice(1)}.`,
+        'see disk, and the quota of its user (quota -u attestd); then systemctl restart attestd',
+      );
     return ok(`It runs and records; ${answer.status.entries} entries.`);
   },
 };
