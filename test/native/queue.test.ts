@@ -118,8 +118,11 @@ describe('a TPM that hangs', () => {
   it('closes at the deadline when it begins to hang meanwhile', async () => {
     const own = await addon.openTpm({ tcti: swtpm.tcti, queue: 4, deadlineMs: 200 });
     proxy().inject({ cc: CC.getRandom, hang: true });
+    const before = proxy().seen(CC.getRandom);
     const never = own.getRandom(8, { deadlineMs: 20_000 });
     const waiting = own.readClock();
+    // What no thread has taken yet would be refused by the close itself.
+    await expect.poll(() => proxy().seen(CC.getRandom), { interval: 2 }).toBe(before + 1);
     const closed = own.close();
     await expect(waiting).rejects.toMatchObject({ reason: 'closed' });
     await closed;
