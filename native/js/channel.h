@@ -4,6 +4,8 @@
 
 #include <napi.h>
 
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,6 +27,8 @@ class Channel {
 
   // From any thread: runs `closure` on the JavaScript thread, or drops it where the environment is gone.
   void post(Closure closure);
+  // On the JavaScript thread: runs at once what was posted, which is else run when the event loop comes round.
+  void poll(Napi::Env env);
 
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -32,8 +36,11 @@ class Channel {
  private:
   // Outlives the channel until node has finalised the function: that is the only moment nobody calls it any more.
   struct State {
+    void drain(napi_env env);
     std::mutex mutex;
     napi_threadsafe_function function = nullptr;  // guarded by mutex; null once the environment is gone
+    std::deque<Closure> posted;                   // guarded by mutex
+    std::atomic<bool> waiting = false;            // whether there is any
     unsigned pending = 0;                         // JavaScript thread only
   };
   explicit Channel(std::shared_ptr<State> state) : state_(std::move(state)) {}

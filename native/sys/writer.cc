@@ -76,6 +76,8 @@ class Writer : public std::enable_shared_from_this<Writer> {
     if (spares_.size() < SPARES && bytes.capacity() <= SPARE_BYTES) spares_.push_back(std::move(bytes));
   }
 
+  void poll(Napi::Env env) { channel_->poll(env); }
+
   // The JavaScript side let go without close: what was accepted is still written.
   void abandon() {
     {
@@ -268,6 +270,7 @@ Napi::Value makeWriter(const Napi::CallbackInfo& info) {
                write->count = i[3].As<Napi::Number>().Uint32Value();
                return push(i.Env(), owner, write);
              }));
+  object.Set("poll", Napi::Function::New(env, [owner](const Napi::CallbackInfo& i) { owner->writer->poll(i.Env()); }));
   object.Set("close", Napi::Function::New(env, [owner](const Napi::CallbackInfo& i) -> Napi::Value {
                auto write = std::make_shared<Write>(i.Env());
                write->last = true;

@@ -13,6 +13,8 @@ export interface Committer {
   commit(items: readonly Item[]): Promise<Committed>;
   /** What that takes at present, milliseconds. */
   readonly syncMs: number;
+  /** Settles at once what the disk has finished meanwhile. */
+  poll(): void;
 }
 
 /** Told of the index and the record digest in hexadecimal when the item is durable, or of why it will not be. */
@@ -113,6 +115,8 @@ export function createSequencer(input: SequencerInput): Sequencer {
         queueMicrotask(() => done(new AttestdError('SHUTTING_DOWN', 'the daemon is stopping'), -1, ''));
         return;
       }
+      // Between two of many requests that wait in one turn of the event loop, or else it would be found at its end.
+      if (underway.size > 0) store.poll();
       if (items.length === 0 && onSynced !== undefined) begun = performance.now();
       items.push(item);
       waiting.push(done);

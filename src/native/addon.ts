@@ -52,6 +52,8 @@ export interface SyncWriter {
     from: number,
     count: number,
   ): Promise<{ readonly ms: number; readonly hashes: Buffer; readonly digests: string }>;
+  /** Settles at once what has ended meanwhile, instead of when the event loop comes round. */
+  poll(): void;
   /** Lets queued writes end, then closes the writer's own duplicate of the descriptor; yours stays open. */
   close(): Promise<void>;
 }

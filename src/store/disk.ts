@@ -31,6 +31,8 @@ export interface DurableFile {
     from: number,
     count: number,
   ): Promise<{ readonly ms: number; readonly hashes: Buffer; readonly digests: string }>;
+  /** Settles at once what has ended meanwhile, instead of when the event loop comes round. */
+  poll(): void;
   close(): Promise<void>;
 }
 
@@ -93,6 +95,7 @@ export function nativeDisk(addon: Addon = loadAddon()): Disk {
       return {
         append: (buffers, offset) => writer.write(buffers, offset),
         appendEntries: (buffers, offset, from, count) => writer.writeEntries(buffers, offset, from, count),
+        poll: () => writer.poll(),
         async close() {
           try {
             await writer.close();

@@ -129,6 +129,11 @@ export class Segments {
     return { place: { ordinal, offset }, leaves: hashes.subarray(32), digests };
   }
 
+  /** Settles at once a write that has ended meanwhile. */
+  poll(): void {
+    this.#file?.poll();
+  }
+
   async #append(buffers: readonly [Buffer, ...Buffer[]], offset: number, entries: Ready['entries']) {
     const file = this.#file as DurableFile;
     if (entries !== undefined) return file.appendEntries(buffers, offset, entries.from, entries.count);

@@ -31,6 +31,8 @@ const refuse = (why: string) => new AttestdError('SEAL_REFUSED', why);
 export class Store {
   /** By which lists pass over entries. */
   readonly sketches: Sketches;
+  /** Looks whether the disk has finished meanwhile: a busy event loop would find that out late, and the disk would idle. */
+  readonly poll: () => void;
   readonly #p: StoreParts;
   #closed: Promise<void> | undefined;
   readonly #prove = createInclusionProvers((level, index) => this.#node(level, index));
@@ -40,6 +42,7 @@ export class Store {
   constructor(parts: StoreParts) {
     this.#p = parts;
     this.sketches = parts.lookup.sketches;
+    this.poll = () => parts.segments.poll();
     const { size, root } = parts.recovered;
     this.#head = { size, root };
   }
@@ -76,8 +79,7 @@ export class Store {
     return this.#head;
   }
   /**
-   * Makes items durable with one write and one fdatasync, together with whatever else is waiting, and next to each
-   * other in the order given. Resolves in the order of the log with their place and digests.
+   * Makes items durable next to each other, in one write with whatever else waits. Resolves in the order of the log.
    * @throws (rejects) RECORD_TOO_LARGE, TOO_LARGE, MALFORMED, SHUTTING_DOWN, or STORAGE_UNAVAILABLE: then `failed` or
    *   `full` says which, and with `failed` the items may be in the log all the same
    */
@@ -187,8 +189,7 @@ export class Store {
    * Bytes of a tile or entry bundle at any width that the log has by now.
    * @throws NOT_FOUND when it has not, STORE_CORRUPT
    */
-  tile(tile: Tile): Uint8Array {
-    const { level, n, width } = tile;
+  tile({ level, n, width }: Tile): Uint8Array {
     const { full, partial } = levelExtent(level === 'entries' ? 0 : level, this.size);
     if (n > full || (n === full && width > partial))
       throw new AttestdError('NOT_FOUND', `the log has no such tile at ${this.size} entries`);
@@ -292,8 +293,7 @@ export class Store {
   }
 
   #reach(): void {
-    const { lookup, segments } = this.#p;
-    const { ordinal, offset, chain } = segments.point;
-    lookup.reach({ size: this.size, place: { ordinal, offset }, chain });
+    const { ordinal, offset, chain } = this.#p.segments.point;
+    this.#p.lookup.reach({ size: this.size, place: { ordinal, offset }, chain });
   }
 }

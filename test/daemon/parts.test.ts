@@ -152,6 +152,7 @@ describe('the sequencer', () => {
       size,
       store: {
         syncMs: 0,
+        poll: () => undefined,
         async commit(items) {
           if (broken) throw new Error('disk');
           groups.push(items.length);
@@ -184,6 +185,7 @@ describe('the sequencer with many callers', () => {
       size,
       store: {
         syncMs,
+        poll: () => undefined,
         commit(items) {
           groups.push(items.length);
           size += items.length;

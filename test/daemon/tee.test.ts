@@ -32,6 +32,7 @@ async function begin(attest: (predicate: Uint8Array, sequencer: Sequencer) => Pr
   const sequencer = createSequencer({
     store: {
       syncMs: 0,
+      poll: () => undefined,
       async commit(items) {
         entries.push(...items.map((i) => i.entry));
         return { first: entries.length - items.length, digests: '', at: 0 };

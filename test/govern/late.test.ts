@@ -64,6 +64,7 @@ function log(before: (group: number) => void) {
   const sequencer = createSequencer({
     store: {
       syncMs: 0,
+      poll: () => undefined,
       async commit(items) {
         before(groups++);
         entries.push(...items.map((i) => Uint8Array.from(i.entry)));

@@ -107,6 +107,38 @@ describe('SyncWriter', () => {
     closeSync(fd);
   });
 
+  it('settles what has ended when it is asked, before the event loop comes round', async () => {
+    const fd = openSync(join(dir, 'poll'), 'w+');
+    const writer = new addon.SyncWriter(fd);
+    let settled = 0;
+    /** Turns of microtasks alone: the event loop does not come round while they go on. */
+    const turns = async (ms: number, poll: () => void) => {
+      const end = performance.now() + ms;
+      for (const before = settled; settled === before && performance.now() < end; ) {
+        poll();
+        await undefined;
+      }
+    };
+    const first = writer.write([Buffer.from('one')], 0).then(() => settled++);
+    await turns(300, () => undefined);
+    expect(settled).toBe(0);
+    await turns(20_000, () => writer.poll());
+    expect(settled).toBe(1);
+    await first;
+    const both = [writer.write([Buffer.from('two')], 0), writer.write([Buffer.from('three')], 3)];
+    const order: number[] = [];
+    both.forEach((written, i) => {
+      void written.then(() => order.push(i));
+    });
+    writer.poll();
+    await Promise.all(both);
+    expect(order).toEqual([0, 1]);
+    writer.poll();
+    await writer.close();
+    writer.poll();
+    closeSync(fd);
+  });
+
   it('writes past 4 GiB, and large groups whole', async () => {
     const path = join(dir, 'sparse');
     const fd = openSync(path, 'w+');

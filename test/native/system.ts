@@ -47,6 +47,9 @@ export async function exerciseSystem(addon: Addon, dir: string): Promise<void> {
   );
   const frame = Buffer.of(0, 2, 1, 2, 0, 1, 3);
   assert.equal((await writer.writeEntries([frame, Buffer.of(9)], 4000, 0, 2)).hashes.length, 96);
+  const late = writer.write([Buffer.of(7)], 5000);
+  writer.poll();
+  await late;
   await addon.syncFd(fd);
   assert.equal(readFileSync(join(dir, 'file'))[1950], 19);
   await writer.close();

@@ -45,6 +45,7 @@ export function breakingDisk(at: number, mode: FaultMode): Breaking {
             () => file.appendEntries(buffers, offset, from, count),
             () => tear(file, Buffer.concat(buffers), offset, at),
           ),
+        poll: () => file.poll(),
         close: () => file.close(),
       };
     },

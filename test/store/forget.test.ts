@@ -67,6 +67,7 @@ test('an erasure that was cut off is finished by the next start', async () => {
             return file.append(buffers, offset);
           },
           appendEntries: file.appendEntries,
+          poll: () => file.poll(),
           close: () => file.close(),
         };
       },
