@@ -1,6 +1,7 @@
 /** The parts that decide without a TPM: counter rule, shares, lines, waiters, the clock, log lines. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { AttestdError } from '../../src/core/errors.ts';
 import { createMonotoneClock } from '../../src/daemon/clock.ts';
 import { DEFAULTS } from '../../src/daemon/config.ts';
 import { checkContinuity } from '../../src/daemon/continuity.ts';
@@ -266,5 +267,11 @@ describe('the journal', () => {
     expect(lines[0]).toMatch(
       /^<4>\{"level":40,"time":1,"msg":"a thing","size":"5","error":\{"message":"why",.*\}\n$/,
     );
+    const away = new AttestdError('TPM_UNAVAILABLE', 'no device');
+    journal.warn('foreseen', { error: away });
+    journal.error('a fault', { error: away });
+    journal.warn('unforeseen', { error: new AttestdError('INTERNAL', 'oh') });
+    const stacks = lines.map((l) => JSON.parse(l.slice(3)).error.stack !== undefined);
+    expect(stacks).toEqual([true, false, true, true]);
   });
 });

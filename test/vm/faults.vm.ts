@@ -3,19 +3,19 @@
  * system that turns read-only under a daemon that writes to it, and the power. Each does what design says of it, and
  * nothing that was acknowledged is lost. One machine, one boot and the one after the power failed.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ctl } from '../kit/ctl.ts';
 import { within } from '../kit/host.ts';
 import { enrol, outside } from '../kit/vm/enrol.ts';
+import { type Filled, fill as fillIn, putFill } from '../kit/vm/fill.ts';
 import { type Booted, type Machine, makeMachine } from '../kit/vm/machine.ts';
 import { say } from '../kit/vm/say.ts';
 
 /** Of the log: two segments of 16 MiB, and some. */
 const STATE_BYTES = 96 << 20;
 const STATE = '/var/lib/attestd';
-const FILL = '/usr/lib/attestd/node /run/fill.mjs';
 /** More than a segment holds. */
 const MORE = 800;
 
@@ -26,13 +26,8 @@ let acknowledged = 0;
 const at = (name: string) => join(machine.dir, name);
 const sh = async (line: string): Promise<string> => (await booted.sh(line)).toString();
 
-interface Filled {
-  readonly recorded: number;
-  readonly refused?: { readonly type: string; readonly status: number; readonly detail: string };
-  readonly broke?: string;
-}
 async function fill(count: number): Promise<Filled> {
-  const filled = JSON.parse(await sh(`${FILL} ${count}`)) as Filled;
+  const filled = await fillIn(booted, count);
   acknowledged += filled.recorded;
   return filled;
 }
@@ -64,7 +59,7 @@ beforeAll(async () => {
   machine.secureBoot('off');
   booted = await machine.boot();
   say(`booted in ${(booted.bootMs / 1000).toFixed(1)} s`);
-  await booted.write('/run/fill.mjs', readFileSync(new URL('fill.mjs', import.meta.url)));
+  await putFill(booted);
   await booted.sh(
     [
       'systemctl stop attestd.socket attestd-admin.socket attestd.service',

@@ -41,6 +41,8 @@ export interface Booted {
   recording(): Promise<void>;
   /** Sleeps (S3, to memory) and wakes, the TPM's power off meanwhile; by a machine with the host's clock. */
   sleep(): Promise<void>;
+  /** Holds the extra disk to so many writes a second; 0: to none. */
+  slowDisk(writes: number): Promise<void>;
   /** An orderly end: systemd stops everything, the power goes off. */
   shutdown(): Promise<void>;
   /** The power fails, that of the TPM too. What the guest has synced stays, and nothing else need. */
@@ -183,6 +185,14 @@ export async function makeMachine(
         await until('the machine to sleep', async () => (await status()) === 'suspended', OFF_MS);
         await monitor(sockets.monitor, 'system_wakeup');
         await until('the machine to wake', () => agent.answers(), OFF_MS);
+      },
+      async slowDisk(writes) {
+        const none = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0 };
+        await monitor(sockets.monitor, 'block_set_io_throttle', {
+          device: 'extra',
+          ...none,
+          iops_wr: writes,
+        });
       },
       async shutdown() {
         await agent.start('systemctl poweroff').catch(() => undefined);

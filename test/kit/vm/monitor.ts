@@ -2,8 +2,12 @@
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 
-/** Runs one command, without arguments. @returns what it returns @throws Error with QEMU's own words */
-export async function monitor(path: string, command: string): Promise<Record<string, unknown>> {
+/** Runs one command. @returns what it returns @throws Error with QEMU's own words */
+export async function monitor(
+  path: string,
+  command: string,
+  args: object = {},
+): Promise<Record<string, unknown>> {
   const socket = connect(path);
   const failed = new Promise<never>((_, reject) => socket.once('error', reject));
   try {
@@ -19,7 +23,7 @@ export async function monitor(path: string, command: string): Promise<Record<str
     };
     socket.write('{"execute":"qmp_capabilities"}\n');
     await answer();
-    socket.write(`${JSON.stringify({ execute: command })}\n`);
+    socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
     return await answer();
   } finally {
     socket.destroy();
