@@ -3,6 +3,8 @@
  * systemd understands (sd-daemon(3), SyslogLevelPrefix). Messages are constant sentences and the particulars are
  * fields, so that they can be counted. Nothing that a caller sent is ever written here.
  */
+import { isAttestdError } from '../core/errors.ts';
+
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 const ORDER: Record<Level, { readonly syslog: number; readonly pino: number }> = {
@@ -32,18 +34,23 @@ export function createJournal(
     (message: string, facts: Readonly<Record<string, unknown>> = {}): void => {
       const { syslog, pino } = ORDER[l];
       if (pino < least()) return;
-      const line = JSON.stringify({ level: pino, time: now(), msg: message, ...plain(facts) });
+      const line = JSON.stringify({ level: pino, time: now(), msg: message, ...plain(facts, l) });
       write(`<${syslog}>${line}\n`);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** Errors become their code and message; everything else is JSON already. */
-function plain(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/**
+ * Errors become their code and message; everything else is JSON already. Where one of the table is only warned of, its
+ * sentence says all: whence it came is for faults.
+ */
+function plain(facts: Readonly<Record<string, unknown>>, level: Level): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(facts)) {
     if (value instanceof Error) {
-      out[name] = { message: value.message, code: (value as { code?: unknown }).code, stack: value.stack };
+      const { message, code, stack } = value as Error & { code?: unknown };
+      const foreseen = level === 'warn' && isAttestdError(value) && value.code !== 'INTERNAL';
+      out[name] = { message, code, ...(foreseen ? {} : { stack }) };
     } else out[name] = typeof value === 'bigint' ? value.toString() : value;
   }
   return out;

@@ -98,7 +98,7 @@ export function createService(input: ServiceInput): Service {
 
   async function attempt(): Promise<void> {
     store ??= await openStore(layout.log(epochOf(readCurrent(layout).origin)), {
-      warn: (what, cause) => journal.warn(what, { cause: String(cause) }),
+      warn: (what, cause) => journal.warn(what, cause === undefined ? {} : { cause: String(cause) }),
       progress: (what, done, total) => journal.info('the log is being indexed', { what, done, total }),
     });
     const log = store;
