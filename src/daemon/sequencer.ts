@@ -50,6 +50,8 @@ export interface SequencerInput {
  */
 const EAGER_ITEMS = 32;
 const EAGER_SYNC_MS = 3;
+/** After so many it is asked whether the disk has finished: more often gives smaller groups, and more of them. */
+const POLL_EVERY = 8;
 /** What goes to the store in one piece, at most. */
 const MAX_ITEMS = 1024;
 const MAX_BYTES = 1 << 20;
@@ -116,7 +118,7 @@ export function createSequencer(input: SequencerInput): Sequencer {
         return;
       }
       // Between two of many requests that wait in one turn of the event loop, or else it would be found at its end.
-      if (underway.size > 0) store.poll();
+      if (underway.size > 0 && items.length % POLL_EVERY === POLL_EVERY - 1) store.poll();
       if (items.length === 0 && onSynced !== undefined) begun = performance.now();
       items.push(item);
       waiting.push(done);
