@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concat, fromBase64Url, fromUtf8, toBase64Url, toHex, u32, utf8 } from '../../src/core/bytes.ts';
-import { sha256 } from '../../src/core/hash.ts';
+import { fromBase64Url, fromUtf8, toBase64Url, toHex, utf8 } from '../../src/core/bytes.ts';
 import { type Json, type JsonObject, jcs, parseJson } from '../../src/core/json.ts';
 import { formatTime } from '../../src/core/time.ts';
 import { ulid } from '../../src/core/ulid.ts';
@@ -15,31 +14,8 @@ import type { ObservedCaller } from '../../src/evidence/schema/execution.ts';
 import { RecordRequest } from '../../src/evidence/schema/request.ts';
 import { checkShape, readStatement, type Subject } from '../../src/evidence/statement.ts';
 import { json, requests } from './kit/requests.ts';
+import { BOOT, LOG, OBSERVED, source, TIME } from './kit/writing.ts';
 import { runs } from './runs.ts';
-
-const LOG = 'example.org/host-1/17';
-const BOOT = 'ab'.repeat(32);
-const TIME = Date.UTC(2026, 10, 21, 15, 2, 11, 250);
-const OBSERVED: ObservedCaller = {
-  uid: 1001,
-  gid: 1001,
-  pid: 4242,
-  startTicks: 883212,
-  exe: { path: '/usr/bin/agent', sha256: 'cd'.repeat(32) },
-  exeMethod: 'procfs',
-  cgroup: '/system.slice/agent.service',
-  unit: 'agent.service',
-  method: 'SO_PEERCRED+SO_PEERPIDFD',
-};
-
-/** A source whose bytes differ everywhere and are the same for both builders. */
-function source(): (n: number) => Uint8Array {
-  let n = 0;
-  return (size) => {
-    const blocks = Array.from({ length: Math.ceil(size / 32) }, () => sha256(u32(n++)));
-    return concat(...blocks).slice(0, size);
-  };
-}
 
 /** The same record by the plain way: RFC 8785 over a predicate object. */
 function byGeneralBuilder(request: RecordRequest, observed: ObservedCaller) {

@@ -1,42 +1,18 @@
 /** The quick writers of the governed flow give the bytes of the plain way. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concat, fromUtf8, toHex, u32 } from '../../src/core/bytes.ts';
-import { sha256 } from '../../src/core/hash.ts';
+import { fromUtf8, toHex } from '../../src/core/bytes.ts';
 import { jcs } from '../../src/core/json.ts';
 import { createTimeWriter, formatTime } from '../../src/core/time.ts';
 import { MAX_ENTRY } from '../../src/evidence/dsse.ts';
 import { authorizationText, createGrantWriter } from '../../src/evidence/grant.ts';
 import { createRandomPool } from '../../src/evidence/pool.ts';
 import { type Body, buildEntry, newFrame } from '../../src/evidence/record.ts';
-import type { Authorization, ObservedCaller } from '../../src/evidence/schema/execution.ts';
+import type { Authorization } from '../../src/evidence/schema/execution.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { requests } from './kit/requests.ts';
+import { BOOT, LOG, OBSERVED, source, TIME } from './kit/writing.ts';
 import { runs } from './runs.ts';
-
-const LOG = 'example.org/host-1/17';
-const BOOT = 'ab'.repeat(32);
-const TIME = Date.UTC(2026, 10, 21, 15, 2, 11, 250);
-const OBSERVED: ObservedCaller = {
-  uid: 1001,
-  gid: 1001,
-  pid: 4242,
-  startTicks: 883212,
-  exe: { path: '/usr/bin/agent', sha256: 'cd'.repeat(32) },
-  exeMethod: 'procfs',
-  cgroup: '/system.slice/agent.service',
-  unit: 'agent.service',
-  method: 'SO_PEERCRED+SO_PEERPIDFD',
-};
-
-/** A source whose bytes differ everywhere and are the same for both builders. */
-function source(): (n: number) => Uint8Array {
-  let n = 0;
-  return (size) => {
-    const blocks = Array.from({ length: Math.ceil(size / 32) }, () => sha256(u32(n++)));
-    return concat(...blocks).slice(0, size);
-  };
-}
 
 const hex32 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(toHex);
 const id = fc.constantFrom('01M8HDHX1YG0XYDVQ8E00VBDF2', '7ZZZZZZZZZZZZZZZZZZZZZZZZZ');
