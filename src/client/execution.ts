@@ -3,6 +3,7 @@
  * a grant it runs by permission only, and then nothing may wait in a spool: what cannot be asked for does not happen.
  */
 import { randomBytes } from 'node:crypto';
+import { cutText } from '../core/bytes.ts';
 import { AttestdError, isAttestdError } from '../core/errors.ts';
 import { readJson } from '../core/ijson.ts';
 import type { Late } from './late.ts';
@@ -130,7 +131,7 @@ export async function executeRecorded<T, R>(
   try {
     value = await work(execution);
   } catch (fault) {
-    outputs.error ??= cut(String((fault as { message?: unknown } | null)?.message ?? fault), 1024);
+    outputs.error ??= cutText(String((fault as { message?: unknown } | null)?.message ?? fault), 1024);
     await begun.end(end(outcomeOf(fault)), wait).then((r) => {
       receipt = r as R;
     }, flow.onFault);
@@ -145,11 +146,8 @@ function outcomeOf(fault: unknown): { status: 'failed' | 'cancelled' | 'timedout
   const name = fault instanceof Error ? fault.name : typeof fault;
   const status = name === 'AbortError' ? 'cancelled' : name === 'TimeoutError' ? 'timedout' : 'failed';
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the schema takes none of them
-  return { status, code: cut(name.replace(/[\u0000-\u001f\u007f]/g, ''), 64) || 'unknown' };
+  return { status, code: cutText(name.replace(/[\u0000-\u001f\u007f]/g, ''), 64) || 'unknown' };
 }
-
-/** The beginning of a text, without halves of characters: no record could hold them, and the end would be on none. */
-const cut = (text: string, max: number): string => text.slice(0, max).replace(/\p{Surrogate}/gu, '\ufffd');
 
 /** A copy of a value as it will be recorded; what cannot be is told where it is said, so that the end is on record. */
 function recordable(name: string, value: Values[string]): Values[string] {

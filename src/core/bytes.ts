@@ -140,6 +140,14 @@ export function isWellFormed(s: string): boolean {
   return !/\p{Surrogate}/u.test(s);
 }
 
+/** A text with each half of a character, which UTF-8 cannot carry, replaced: for people, never for what is compared. */
+export function wellFormed(s: string): string {
+  return s.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
+/** The beginning of a text, at most so many UTF-16 units, and no half of a character at its end. */
+export const cutText = (s: string, max: number): string => wellFormed(s.slice(0, max));
+
 /** One array out of many. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let n = 0;

@@ -4,6 +4,7 @@
  * itself stays on the host as a disclosure, and its digest as it came is an artefact of the record.
  */
 import { createHash } from 'node:crypto';
+import { cutText } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ResourceSpans, Span } from '../evidence/otlp/span.ts';
@@ -153,7 +154,7 @@ function claimedOf(resource: JsonObject): Record<string, string> {
   return Object.fromEntries(
     CLAIMED.flatMap((name) => {
       const v = resource[name];
-      return typeof v === 'string' ? [[name, cut(v, 1024)]] : [];
+      return typeof v === 'string' ? [[name, cutText(v, 1024)]] : [];
     }),
   );
 }
@@ -161,7 +162,4 @@ function claimedOf(resource: JsonObject): Record<string, string> {
 /** Text as an action can hold it. */
 const clean = (text: string, max: number): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the schema takes none of them
-  cut(text.replace(/[\u0000-\u001f\u007f]/g, ' '), max) || 'unnamed';
-
-/** The beginning of a text, and not half of a character. */
-const cut = (text: string, max: number): string => text.slice(0, max).replace(/\p{Surrogate}/gu, '\ufffd');
+  cutText(text.replace(/[\u0000-\u001f\u007f]/g, ' '), max) || 'unnamed';

@@ -1,4 +1,5 @@
 /** A bounded reader of little-endian structures, as firmware writes them; the TPM's own are big-endian. */
+import { wellFormed } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 
 export class Cursor {
@@ -71,5 +72,5 @@ export function ucs2(bytes: Uint8Array): string {
     if (code === 0) break;
     text += String.fromCharCode(code);
   }
-  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+  return wellFormed(text);
 }

@@ -1,6 +1,6 @@
 /** `ExportTraceServiceRequest` in JSON: ids in hexadecimal, 64-bit numbers as text or number, names in lowerCamelCase. */
 
-import { fromUtf8 } from '../../core/bytes.ts';
+import { fromUtf8, wellFormed } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { type Json, type JsonObject, jcsBytes, parseJson } from '../../core/json.ts';
 import {
@@ -49,8 +49,7 @@ function parse(body: Uint8Array): Json {
 function mended(token: string): string {
   try {
     if (token[0] !== '"') parseJson(token);
-    else if (token.includes('\\u'))
-      return JSON.stringify((JSON.parse(token) as string).replace(/\p{Surrogate}/gu, '\ufffd'));
+    else if (token.includes('\\u')) return JSON.stringify(wellFormed(JSON.parse(token) as string));
     return token;
   } catch {
     return token[0] === '"' || !Number.isFinite(Number(token)) ? token : JSON.stringify(token);
