@@ -13,6 +13,7 @@ import { checkIndex, checkSize } from '../log/position.ts';
 import { createInclusionProvers } from '../log/prover.ts';
 import { levelExtent, type Tile } from '../log/tile.ts';
 import { ERASED, type Item } from './batch.ts';
+import { sealCovering, sealsFrom } from './covering.ts';
 import { WIDTH } from './edge.ts';
 import { findRecord } from './finding.ts';
 import { TYPE } from './frame.ts';
@@ -31,8 +32,6 @@ const refuse = (why: string) => new AttestdError('SEAL_REFUSED', why);
 export class Store {
   /** By which lists pass over entries. */
   readonly sketches: Sketches;
-  /** Looks whether the disk has finished meanwhile: a busy event loop would find that out late, and the disk would idle. */
-  readonly poll: () => void;
   readonly #p: StoreParts;
   #closed: Promise<void> | undefined;
   readonly #prove = createInclusionProvers((level, index) => this.#node(level, index));
@@ -42,7 +41,6 @@ export class Store {
   constructor(parts: StoreParts) {
     this.#p = parts;
     this.sketches = parts.lookup.sketches;
-    this.poll = () => parts.segments.poll();
     const { size, root } = parts.recovered;
     this.#head = { size, root };
   }
@@ -79,12 +77,18 @@ export class Store {
     return this.#head;
   }
   /**
-   * Makes items durable next to each other, in one write with whatever else waits. Resolves in the order of the log.
+   * Makes items durable with one write and one fdatasync, together with whatever else is waiting, and next to each
+   * other in the order given. Resolves in the order of the log with their place and digests.
    * @throws (rejects) RECORD_TOO_LARGE, TOO_LARGE, MALFORMED, SHUTTING_DOWN, or STORAGE_UNAVAILABLE: then `failed` or
    *   `full` says which, and with `failed` the items may be in the log all the same
    */
   commit(items: readonly Item[]): Promise<Committed> {
     return this.#p.committer.commit(items);
+  }
+
+  /** Looks whether the disk has finished meanwhile: a busy event loop would find that out late, and the disk would idle. */
+  poll(): void {
+    this.#p.segments.poll();
   }
 
   /** Makes it durable that something is about to be asked of the TPM. It stands in place of an older one of its kind. */
@@ -119,6 +123,7 @@ export class Store {
       return sealed;
     });
   }
+
   lastSeal(): Sealed | undefined {
     return this.#p.tip.lastSeal;
   }
@@ -128,24 +133,12 @@ export class Store {
    * @param bounds minSize: at least so many entries; bootIndex: only seals of the run with this boot entry
    */
   sealCovering(index: number, bounds: { minSize?: number; bootIndex?: number } = {}): Sealed | undefined {
-    const { minSize = 0, bootIndex } = bounds;
-    for (const seal of this.#p.lookup.seals(Math.max(index + 1, minSize))) {
-      if (bootIndex === undefined || seal.bootIndex === bootIndex)
-        return readSealed(this.#p.wal.frame(seal.place).payload, this.origin);
-      // boot_index never goes back, so no later seal is of that run.
-      if (seal.bootIndex > bootIndex) return undefined;
-    }
-    return undefined;
+    return sealCovering(this.#p, index, bounds);
   }
 
   /** Every sealed checkpoint of size `from` and above, in order. */
-  *seals(from = 0): Generator<Sealed> {
-    let seq = 0;
-    for (const seal of this.#p.lookup.seals(from)) {
-      if (seal.seq <= seq) continue;
-      seq = seal.seq;
-      yield readSealed(this.#p.wal.frame(seal.place).payload, this.origin);
-    }
+  seals(from = 0): Generator<Sealed> {
+    return sealsFrom(this.#p, from);
   }
 
   /** Entry `index`, as stored. @throws MALFORMED when there is none, RECORD_REMOVED, STORE_CORRUPT */
@@ -160,6 +153,7 @@ export class Store {
     if (to > this.size) throw new AttestdError('MALFORMED', `there are ${this.size} entries, not ${to}`);
     yield* entriesOf(this.#p.wal, from, to);
   }
+
   /** The same with the uid that owns each, without those that were removed. */
   owned(from: number, to: number): Generator<OwnedEntry> {
     return ownedEntries(this.#p.wal, from, Math.min(to, this.size));
@@ -261,6 +255,7 @@ export class Store {
     await this.#p.publisher.run(() => this.size);
     await this.#p.lookup.flush();
   }
+
   /** Lets what was taken become durable, writes the index, lets go of the lock. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
