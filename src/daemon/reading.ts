@@ -1,7 +1,7 @@
 /**
  * What can be read: records and their bundles, each by its owner, everything by the admin socket; an auditor's fresh
- * quote; and the log itself in the C2SP layout. All but the quote are read while nothing can be recorded, too. Entry bundles hold other callers' records, so they are for the admin
- * socket alone; checkpoints and hashes are for all.
+ * quote; and the log itself in the C2SP layout. All but the quote are read while nothing can be recorded, too. Entry
+ * bundles hold other callers' records, so they are for the admin socket alone; checkpoints and hashes are for all.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { fromBase64Url, fromUtf8, toBase64, toHex } from '../core/bytes.ts';

@@ -177,6 +177,39 @@ describe('the sequencer', () => {
   });
 });
 
+describe('the sequencer while the disk works', () => {
+  it('asks now and then whether it has finished, and of an idle disk never', async () => {
+    let polls = 0;
+    let finish = (): void => undefined;
+    const sequencer = createSequencer({
+      size: 0,
+      store: {
+        syncMs: 100,
+        poll: () => {
+          polls++;
+        },
+        commit: (items) =>
+          new Promise((resolve) => {
+            finish = () => resolve(committed(items.length));
+          }),
+      },
+      onDurable: () => undefined,
+      onFailure: () => undefined,
+    });
+    const many = () => Array.from({ length: 40 }, () => sequencer.appendOne({ entry: new Uint8Array(1) }));
+    const first = many();
+    expect(polls).toBe(0);
+    await new Promise(setImmediate);
+    const second = many();
+    expect(polls).toBe(5);
+    finish();
+    await Promise.all(first);
+    await new Promise(setImmediate);
+    finish();
+    await Promise.all(second);
+  });
+});
+
 describe('the sequencer with many callers', () => {
   const groupsOf = async (syncMs: number) => {
     const groups: number[] = [];
