@@ -112,6 +112,15 @@ async function ways(dir: string, tpm: NetTpm, host: Host): Promise<Way[]> {
       return times;
     },
   });
+  const parsec = (name: string, what: string, core: string): Way => ({
+    name,
+    built: 'parsec',
+    what,
+    times: (count) =>
+      withParsec(dir, tpm, core, (endpoint) =>
+        lines(join(BUILT, 'parsec'), [String(count)], { PARSEC_SERVICE_ENDPOINT: endpoint }),
+      ),
+  });
   const make = (kind: string, attributes: string) =>
     `tpm2_createprimary -Q -C e -G ecc -c p.ctx; tpm2_flushcontext -t; printf 01234567890123456789012345678901 >message
      tpm2_create -Q -C p.ctx -G ${kind} -a '${attributes}' -u k.pub -r k.priv; tpm2_flushcontext -t
@@ -120,15 +129,12 @@ async function ways(dir: string, tpm: NetTpm, host: Host): Promise<Way[]> {
   return [
     attestd('password'),
     attestd('salted'),
-    {
-      name: 'parsec',
-      built: 'parsec',
-      what: "Parsec's service: psa_sign_hash",
-      times: (count) =>
-        withParsec(dir, tpm, (endpoint) =>
-          lines(join(BUILT, 'parsec'), [String(count)], { PARSEC_SERVICE_ENDPOINT: endpoint }),
-        ),
-    },
+    parsec('parsec', "Parsec's service: psa_sign_hash", ''),
+    parsec(
+      'parsec-1ms',
+      'the same, told to look for connections every millisecond',
+      '\nidle_listener_sleep_duration = 1',
+    ),
     attestation('sign'),
     attestation('quote'),
     {
@@ -159,8 +165,13 @@ async function ways(dir: string, tpm: NetTpm, host: Host): Promise<Way[]> {
   ];
 }
 
-/** Work with Parsec's service on this TPM. */
-async function withParsec<T>(dir: string, tpm: NetTpm, work: (endpoint: string) => Promise<T>): Promise<T> {
+/** Work with Parsec's service on this TPM. @param core more of its core settings */
+async function withParsec<T>(
+  dir: string,
+  tpm: NetTpm,
+  core: string,
+  work: (endpoint: string) => Promise<T>,
+): Promise<T> {
   const socket = join(dir, 'parsec.sock');
   const database = join(dir, 'parsec.sqlite3');
   rmSync(socket, { force: true });
@@ -169,7 +180,7 @@ async function withParsec<T>(dir: string, tpm: NetTpm, work: (endpoint: string) 
   writeFileSync(
     config,
     [
-      '[core_settings]\nallow_root = true\nlog_level = "error"',
+      `[core_settings]\nallow_root = true\nlog_level = "error"${core}`,
       `[listener]\nlistener_type = "DomainSocket"\ntimeout = 200\nsocket_path = "${socket}"`,
       '[authenticator]\nauth_type = "UnixPeerCredentials"',
       `[[key_manager]]\nname = "keys"\nmanager_type = "SQLite"\nsqlite_db_path = "${database}"`,
