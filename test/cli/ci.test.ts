@@ -151,7 +151,7 @@ describe('the record of a step', () => {
     expect(text).not.toContain(sha256('{}\n'));
   });
 
-  test('says what is missing: an artefact that was not made, a tree that is not clean, no tree at all', async () => {
+  test('says what is missing: an artefact that was not made or is none, a tree that is not clean, no tree at all', async () => {
     writeFileSync(join(tree, 'stray'), '');
     const dirty = await step(['--artefact', 'dist/none', '--', ...sh('exit 7')]);
     rmSync(join(tree, 'stray'));
@@ -165,6 +165,14 @@ describe('the record of a step', () => {
       outcome: { status: 'failed', code: 7 },
       capture: { complete: false, omitted: ['artefact dist/none'] },
     });
+    // Read, it would be waited for.
+    const piped = await step(['--artefact', 'pipe', '--', 'mkfifo', 'pipe']);
+    rmSync(join(tree, 'pipe'));
+    expect([piped.status, piped.stderr]).toEqual([
+      0,
+      expect.stringContaining('pipe is not on record: no regular file'),
+    ]);
+    expect(piped.predicate?.capture).toMatchObject({ omitted: ['artefact pipe'] });
     const nowhere = await step(['--', 'true'], { cwd: host.dir, env: { GIT_CEILING_DIRECTORIES: host.dir } });
     expect(nowhere.predicate?.inputs?.source).toBeUndefined();
     expect(nowhere.predicate?.capture).toMatchObject({ omitted: expect.arrayContaining(['source']) });
