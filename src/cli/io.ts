@@ -15,6 +15,8 @@ export interface Io {
   readonly json: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
+  /** Room on the terminal that stdout is, as it is now. */
+  stdoutSize(): { readonly columns: number; readonly rows: number };
   /** Writes to stdout as it is. */
   out(text: string | Uint8Array): void;
   /** A message on stderr, prefixed. */
@@ -33,6 +35,8 @@ export function processIo(options: { json: boolean; color: boolean }): Io {
     json: options.json,
     stdoutIsTerminal: stdout.isTTY === true,
     stderrIsTerminal: stderr.isTTY === true,
+    // A terminal that was never told its size says 0.
+    stdoutSize: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
     out: (text) => void stdout.write(text),
     note: (text) => void stderr.write(`attestctl: ${printableLines(text)}\n`),
     style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),

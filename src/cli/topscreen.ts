@@ -3,6 +3,8 @@ import type { Io } from './io.ts';
 import type { Picture } from './top.ts';
 
 const absent = '–';
+/** A style, or anything else that is shown in one place. */
+const SHOWN = new RegExp(`(${'\x1b'}\\[[0-9;]*m)|.`, 'gu');
 
 function short(n: number | null, unit = ''): string {
   return n === null ? absent : `${n.toLocaleString('en-US', { maximumFractionDigits: 1 })}${unit}`;
@@ -66,6 +68,16 @@ export function screenOf(p: Picture, socket: string, style: Io['style']): string
     ...p.recent.map(({ what, count }) => style('yellow', `+${count} ${what}`)),
     style('dim', 'q ends'),
   ];
+}
+
+/** What of the lines a terminal has room for, the first before the last: blank ones go first, and no line goes on in the next. */
+export function fitted(lines: readonly string[], columns: number, rows: number): string[] {
+  const shown = lines.length > rows ? lines.filter((l) => l !== '') : lines;
+  return shown.slice(0, rows).map((line) => {
+    let room = columns;
+    // Styles take no room, and the one that ends them has to stay.
+    return line.replace(SHOWN, (c, style) => (style !== undefined || room-- > 0 ? c : ''));
+  });
 }
 
 /** One line, for a file or a pipe. */

@@ -8,7 +8,7 @@ import { AttestdError } from '../../core/errors.ts';
 import { type Input, text } from '../command.ts';
 import type { Io } from '../io.ts';
 import { type Look, type Picture, pictureOf, readSeries } from '../top.ts';
-import { lineOf, screenOf } from '../topscreen.ts';
+import { fitted, lineOf, screenOf } from '../topscreen.ts';
 import { VERSION } from '../version.ts';
 
 const ADMIN_SOCKET = DEFAULT_SOCKET.replace('attestd.sock', 'admin.sock');
@@ -18,6 +18,8 @@ const LEAVE = '\x1b[?25h\x1b[?1049l';
 /** q, Q, Ctrl-C and Ctrl-D. */
 const QUIT = [0x71, 0x51, 0x03, 0x04];
 const HOME = '\x1b[H';
+/** How long a daemon may take for its metrics. What hangs must not be shown as it was before. */
+const PATIENCE_MS = 5000;
 const TO_END = '\x1b[J';
 
 function positive(input: Input, name: string): number | undefined {
@@ -35,12 +37,28 @@ export async function run(input: Input): Promise<number> {
   const every = positive(input, 'interval') ?? (live || io.json ? 1 : 5);
   const most = positive(input, 'count') ?? Number.POSITIVE_INFINITY;
   const socket = socketPath(text(input, 'socket') ?? io.environment.ATTESTD_SOCKET ?? ADMIN_SOCKET);
-  const transport = openTransport(socket, `attestctl/${VERSION}`);
-  const look = async (): Promise<Look> => {
-    const { body } = await transport.call({ method: 'GET', path: '/metrics' });
-    return { at: performance.now(), series: readSeries(new TextDecoder().decode(body)) };
-  };
+  let transport = openTransport(socket, `attestctl/${VERSION}`);
   const quit = new AbortController();
+  const look = async (): Promise<Look | undefined> => {
+    const waiting = new AbortController();
+    const signal = AbortSignal.any([waiting.signal, quit.signal]);
+    const late = sleep(PATIENCE_MS, true, { signal }).catch(() => false);
+    const answer = transport.call({ method: 'GET', path: '/metrics' });
+    try {
+      const first = await Promise.race([answer, late]);
+      if (first === false) return undefined;
+      if (first === true) {
+        // With it goes the question that hangs, else a long look at a daemon that hangs would take all its connections.
+        transport.close();
+        transport = openTransport(socket, `attestctl/${VERSION}`);
+        throw new AttestdError('DAEMON_UNAVAILABLE', `${socket}: no answer for ${PATIENCE_MS / 1000} s`);
+      }
+      return { at: performance.now(), series: readSeries(new TextDecoder().decode(first.body)) };
+    } finally {
+      waiting.abort();
+      answer.catch(() => undefined);
+    }
+  };
   const stop = live ? takeTerminal(io, quit) : () => undefined;
   try {
     let before: Look | undefined;
@@ -53,7 +71,7 @@ export async function run(input: Input): Promise<number> {
       } catch (e) {
         // A daemon that restarts is what one watches for; a first look that fails is a mistake.
         if (!live || shown === 0) throw e;
-        io.out(`${HOME}${TO_END}${io.style('red', (e as Error).message)}\r\n`);
+        draw(io, [io.style('red', (e as Error).message), io.style('dim', 'q ends')]);
       }
       if (now !== undefined) show(io, live, pictureOf(now, before), socket);
       before = now;
@@ -67,9 +85,14 @@ export async function run(input: Input): Promise<number> {
 
 function show(io: Io, live: boolean, picture: Picture, socket: string): void {
   if (io.json) io.out(`${JSON.stringify(picture)}\n`);
-  else if (live)
-    io.out(`${HOME}${screenOf(picture, socket, io.style).join('\x1b[K\r\n')}\x1b[K\r\n${TO_END}`);
+  else if (live) draw(io, screenOf(picture, socket, io.style));
   else io.out(`${lineOf(picture)}\n`);
+}
+
+/** Puts lines where those before were: no more than there is room for, or the terminal would scroll the first ones away. */
+function draw(io: Io, lines: readonly string[]): void {
+  const { columns, rows } = io.stdoutSize();
+  io.out(`${HOME}${fitted(lines, columns, rows).join('\x1b[K\r\n')}\x1b[K${TO_END}`);
 }
 
 /** Draws on a screen of its own until q or Ctrl-C; what it returns puts the terminal back. */
