@@ -57,6 +57,8 @@ need_packages() {
 }
 
 BUILD_PACKAGES=(g++ make python3 pkg-config libssl-dev libtss2-dev libtss2-tcti-swtpm0)
+# For another kind of machine; what to link with, scripts/sysroot fetches.
+CROSS_PACKAGES=(g++-aarch64-linux-gnu make python3 pkg-config debian-archive-keyring)
 DEMO_PACKAGES=(swtpm swtpm-tools openssl)
 
 # npm_locked DIR OPTION…: the packages of DIR in the versions of its lock. npm ci refuses a lock without the packages of
@@ -84,10 +86,10 @@ need_modules() {
   cp "$ROOT/package-lock.json" "$stamp"
 }
 
-# need_build: addon and JavaScript, rebuilt only when a source is newer.
+# need_build OPTION…: addon, by build-native with these options, and JavaScript, rebuilt only when a source is newer.
 need_build() {
   local stamp="$ROOT/dist/.built"
-  (cd "$ROOT" && scripts/build-native >&2) || fail 'the addon does not build'
+  (cd "$ROOT" && scripts/build-native "$@" >&2) || fail 'the addon does not build'
   if [ -f "$stamp" ] && [ -z "$(find "$ROOT/src" "$ROOT/package.json" "$ROOT/tsconfig.build.json" -newer "$stamp" -print -quit)" ]; then return 0; fi
   rm -rf "$ROOT/dist"
   (cd "$ROOT" && npm run --silent build:ts >&2) || fail 'the TypeScript does not build'

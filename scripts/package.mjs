@@ -3,22 +3,28 @@
  * them only the npm packages that find files of their own.
  *   node scripts/package.mjs host DIR      the whole, for /usr/lib/attestd
  *   node scripts/package.mjs client DIR    an npm package without native code, without dependencies, without scripts
- * A third argument is a file to which the names of the npm packages go whose code is in there, one a line.
+ * A third argument is a file to which the names of the npm packages go whose code is in there, one a line. `--modules DIR` has
+ * the npm packages that are compiled for another kind of machine, which are taken in place of those for this one.
  * Needs npm run build:ts before, for the declarations of types.
  */
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const src = join(root, 'src');
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const [kind, out, list] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { modules: { type: 'string' } },
+});
+const [kind, out, list] = positionals;
 /** npm packages that are in there, joined or as they are. */
 const inside = new Set();
 if (!['host', 'client'].includes(kind) || out === undefined) {
-  process.stderr.write('usage: node scripts/package.mjs host|client DIR\n');
+  process.stderr.write('usage: node scripts/package.mjs host|client DIR [FILE] [--modules DIR]\n');
   process.exit(2);
 }
 
@@ -58,13 +64,24 @@ async function bundle(input, into) {
   }
 }
 
-/** A package and what it needs, as they lie in node_modules. */
+const manifestIn = (dir) => JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+
+/** Where a package lies; what is compiled for this kind of machine lies nowhere where another's is packed. */
+function placeOf(name) {
+  const { modules } = values;
+  const dir = join(root, 'node_modules', name);
+  if (modules !== undefined && existsSync(join(modules, name))) return join(modules, name);
+  if (!existsSync(dir) || (modules !== undefined && manifestIn(dir).cpu !== undefined)) return undefined;
+  return dir;
+}
+
+/** A package and what it needs. */
 function closure(names) {
   const found = new Map();
   const visit = (name) => {
-    const dir = join(root, 'node_modules', name);
-    if (found.has(name) || !existsSync(dir)) return;
-    const manifest = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+    const dir = placeOf(name);
+    if (found.has(name) || dir === undefined) return;
+    const manifest = manifestIn(dir);
     found.set(name, dir);
     for (const below of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }))
       visit(below);
@@ -80,11 +97,19 @@ const NEVER =
 /** Commands for whoever builds a package. */
 const FOR_BUILDERS = /^(?:bin|build-test|optional)\.js$/;
 
+function filesOf(name, dir) {
+  // The edition of lmdb's own compiler, of cedar for browsers, and the like.
+  const never = name === 'node-gyp-build-optional-packages' ? FOR_BUILDERS : NEVER;
+  const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort();
+  return files.filter((f) => RUNS.test(f) && !never.test(f));
+}
+
+/** Copies a package, or nothing of one that was compiled, and not for Debian's C library: what asks for it does without. */
 function copyPackage(name, dir, to) {
-  for (const file of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
-    // The edition of lmdb's own compiler, of cedar for browsers, and the like.
-    const built = name === 'node-gyp-build-optional-packages';
-    if (!RUNS.test(file) || (built ? FOR_BUILDERS : NEVER).test(file)) continue;
+  const files = filesOf(name, dir);
+  if (manifestIn(dir).cpu !== undefined && !files.some((f) => f.endsWith('.node'))) return;
+  inside.add(name);
+  for (const file of files) {
     mkdirSync(dirname(join(to, file)), { recursive: true });
     cpSync(join(dir, file), join(to, file));
   }
@@ -100,7 +125,6 @@ async function host() {
   for (const [name, dir] of closure(['lmdb', '@cedar-policy/cedar-wasm'])) {
     // Headers for a compiler.
     if (name === 'node-addon-api') continue;
-    inside.add(name);
     copyPackage(name, dir, join(out, 'node_modules', name));
   }
   mkdirSync(join(out, 'build/Release'), { recursive: true });
@@ -161,7 +185,7 @@ export function thirdParty() {
 mkdirSync(out, { recursive: true });
 await (kind === 'host' ? host() : client());
 const notices = thirdParty().map(([name, dir]) => {
-  const { version, license } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+  const { version, license } = manifestIn(dir);
   const file = readdirSync(dir).find((f) => /^licen[cs]e/i.test(f));
   const text = file === undefined ? '' : readFileSync(join(dir, file), 'utf8').trim();
   return `${name} ${version}, ${license}\n\n${text}\n`;

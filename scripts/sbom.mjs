@@ -5,9 +5,10 @@
  * input: no serial number and no time, for a package is to be made again by others.
  *   node scripts/sbom.mjs --name attestd --version 0.1.0 --arch amd64 --packages FILE --node --addon FILE --libraries 'a (>= 1), b | c'
  *   node scripts/sbom.mjs --name attestd-client --version 0.1.0 --packages FILE
+ * `--modules DIR`: npm packages for another kind of machine, as package.mjs takes them.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     version: { type: 'string' },
     arch: { type: 'string', default: 'all' },
     packages: { type: 'string' },
+    modules: { type: 'string' },
     node: { type: 'boolean', default: false },
     addon: { type: 'string' },
     libraries: { type: 'string', default: '' },
@@ -54,6 +56,13 @@ function placeOf(wanted, from) {
   }
 }
 
+/** The manifest of what was packed: for another kind of machine what is compiled lies in a folder of its own. */
+function manifestOf(place, full) {
+  const other = join(values.modules ?? '', full, 'package.json');
+  if (values.modules !== undefined && existsSync(other)) return JSON.parse(readFileSync(other, 'utf8'));
+  return json(`${place}/package.json`);
+}
+
 const purlOf = (n, v) => `pkg:npm/${n.replace(/^@/, '%40')}@${v}`;
 const npm = readFileSync(packages, 'utf8')
   .split('\n')
@@ -62,7 +71,7 @@ const npm = readFileSync(packages, 'utf8')
     const place = placeOf(full, '');
     if (place === undefined) throw new Error(`${full} is not in the lock`);
     const locked = lock[place];
-    const manifest = json(`${place}/package.json`);
+    const manifest = manifestOf(place, full);
     if (manifest.version !== locked.version)
       throw new Error(`${full} is ${manifest.version}, locked is ${locked.version}`);
     const [, group, short] = /^(?:(@[^/]+)\/)?(.+)$/.exec(full);
