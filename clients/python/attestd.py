@@ -133,9 +133,11 @@ class Client:
         """Uses a grant: a record attempted."""
         return self._post(f"/v1/executions?wait={wait}", _print(request))
 
-    def complete(self, id: str, request: Json, *, wait: str = "sealed") -> Json:
-        """Ends what begin() began; by the same process only."""
-        return self._post(f"/v1/executions/{_quote(id)}/complete?wait={wait}", _print(request))
+    def complete(
+        self, id: str, request: Json, *, wait: str = "sealed", idempotency_key: Optional[str] = None
+    ) -> Json:
+        """Ends what begin() began; by the same process only. The same again under the same key is answered as before."""
+        return self._post(f"/v1/executions/{_quote(id)}/complete?wait={wait}", _print(request), idempotency_key)
 
     def get(self, id: str) -> Json:
         return json.loads(self._transport.call("GET", f"/v1/records/{_quote(id)}"))
@@ -312,15 +314,17 @@ class Execution:
                 end["artefacts"] = self._artefacts
             if self._plain:
                 end["plain"] = {"outputs": self._plain}
+            # One key for both ways: where the daemon has the end and only its answer is lost, nothing comes late.
+            key = None if c._spool is None else f"{self.attempt['id']}/end"
             try:
-                return c.complete(self.attempt["id"], end, wait=self._wait)
+                return c.complete(self.attempt["id"], end, wait=self._wait, idempotency_key=key)
             except AttestdError as e:
-                if c._spool is None or not e.away:
+                if key is None or not e.away:
                     raise
                 # The daemon ends the lease by itself: interrupted. What we know of the end goes in beside it.
                 after = [{"rel": "after", "digest": self.attempt["digest"]}]
                 request = {"phase": "completed", "action": self._said["action"], **end, "parents": after}
-                return c._keep(request, f"{self.attempt['id']}/end")
+                return c._keep(request, key)
         # Both records say what was done to what, so that the evidence of either shows it.
         request = {"phase": "completed", **self._said, **end}
         if self._plain:

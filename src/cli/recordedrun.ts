@@ -62,7 +62,12 @@ export async function recordedRun(
     const finish = (end: RecordRequest): Promise<Receipt> => {
       if (grant === undefined) return record(end, 'completed');
       const { phase: _phase, action: _action, inputs: _inputs, plain: _plain, parents: _, ...rest } = end;
-      return client.complete(attempt.id, rest, { wait });
+      const ask = () => client.complete(attempt.id, rest, { wait, idempotencyKey: `${attempt.id}/end` });
+      // An answer that was lost is asked for once more: it may be that the end is on record.
+      return ask().catch((fault: unknown) => {
+        if (!isAttestdError(fault, 'DAEMON_UNAVAILABLE')) throw fault;
+        return ask();
+      });
     };
     let ended: Ended;
     try {

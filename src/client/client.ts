@@ -89,7 +89,7 @@ export interface SpoolingOptions extends Omit<ConnectOptions, 'onUnavailable'> {
 export interface RecordOptions {
   /** How much to wait for; `sealed` when absent. */
   readonly wait?: Strength;
-  /** The same key with the same body gives the same record; with another body it is refused. */
+  /** The same key with the same request gives the same record; with another it is refused. */
   readonly idempotencyKey?: string;
 }
 
@@ -129,7 +129,7 @@ export interface Client<R = Receipt> {
   /** Uses a grant: a record `attempted`. */
   begin(request: ExecutionRequest, options?: { readonly wait?: Strength }): Promise<Receipt>;
   /** Ends what `begin` began; by the same process only. */
-  complete(id: string, request: CompletionRequest, options?: { readonly wait?: Strength }): Promise<Receipt>;
+  complete(id: string, request: CompletionRequest, options?: RecordOptions): Promise<Receipt>;
   /** The evidence bundle of a record: the bytes of an `.attest.json` file. */
   bundle(id: string, options?: { readonly lineage?: boolean; readonly ima?: boolean }): Promise<Uint8Array>;
   /** What a bundle names by its digest, in pieces; on the admin socket. */
@@ -189,8 +189,8 @@ export function connect(options: ConnectOptions | SpoolingOptions): Client<Recei
           (refused) => refused.forEach(onFault),
         )
       : undefined;
-  const complete = (id: string, request: CompletionRequest, wait: Strength) =>
-    post<Receipt>(`/v1/executions/${encodeURIComponent(id)}/complete?wait=${wait}`, request);
+  const complete = (id: string, request: CompletionRequest, wait: Strength, key?: string) =>
+    post<Receipt>(`/v1/executions/${encodeURIComponent(id)}/complete?wait=${wait}`, request, key);
   const flow: Flow<Receipt | Spooled> = {
     grant: (request, { wait }) => post(`/v1/grants?wait=${wait}`, request),
     begin: ({ phase: _phase, ...request }) => post('/v1/executions?wait=durable', request),
@@ -217,7 +217,8 @@ export function connect(options: ConnectOptions | SpoolingOptions): Client<Recei
     approve: (request, seconds, comment) =>
       post('/v1/approvals?wait=durable', { request, seconds, ...(comment === undefined ? {} : { comment }) }),
     begin: (request, { wait = 'durable' } = {}) => post(`/v1/executions?wait=${wait}`, request),
-    complete: (id, request, { wait = 'sealed' } = {}) => complete(id, request, wait),
+    complete: (id, request, { wait = 'sealed', idempotencyKey: key } = {}) =>
+      complete(id, request, wait, key),
     withExecution: (spec, work) => executeRecorded(flow, spec, work),
     flush: async () => late?.flush() ?? { recorded: [], refused: [] },
     record: async (request, { wait = 'sealed', idempotencyKey } = {}) =>
@@ -230,8 +231,7 @@ export function connect(options: ConnectOptions | SpoolingOptions): Client<Recei
       const path = `/v1/records/${encodeURIComponent(id)}/bundle${query === '' ? '' : `?${query}`}`;
       return (await transport.call({ method: 'GET', path })).body;
     },
-    forget: (id, reason) =>
-      post(`/v1/records/${encodeURIComponent(id)}/forget`, reason === undefined ? {} : { reason }),
+    forget: (id, reason) => post(`/v1/records/${encodeURIComponent(id)}/forget`, { reason }),
     envelope: (id, of = 'envelope') => bytes(`/v1/records/${encodeURIComponent(id)}/${of}`),
     cose: (id) => bytes(`/v1/records/${encodeURIComponent(id)}/cose`),
     attachment: (sha256) => transport.stream(`/v1/attachments/${encodeURIComponent(sha256)}`),

@@ -64,7 +64,7 @@ export interface Executed<T, R = Receipt> {
 export interface Flow<R> {
   grant(request: GrantRequest, options: { readonly wait: Strength }): Promise<Receipt>;
   begin(request: RecordRequest & { readonly grant: string }): Promise<Receipt>;
-  complete(id: string, request: CompletionRequest, wait: Strength): Promise<Receipt>;
+  complete(id: string, request: CompletionRequest, wait: Strength, key?: string): Promise<Receipt>;
   /** Records the beginning of ungoverned work. @returns how to record its end */
   attempt(
     request: RecordRequest,
@@ -213,17 +213,17 @@ async function governed(flow: Flow<unknown>, said: Said, grant: string): Promise
     attempt,
     async end(end, wait) {
       const { plain, ...rest } = end;
+      // One key for both ways: where the daemon has the end and only its answer is lost, nothing comes late.
+      const key = flow.late === undefined ? undefined : `${attempt.id}/end`;
       try {
         const outputs = plain?.outputs === undefined ? {} : { plain: { outputs: plain.outputs } };
-        return await flow.complete(attempt.id, { ...rest, ...outputs }, wait);
+        return await flow.complete(attempt.id, { ...rest, ...outputs }, wait, key);
       } catch (fault) {
         // The daemon ends the lease by itself: `interrupted`. What we know of the end goes in beside it.
-        if (flow.late === undefined || !isAttestdError(fault) || !flow.late.takes(fault)) throw fault;
+        if (flow.late === undefined || key === undefined || !isAttestdError(fault) || !flow.late.takes(fault))
+          throw fault;
         const parents = [{ rel: 'after', digest: attempt.digest }];
-        return flow.late.keep(
-          { phase: 'completed', action: said.action, ...end, parents },
-          `${attempt.id}/end`,
-        );
+        return flow.late.keep({ phase: 'completed', action: said.action, ...end, parents }, key);
       }
     },
   };

@@ -19,9 +19,10 @@ import { disclosuresOf } from './bundle.ts';
 import type { Caller } from './caller.ts';
 import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
+import { type Idempotency, idempotencyOf } from './idempotency.ts';
 import { BODY_REFUSALS, Headers, json, problem } from './openapi.ts';
 import { Receipt } from './openreceipt.ts';
-import { type Idempotency, idempotencyOf, type Wait } from './recorder.ts';
+import type { Wait } from './recorder.ts';
 import { compileSchema, RecordQuery } from './request.ts';
 
 export interface ImportingInput {

@@ -63,6 +63,11 @@ export const BODY_REFUSALS = {
 export const Headers = Type.Object({
   'attestd-client': Type.String({ description: 'name/version of the program that calls; required' }),
 });
+/** Shared by routes that answer what is sent again under its key as they did before. */
+export const KeyedHeaders = Type.Object({
+  ...Headers.properties,
+  'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+});
 
 const Line = Type.Union([
   Type.Object({ line: Type.Integer({ minimum: 1 }), ...Receipt.properties }),
@@ -77,10 +82,7 @@ export const json = (description: string, schema: unknown) => ({
 export const POST_RECORDS = {
   operationId: 'record',
   summary: 'Record one execution, or a stream of them with one answer line for each line, in order',
-  headers: Type.Object({
-    ...Headers.properties,
-    'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
-  }),
+  headers: KeyedHeaders,
   querystring: RecordQuery,
   body: {
     content: {

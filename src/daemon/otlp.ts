@@ -14,9 +14,9 @@ import { RecordRequest } from '../evidence/schema/request.ts';
 import { PROTOBUF, TRACES } from './app.ts';
 import type { BodyReader } from './deadline.ts';
 import type { Gate } from './gate.ts';
+import { idempotencyOf } from './idempotency.ts';
 import type { Limits } from './limits.ts';
 import { BODY_REFUSALS, Headers } from './openapi.ts';
-import { idempotencyOf } from './recorder.ts';
 import { compileSchema } from './request.ts';
 import { type Telling, tellings } from './telemetry.ts';
 

@@ -8,13 +8,14 @@ import type { Config } from './config.ts';
 import type { Crumbs } from './crumbs.ts';
 import type { Engine } from './engineface.ts';
 import type { Gate } from './gate.ts';
+import { badKey, type Idempotency, idempotencyKey, idempotencyOf } from './idempotency.ts';
 import type { Limits } from './limits.ts';
 import { createLineTurns, type LineTurns } from './lineturns.ts';
 import { POST_RECORDS } from './openapi.ts';
 import { compileRequest } from './parents.ts';
 import { asAttestdError } from './problem.ts';
 import { sendReceipt } from './receipt.ts';
-import { type Idempotency, idempotencyOf, type Recorded, type Wait } from './recorder.ts';
+import type { Recorded, Wait } from './recorder.ts';
 import type { RecordQuery } from './request.ts';
 import { serveStream } from './stream.ts';
 
@@ -26,7 +27,6 @@ export interface PostingInput {
 }
 
 const check = compileRequest(RecordRequest);
-const KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** Records a request: by the grant that it names, or ungoverned where it names none. */
 export function submitRecord(
@@ -66,9 +66,7 @@ function post(
 ): void {
   try {
     const wait: Wait = (request.query as RecordQuery).wait === 'durable' ? 'durable' : 'sealed';
-    const key = request.headers['idempotency-key'];
-    if (key !== undefined && (typeof key !== 'string' || !KEY.test(key)))
-      throw badKey('is not 1 to 255 visible characters');
+    const key = idempotencyKey(request.headers['idempotency-key']);
     if (request.mediaType === 'application/x-ndjson') {
       if (key !== undefined) throw badKey('is for single records, not for streams');
       stream(input, turns, request, reply, wait);
@@ -96,9 +94,6 @@ function post(
     reply.send(e);
   }
 }
-
-const badKey = (why: string) =>
-  new AttestdError('INVALID_REQUEST', `the Idempotency-Key ${why}`, { field: 'idempotency-key' });
 
 function stream(
   { limits, crumbs, settings, gate }: PostingInput,

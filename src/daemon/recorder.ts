@@ -2,7 +2,6 @@
  * A record's way through the daemon: request → entry → durable → sealed → receipt (design §3). One-shot requests and
  * the lines of a stream come through here alike.
  */
-import { createHash } from 'node:crypto';
 import { toHex } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import { recordDigest } from '../evidence/dsse.ts';
@@ -11,18 +10,13 @@ import type { Item } from '../store/batch.ts';
 import type { Sealed } from '../store/seal.ts';
 import type { Caller } from './caller.ts';
 import type { MonotoneClock } from './clock.ts';
+import type { Idempotency } from './idempotency.ts';
 import { durableReceipt, type Place, recoveredReceipt, sealedReceipt } from './receipt.ts';
 import type { Run } from './run.ts';
 import type { Sealer } from './sealer.ts';
 import type { Sequencer } from './sequencer.ts';
 
 export type Wait = 'durable' | 'sealed';
-
-/** SHA-256 of a caller's idempotency key, and of the body that came with it. */
-export interface Idempotency {
-  readonly key: Uint8Array;
-  readonly body: Uint8Array;
-}
 
 /** Given the receipt as JSON text, or why there is none; `replayed` when the record was there before. */
 export type Recorded = (e: Error | null, receipt: string, replayed: boolean) => void;
@@ -58,6 +52,17 @@ export interface Recorder {
     durable: (e: Error | null, index: number) => void,
     done: Recorded,
   ): void;
+  /**
+   * Answers by the record that this uid made under the key before, or waits for the one that it is making; else `first`
+   * makes it and says what became of it. May throw what `first` throws.
+   */
+  once(
+    uid: number,
+    idempotency: Idempotency,
+    wait: Wait,
+    first: (settle: (e: Error | null, place: Place) => void) => void,
+    done: Recorded,
+  ): void;
   /** Answers for an entry that is durable already. */
   receipt(place: Place, wait: Wait, done: Recorded): void;
 }
@@ -73,20 +78,13 @@ export interface RecorderInput {
   readonly outcomes: Record<'recorded' | 'replayed' | 'failed', number>;
 }
 
-/** @returns the digests that the store keeps of an Idempotency-Key and a body */
-export function idempotencyOf(key: string, body: Uint8Array): Idempotency {
-  return {
-    key: createHash('sha256').update(`attestd.dev/idempotency/v1\n${key}`).digest(),
-    body: createHash('sha256').update(body).digest(),
-  };
-}
-
 interface Underway {
   readonly body: Uint8Array;
   readonly followers: ((e: Error | null, place: Place) => void)[];
 }
 
-const NOWHERE: Place = { id: '', digest: '', index: -1, log: '', entry: new Uint8Array(0) };
+/** Where nothing was written. */
+export const NOWHERE: Place = { id: '', digest: '', index: -1, log: '', entry: new Uint8Array(0) };
 
 export function createRecorder(input: RecorderInput): Recorder {
   const { origin, clock, sequencer, sealer, store, outcomes } = input;
@@ -149,14 +147,14 @@ export function createRecorder(input: RecorderInput): Recorder {
     });
   }
 
-  function recordOnce(
-    caller: Caller,
-    request: RecordRequest,
-    wait: Wait,
+  function once(
+    uid: number,
     idempotency: Idempotency,
+    wait: Wait,
+    first: (settle: (e: Error | null, place: Place) => void) => void,
     done: Recorded,
   ): void {
-    const earlier = store.idempotent(caller.uid, idempotency.key);
+    const earlier = store.idempotent(uid, idempotency.key);
     if (earlier !== undefined) {
       const { index } = earlier;
       const { id = '' } = store.owner(index);
@@ -167,12 +165,12 @@ export function createRecorder(input: RecorderInput): Recorder {
       queueMicrotask(() => answer(place, wait, true, done));
       return;
     }
-    const name = `${caller.uid} ${toHex(idempotency.key)}`;
-    const first = underway.get(name);
-    if (first !== undefined) {
+    const name = `${uid} ${toHex(idempotency.key)}`;
+    const before = underway.get(name);
+    if (before !== undefined) {
       // With another body, too, it is the first one's fate that counts: only what is durable stands in the way.
-      first.followers.push((e, place) => {
-        const other = e === null ? otherBody(first.body, idempotency.body, place) : undefined;
+      before.followers.push((e, place) => {
+        const other = e === null ? otherBody(before.body, idempotency.body, place) : undefined;
         if (e !== null) fail(e, true, done);
         else if (other !== undefined) done(other, '', false);
         else answer(place, wait, true, done);
@@ -180,16 +178,20 @@ export function createRecorder(input: RecorderInput): Recorder {
       return;
     }
     const mine: Underway = { body: idempotency.body, followers: [] };
-    append(caller, request, idempotency, (e, place) => {
-      underway.delete(name);
-      if (e === null) answer(place, wait, false, done);
-      else fail(e, false, done);
-      for (const f of mine.followers) f(e, place);
-    });
     underway.set(name, mine);
+    try {
+      first((e, place) => {
+        underway.delete(name);
+        for (const f of mine.followers) f(e, place);
+      });
+    } catch (e) {
+      underway.delete(name);
+      throw e;
+    }
   }
 
   return {
+    once,
     receipt: (place, wait, done) => answer(place, wait, false, done),
     submit(item, digest, wait, durable, done) {
       sequencer.append(item, (e, index) => {
@@ -200,12 +202,19 @@ export function createRecorder(input: RecorderInput): Recorder {
     },
     record(caller, request, wait, idempotency, done) {
       try {
-        if (idempotency !== undefined) recordOnce(caller, request, wait, idempotency, done);
-        else {
+        if (idempotency === undefined) {
           append(caller, request, undefined, (e, place) => {
             if (e === null) answer(place, wait, false, done);
             else fail(e, false, done);
           });
+        } else {
+          const first: Parameters<typeof once>[3] = (settle) =>
+            append(caller, request, idempotency, (e, place) => {
+              if (e === null) answer(place, wait, false, done);
+              else fail(e, false, done);
+              settle(e, place);
+            });
+          once(caller.uid, idempotency, wait, first, done);
         }
       } catch (e) {
         queueMicrotask(() => done(e as Error, '', false));

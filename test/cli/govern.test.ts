@@ -8,6 +8,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startLossy } from '../client/drive.ts';
 import { OTHER } from '../govern/other.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
 import { type DaemonProcess, until } from '../kit/host.ts';
@@ -88,6 +89,26 @@ it('a command runs under a grant, and an auditor derives the decision again from
   const shown = JSON.parse(await host.must(['grant', 'show', grant, '--json']));
   expect(shown).toMatchObject({ kind: 'grant', state: 'used', used: 2 });
 }, 120_000);
+
+it('asks again for the end of a run whose answer was lost, and finds it on record', async () => {
+  const grant = await ask();
+  const path = host.at('lossy.sock');
+  const lossy = await startLossy(path, host.socket);
+  const [begun, go] = [host.at('lossy-begun'), host.at('lossy-go')];
+  const work = `touch ${begun}; while [ ! -e ${go} ]; do sleep 0.05; done`;
+  const options = ['--socket', path, '--grant', grant, '--id-file', host.at('id')];
+  const ran = host.ctl(['run', ...options, '--', 'sh', '-c', work]);
+  await until('the command runs', () => existsSync(begun));
+  lossy.left = 1;
+  writeFileSync(go, '');
+  const { status, stderr } = await ran;
+  lossy.server.close();
+  expect([status, stderr]).toEqual([0, '']);
+  expect(lossy.left).toBeLessThan(1);
+  const listed = JSON.parse(await host.must(['list', '--grant', grant, '--json']));
+  const ends = listed.records.filter((r: { phase?: string }) => r.phase === 'completed');
+  expect(ends.map((r: { id: string }) => r.id)).toEqual([readFileSync(host.at('id'), 'utf8').trim()]);
+});
 
 it('a grant for one program is used by that program, and an auditor sees that it was', async () => {
   const executable = (file: string) => ask('--executable', file);

@@ -28,7 +28,9 @@ export interface Case {
     readonly throws?: [string, string];
   };
   readonly spools?: boolean;
+  /** Answers that are lost, behind those that pass. */
   readonly loses?: number;
+  readonly passes?: number;
   readonly daemon: { readonly begin: boolean; readonly end: boolean };
   readonly raises?: string;
   readonly works?: boolean;
@@ -140,9 +142,13 @@ export function startPython(): { drive: Driver; stop(): Promise<void> } {
   };
 }
 
-/** A way to the daemon on which answers are lost as long as `left` is not used up. */
-export async function startLossy(path: string, socket: string): Promise<{ left: number; server: Server }> {
+/** A way to the daemon on which answers are lost behind those that `pass`, as long as `left` is not used up. */
+export async function startLossy(
+  path: string,
+  socket: string,
+): Promise<{ pass: number; left: number; server: Server }> {
   const lossy = {
+    pass: 0,
     left: 0,
     server: createServer((from) => {
       const to = connectSocket(socket);
@@ -150,7 +156,7 @@ export async function startLossy(path: string, socket: string): Promise<{ left: 
       to.on('error', () => from.destroy());
       from.pipe(to);
       to.on('data', (bytes) => {
-        if (lossy.left-- > 0) {
+        if (lossy.pass-- <= 0 && lossy.left-- > 0) {
           from.destroy();
           to.destroy();
         } else from.write(bytes);

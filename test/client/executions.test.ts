@@ -56,6 +56,7 @@ const place = (c: Case, more: Partial<Placed> = {}): Placed => {
   const at = join(dir, `case-${places++}`);
   mkdirSync(at);
   lossy.left = c.loses ?? 0;
+  lossy.pass = c.passes ?? 0;
   return {
     action: { type: 'tool.call', name: 'refund.approve' },
     ...c,

@@ -8,12 +8,7 @@ import { formatTime } from '../../core/time.ts';
 import { buildEntry, buildTrusted, newFrame } from '../../evidence/record.ts';
 import type { ObservedCaller } from '../../evidence/schema/execution.ts';
 import type { Ref } from '../../evidence/schema/field.ts';
-import type {
-  ApprovalRequest,
-  CompletionRequest,
-  ExecutionRequest,
-  GrantRequest,
-} from '../../evidence/schema/governed.ts';
+import type { ApprovalRequest, ExecutionRequest, GrantRequest } from '../../evidence/schema/governed.ts';
 import type { RecordRequest } from '../../evidence/schema/request.ts';
 import type { Caller } from '../caller.ts';
 import type { Journal } from '../journal.ts';
@@ -22,6 +17,7 @@ import { OWN_UID } from '../run.ts';
 import type { Sequencer } from '../sequencer.ts';
 import { createAsking } from './asking.ts';
 import { startBelated } from './belated.ts';
+import { createEnding, type Ending } from './ending.ts';
 import { askedBy, askOf, attribution, find, type House } from './house.ts';
 import type { LateJournal } from './late.ts';
 import { loadPolicies, type PolicySet, schemaDigest } from './policies.ts';
@@ -31,7 +27,7 @@ export interface Governor {
   /** Asks for a grant. May throw for a request that makes no sense; refusals come through `done`. */
   ask(caller: Caller, request: GrantRequest, wait: Wait, done: Recorded): void;
   begin(caller: Caller, request: ExecutionRequest, wait: Wait, done: Recorded): void;
-  complete(caller: Caller, id: string, request: CompletionRequest, wait: Wait, done: Recorded): void;
+  readonly complete: Ending['complete'];
   /** A record in one step that uses the grant it names. */
   once(caller: Caller, request: RecordRequest, wait: Wait, done: Recorded): void;
   approve(caller: Caller, request: ApprovalRequest, wait: Wait, done: Recorded): void;
@@ -62,10 +58,11 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
   const { ledger, log, clock, settings } = house;
   const ask = createAsking(house);
   const using = createUsing(house);
+  const ending = createEnding(house);
   const frame = () => newFrame({ log: house.origin, boot: house.run().boot }, clock.now(), house.random);
   const buckets = new Map<number, { tokens: number; at: number; refused: number; told: number }>();
 
-  await using.interrupt();
+  await ending.interrupt();
   await startBelated({ late: input.late, sequencer, frame, journal, onGap: input.onGap });
   await reload();
 
@@ -171,7 +168,7 @@ export async function startGovernor(input: GovernorInput): Promise<Governor> {
       if (!tooOften(caller, request, done)) ask(caller, request, wait, done);
     },
     begin: using.begin,
-    complete: using.complete,
+    complete: ending.complete,
     once: using.once,
     approve(caller, request, wait, done) {
       const denial = find(log, request.request, 'denial');

@@ -8,7 +8,7 @@ import {
   ExecutionRequest,
   GrantRequest,
 } from '../../evidence/schema/governed.ts';
-import { BODY_REFUSALS, Headers, json, problem, REFUSALS } from '../openapi.ts';
+import { BODY_REFUSALS, Headers, json, KeyedHeaders, problem, REFUSALS } from '../openapi.ts';
 import { Receipt } from '../openreceipt.ts';
 import { RecordPath, RecordQuery } from '../request.ts';
 
@@ -34,11 +34,13 @@ export const POST_GRANTS = post(
 export const POST_EXECUTIONS = post('begin', 'Use a grant once: writes `attempted`', ExecutionRequest);
 export const POST_COMPLETION = {
   ...post('complete', 'End what was begun; only the process that began may', CompletionRequest, RecordPath),
+  headers: KeyedHeaders,
   response: {
+    200: json('the end that it had before, under this Idempotency-Key', Receipt),
     201: json('recorded', Receipt),
     ...BODY_REFUSALS,
     ...DENIED,
-    409: problem('it has come to an end before'),
+    409: problem('it has come to an end before; or the Idempotency-Key came with another body'),
   },
 };
 export const POST_APPROVALS = post('approve', 'Stand up for what a denial says was asked', ApprovalRequest);

@@ -17,6 +17,7 @@ import {
 import type { Caller } from '../caller.ts';
 import type { Engine } from '../engineface.ts';
 import type { Gate } from '../gate.ts';
+import { badKey, type Idempotency, idempotencyKey, idempotencyOf } from '../idempotency.ts';
 import { compileRequest } from '../parents.ts';
 import { asAttestdError } from '../problem.ts';
 import type { Recorded, Wait } from '../recorder.ts';
@@ -37,7 +38,15 @@ import { sentence } from './refusal.ts';
 export interface GovernedRoute {
   readonly check: (body: unknown) => AttestdError | undefined;
   /** May throw; else `done` is called once. */
-  readonly run: (engine: Engine, caller: Caller, body: unknown, done: Recorded) => void;
+  readonly run: (
+    engine: Engine,
+    caller: Caller,
+    body: unknown,
+    done: Recorded,
+    idempotency?: Idempotency,
+  ) => void;
+  /** The attempt that it ends, where a request may be sent again under its Idempotency-Key. */
+  readonly ends?: string;
 }
 
 const checks = {
@@ -57,8 +66,9 @@ const executions = (wait: Wait): GovernedRoute => ({
 });
 const completions = (id: string, wait: Wait): GovernedRoute => ({
   check: checks.completion,
-  run: (engine, caller, body, done) =>
-    engine.governor.complete(caller, id, body as CompletionRequest, wait, done),
+  ends: id,
+  run: (engine, caller, body, done, idempotency) =>
+    engine.governor.complete(caller, id, body as CompletionRequest, wait, idempotency, done),
 });
 const approvals = (wait: Wait): GovernedRoute => ({
   check: checks.approval,
@@ -149,20 +159,20 @@ export function addGoverned(app: FastifyInstance, { gate, late, now }: GovernedI
   ) => {
     app.post(path, { schema }, async (request, reply) => {
       const wait: Wait = (request.query as RecordQuery).wait === 'durable' ? 'durable' : 'sealed';
-      if (request.headers['idempotency-key'] !== undefined)
-        throw new AttestdError('INVALID_REQUEST', 'this takes no Idempotency-Key', {
-          field: 'idempotency-key',
-        });
-      const { check, run } = route(wait, (request.params as { id?: string }).id ?? '');
+      const { check, run, ends } = route(wait, (request.params as { id?: string }).id ?? '');
+      const key = idempotencyKey(request.headers['idempotency-key']);
+      if (key !== undefined && ends === undefined) throw badKey('is not taken here');
       const fault = check(request.body);
       if (fault !== undefined) throw fault;
       const engine = await enter(request.caller, what, request.body);
-      const receipt = await new Promise<string>((resolve, reject) => {
-        run(engine, request.caller, request.body, (e, text) =>
-          e === null ? resolve(text) : reject(asAttestdError(e)),
-        );
+      const idempotency =
+        key === undefined ? undefined : idempotencyOf(key, request.rawBody as Uint8Array, ends);
+      const [code, receipt] = await new Promise<[number, string]>((resolve, reject) => {
+        const done: Recorded = (e, text, replayed) =>
+          e === null ? resolve([replayed ? 200 : 201, text]) : reject(asAttestdError(e));
+        run(engine, request.caller, request.body, done, idempotency);
       });
-      return reply.code(201).header('content-type', 'application/json; charset=utf-8').send(receipt);
+      return reply.code(code).header('content-type', 'application/json; charset=utf-8').send(receipt);
     });
   };
   post('/v1/grants', POST_GRANTS, 'grant', grants);

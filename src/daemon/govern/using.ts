@@ -1,23 +1,22 @@
 /**
- * Using a grant: `begin` takes one use and writes `attempted`, `complete` writes its end, `once` does both in one
- * record. A use is taken before anything waits, so of any number of callers exactly as many succeed as there are uses.
- * Only the process that began may complete (design §7).
+ * Using a grant: `begin` takes one use and writes `attempted`, `once` does that and its end in one record. A use is taken
+ * before anything waits, so of any number of callers exactly as many succeed as there are uses. How attempts end is in
+ * ending.ts.
  */
 import { toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
-import { type JsonObject, jcs } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { createTimeWriter } from '../../core/time.ts';
 import { authorizationText } from '../../evidence/grant.ts';
 import type { Authorization, ExecutionPredicate, ObservedCaller } from '../../evidence/schema/execution.ts';
 import type { Ref } from '../../evidence/schema/field.ts';
-import type { CompletionRequest, ExecutionRequest } from '../../evidence/schema/governed.ts';
+import type { ExecutionRequest } from '../../evidence/schema/governed.ts';
 import type { RecordRequest } from '../../evidence/schema/request.ts';
 import { outside, stranger } from '../../verify/grant/scope.ts';
 import type { Caller } from '../caller.ts';
 import type { Recorded, Wait } from '../recorder.ts';
 import type { Failing } from './conditions.ts';
-import { attribution, BROKEN, find, type House, lineageGap, missing, REVOKED } from './house.ts';
-import type { OpenAttempt } from './ledger.ts';
+import { attribution, BROKEN, type House, lineageGap, missing, REVOKED } from './house.ts';
 import type { LiveGrant } from './live.ts';
 import { openingOf } from './opening.ts';
 import type { Refused } from './refusal.ts';
@@ -25,14 +24,8 @@ import { settleUses, takeUses } from './uses.ts';
 
 export interface Using {
   begin(caller: Caller, request: ExecutionRequest, wait: Wait, done: Recorded): void;
-  complete(caller: Caller, id: string, request: CompletionRequest, wait: Wait, done: Recorded): void;
   once(caller: Caller, request: RecordRequest, wait: Wait, done: Recorded): void;
-  /** Ends what a run before this one left open. */
-  interrupt(): Promise<void>;
 }
-
-/** Interrupted attempts that are written at once. */
-const TOGETHER = 512;
 
 export function createUsing(house: House): Using {
   const { ledger, log, clock, recorder, settings } = house;
@@ -118,26 +111,22 @@ export function createUsing(house: House): Using {
     const { uid } = caller;
     const opens = request.phase === 'attempted';
     if (opens) beginning.set(uid, (beginning.get(uid) ?? 0) + 1);
-    submit(uid, built, ref.digest, wait, done, (e, index) => {
-      settleUses(grant, taking, house.fate(e));
-      if (e === null) ledger.take(index, uid, ref, 'execution', predicate);
-      if (!opens) return;
-      const left = (beginning.get(uid) as number) - 1;
-      if (left === 0) beginning.delete(uid);
-      else beginning.set(uid, left);
-    });
-  }
-
-  function submit(
-    uid: number,
-    built: { readonly id: string; readonly entry: Uint8Array; readonly disclosures: readonly string[] },
-    digest: string,
-    wait: Wait,
-    done: Recorded,
-    durable: (e: Error | null, index: number) => void,
-  ): void {
     const { id, entry, disclosures } = built;
-    recorder.submit({ id, entry, uid, ...openingOf(disclosures) }, digest, wait, durable, done);
+    const item = { id, entry, uid, ...openingOf(disclosures) };
+    recorder.submit(
+      item,
+      ref.digest,
+      wait,
+      (e, index) => {
+        settleUses(grant, taking, house.fate(e));
+        if (e === null) ledger.take(index, uid, ref, 'execution', predicate);
+        if (!opens) return;
+        const left = (beginning.get(uid) as number) - 1;
+        if (left === 0) beginning.delete(uid);
+        else beginning.set(uid, left);
+      },
+      done,
+    );
   }
 
   function use(caller: Caller, id: string, request: RecordRequest, wait: Wait, done: Recorded): void {
@@ -181,33 +170,6 @@ export function createUsing(house: House): Using {
     }
   }
 
-  /** Writes the end of an attempt. */
-  function end(
-    attempt: OpenAttempt,
-    caller: { readonly uid: number; readonly observedJcs: string },
-    request: RecordRequest,
-    wait: Wait,
-    done: Recorded,
-  ): void {
-    attempt.ending = true;
-    const { authorization } = attempt.predicate;
-    const built = (() => {
-      try {
-        const text = authorizationText(authorization as Authorization);
-        return house.run().write(request, caller.observedJcs, clock.now(), text);
-      } catch (e) {
-        attempt.ending = false;
-        throw e;
-      }
-    })();
-    submit(caller.uid, built, toHex(built.recordDigest), wait, done, (e) => {
-      if (e === null) ledger.close(attempt.ref.id);
-      else attempt.ending = false;
-    });
-  }
-
-  const completes = (a: OpenAttempt) => ({ rel: 'completes' as const, digest: a.ref.digest });
-
   return {
     // What is spread first and then added to costs more than all else that is done with a request.
     begin(caller, request, wait, done) {
@@ -219,50 +181,6 @@ export function createUsing(house: House): Using {
           field: '/phase',
         });
       use(caller, request.grant as string, request, wait, done);
-    },
-    complete(caller, id, request, wait, done) {
-      const attempt = ledger.attempt(id);
-      const own = attempt ?? find(log, id, 'execution');
-      if (own === undefined || !(caller.admin || own.uid === caller.uid))
-        throw new AttestdError('NOT_FOUND', `there is no attempt ${id} of yours`);
-      if (attempt === undefined || attempt.ending)
-        throw new AttestdError('EXISTS', `the attempt ${id} has come to an end before`);
-      const begun = attempt.predicate.caller.observed;
-      const now = caller.observed as ObservedCaller;
-      const same =
-        begun.uid === now.uid &&
-        begun.pid === now.pid &&
-        begun.startTicks === now.startTicks &&
-        // The same object on the same connection; else what was observed is compared.
-        (begun.exe === now.exe || jcs(begun.exe) === jcs(now.exe));
-      const failing: Failing | undefined =
-        attribution(now) ??
-        (same ? undefined : { code: 'IDENTITY_MISMATCH', condition: 'another process began this execution' });
-      const { action } = attempt.predicate;
-      if (failing !== undefined) {
-        const requested = { what: 'completion' as const, action, attempt: attempt.ref };
-        house.refusals.refuse(caller, { requested }, failing, done);
-        return;
-      }
-      const parents = [completes(attempt), ...(request.parents ?? [])];
-      end(attempt, caller, { phase: 'completed', action, ...request, parents }, wait, done);
-    },
-    async interrupt() {
-      const open = [...ledger.attempts];
-      // Many at a time share a sync of the disk: a caller that never completes must not hold up the next start.
-      for (let i = 0; i < open.length; i += TOGETHER) {
-        const ended = open.slice(i, i + TOGETHER).map((attempt) => {
-          const observedJcs = jcs(attempt.predicate.caller.observed);
-          const { action } = attempt.predicate;
-          const request: RecordRequest = { phase: 'interrupted', action, parents: [completes(attempt)] };
-          return new Promise<void>((resolve, reject) => {
-            end(attempt, { uid: attempt.uid, observedJcs }, request, 'durable', (e) =>
-              e === null ? resolve() : reject(e),
-            );
-          });
-        });
-        await Promise.all(ended);
-      }
     },
   };
 }
