@@ -3,7 +3,8 @@
  * enrolled by attestctl, its daemon runs and is stopped; then what that daemon said is said again by a stand-in, so that
  * the software TPM, which serves one user, is free to be examined. Every case breaks one thing and mends it again.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -17,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { createServer as createPlain } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -46,10 +48,27 @@ const others: Swtpm[] = [];
 let before: string;
 let made = 0;
 
-const units = (file: string, active = 'active', result = 'success') =>
+const units = (file: string, active = 'active', result = 'success', more = '') =>
   UNITS.map(
-    (u) => `Id=${u}\nLoadState=loaded\nUnitFileState=${file}\nActiveState=${active}\nResult=${result}\n`,
+    (u) =>
+      `Id=${u}\nLoadState=loaded\nUnitFileState=${file}\nActiveState=${active}\nResult=${result}\n${more}`,
   );
+/** What systemctl says of a unit that keeps its process from all devices but these. */
+const closedBut =
+  (...devices: string[]) =>
+  async () =>
+    units(
+      'enabled',
+      'active',
+      'success',
+      `DevicePolicy=closed\n${devices.map((d) => `DeviceAllow=${d} rw\n`).join('')}`,
+    ).join('\n');
+/** The addon, which opens the TPM of the host whatever it is told to open. */
+const anyDevice = () => {
+  const real = loadAddon();
+  const openTpm: typeof real.openTpm = (input) => real.openTpm({ ...input, tcti: host.tpm.tcti });
+  return () => Object.assign(Object.create(real), { openTpm }) as typeof real;
+};
 
 /** Another configuration: the file with one thing put in place of another. */
 function variant(...changes: readonly (readonly [string | RegExp, string])[]): Partial<Surroundings> {
@@ -224,11 +243,38 @@ const BROKEN: readonly (readonly [string, string | readonly string[], Broken])[]
     'the device past the resource manager',
     'resource-manager',
     () => {
-      const real = loadAddon();
-      const openTpm: typeof real.openTpm = (input) => real.openTpm({ ...input, tcti: host.tpm.tcti });
-      const addon = () => Object.assign(Object.create(real), { openTpm }) as typeof real;
-      return { ...variant(tcti('device:/dev/tpm9')), stat: device('/dev/tpm9', { mode: 0o020_666 }), addon };
+      const stat = device('/dev/tpm9', { mode: 0o020_666 });
+      return { ...variant(tcti('device:/dev/tpm9')), stat, addon: anyDevice() };
     },
+  ],
+  [
+    'a device that the unit keeps from the daemon',
+    'device-access',
+    () => {
+      const stat = device('/dev/tpmrm1', { mode: 0o020_666 });
+      const systemctl = closedBut('/dev/tpmrm0', '/dev/nsm');
+      return { ...variant(tcti('device:/dev/tpmrm1')), stat, systemctl, addon: anyDevice() };
+    },
+  ],
+  [
+    'a TPM that the daemon tries in vain to open',
+    ['daemon', 'tpm'],
+    async (after) => {
+      const lock = spawn('flock', [join(host.logDir, 'lock'), '-c', 'echo held; exec cat'], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      after(async () => {
+        lock.stdin.end();
+        await once(lock, 'exit');
+      });
+      await once(lock.stdout, 'data');
+      return said({ phase: 'absent', reason: { code: 'TPM_TIMEOUT', detail: 'no answer' } }, after);
+    },
+  ],
+  [
+    'a TPM that answers anybody but the daemon',
+    'daemon',
+    (after) => said({ phase: 'absent', reason: { code: 'TPM_UNAVAILABLE', detail: 'EPERM' } }, after),
   ],
   [
     'a TPM in failure mode',
@@ -537,12 +583,79 @@ describe('a broken host', () => {
     const judged = await examine({ ...base, me: () => ({ uid: 4711, groups: [4711] }) });
     for (const mend of mends) await mend();
     expect(wrongs(judged)).toEqual([]);
+    expect(judged.find((j) => j.id === 'socket-access')).toMatchObject({
+      status: 'warn',
+      fix: expect.stringMatching(/^adduser 4711 \w+, and log in anew$/),
+    });
     for (const id of ['tpm', 'lockout', 'keys'])
       expect(judged.find((j) => j.id === id)).toMatchObject({
         status: 'unknown',
         sentence: 'You may not use it.',
         fix: 'sudo attestctl doctor',
       });
+  });
+
+  it.skipIf(!ROOT)('is told by whoever may not look that they may not', async () => {
+    const mends: Mend[] = [];
+    mode(host.dir, 0o711, (mend) => mends.push(mend));
+    mode(host.config.state_dir, 0o700, (mend) => mends.push(mend));
+    const changed = variant(['state_dir', 'state_dir']);
+    chmodSync(changed.configFile as string, 0o644);
+    const ids = ['initialised', 'certificate', 'state-owner', 'secrets', 'spare', 'clock', 'last-seal'];
+    process.seteuid?.(NOBODY);
+    let judged: Judged[];
+    try {
+      judged = await examine(
+        { ...base, ...changed },
+        CHECKS.filter((c) => ids.includes(c.id)),
+      );
+    } finally {
+      process.seteuid?.(0);
+      for (const mend of mends) await mend();
+    }
+    expect(judged.map(({ id, status, fix }) => [id, status, fix])).toEqual(
+      judged.map(({ id }) => [id, 'unknown', 'sudo attestctl doctor']),
+    );
+  });
+
+  it.each([
+    ['goes by what its unit says of devices', ['/dev/tpmrm1'], 'ok'],
+    ['and of a whole class of them', ['char-tpm'], 'ok'],
+  ])('%s', async (_, allowed, status) => {
+    const stat = device('/dev/tpmrm1', { mode: 0o020_666 });
+    const around = {
+      ...base,
+      ...variant(tcti('device:/dev/tpmrm1')),
+      stat,
+      systemctl: closedBut(...allowed),
+    };
+    const judged = await examine(
+      around,
+      CHECKS.filter((c) => c.id === 'device-access'),
+    );
+    expect(judged[0]).toMatchObject({ status });
+  });
+
+  it('is told what brings back a daemon whose socket is gone, and one that says nothing', async () => {
+    const daemon = CHECKS.filter((c) => c.id === 'daemon');
+    const gone = await examine({ ...base, ...variant([host.socket, host.at('nobody.sock')]) }, daemon);
+    expect(gone[0]?.fix).toMatch(/^systemctl restart attestd\.socket;/);
+    // One byte now and then is no answer either.
+    const path = host.at('trickle.sock');
+    const trickle = createPlain((s) => {
+      s.on('error', () => undefined);
+      s.write('HTTP/1.1 200 OK\r\n\r\n');
+      const timer = setInterval(() => s.write(' '), 500);
+      s.on('close', () => clearInterval(timer));
+    });
+    await new Promise<void>((resolve) => trickle.listen(path, resolve));
+    const silent = await examine({ ...base, ...variant([host.socket, path]) }, daemon);
+    trickle.close();
+    expect(silent[0]).toMatchObject({
+      status: 'wrong',
+      sentence: expect.stringMatching(/^It runs, and does not answer: no answer within/),
+      fix: expect.stringMatching(/^systemctl restart attestd;/),
+    });
   });
 
   it('takes an account that passwd does not list for a member of no group', () => {

@@ -42,6 +42,11 @@ export function accountOf({ etc, stat }: Surroundings, stateDir: string): Accoun
   };
 }
 
+/** Name of a user, or its number. */
+export function userName({ etc }: Surroundings, uid: number): string {
+  return rows(etc, 'passwd').find((u) => u[2] === String(uid))?.[0] ?? String(uid);
+}
+
 /** Name of a group, or its number. */
 export function groupName({ etc }: Surroundings, gid: number): string {
   return rows(etc, 'group').find((g) => g[2] === String(gid))?.[0] ?? String(gid);

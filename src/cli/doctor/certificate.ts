@@ -6,7 +6,8 @@ import { createCertificates, type HostCertificate } from '../../daemon/certifica
 import { parseCertificate } from '../../evidence/x509/certificate.ts';
 import { parseCrl } from '../../evidence/x509/crl.ts';
 import { CannotTell, type Check, ok, said, unknown, warn, wrong } from './check.ts';
-import { identityOf, reading } from './identity.ts';
+import { reading } from './closed.ts';
+import { identityOf } from './identity.ts';
 import type { Patient } from './patient.ts';
 
 const SOON = 30 * 86_400_000;

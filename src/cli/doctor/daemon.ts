@@ -39,8 +39,10 @@ const daemon: Check = {
           'It has nothing to run for before this host is made: see initialised.',
           'attestctl init',
         );
-      return wrong(`It does not run: ${answer.why}.`, `systemctl start attestd; ${JOURNAL}`);
+      return wrong(`It does not run: ${answer.why}.`, `${answer.mend}; ${JOURNAL}`);
     }
+    if (answer.kind === 'silent')
+      return wrong(`It runs, and does not answer: ${answer.why}.`, `systemctl restart attestd; ${JOURNAL}`);
     const { phase, reason } = answer.status as {
       phase?: string;
       reason?: { code?: string; detail?: string };
@@ -48,7 +50,10 @@ const daemon: Check = {
     const why = reason?.detail ?? 'the first start is under way';
     if (phase === 'starting') return warn(`It starts: ${why}.`, `look again in a minute; ${JOURNAL}`);
     if (phase === 'absent')
-      return warn(`It waits for the TPM, and records nothing: ${why}.`, 'see device, device-access and tpm');
+      return wrong(
+        `It waits for the TPM, and records nothing: ${why}.`,
+        `see device, device-access and tpm; ${JOURNAL}`,
+      );
     if (reason?.code === 'NOT_INITIALISED') return warn('It waits for attestctl init.', 'attestctl init');
     if (phase !== 'running') return wrong(`It is ${phase}: ${why} [${reason?.code}].`, hintOf(reason?.code));
     const { canRecord, reasons = [] } = healthOf(answer.status);

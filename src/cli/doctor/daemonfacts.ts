@@ -12,7 +12,10 @@ export type DaemonAnswer =
   | { readonly kind: 'answers'; readonly status: Readonly<Record<string, unknown>> }
   /** The caller may not connect. */
   | { readonly kind: 'closed'; readonly why: string }
-  | { readonly kind: 'away'; readonly why: string }
+  /** It does not run, or what it listens on is gone; `mend` is what brings it back. */
+  | { readonly kind: 'away'; readonly why: string; readonly mend: string }
+  /** Somebody took the connection, and says nothing. */
+  | { readonly kind: 'silent'; readonly why: string }
   /** systemd says so. */
   | { readonly kind: 'restarting'; readonly why: string }
   | { readonly kind: 'failed'; readonly why: string }
@@ -30,20 +33,25 @@ export async function askDaemon(
     return { kind: 'restarting', why: `it ends (${unit?.result}), and systemd starts it again` };
   if (unit?.active === 'activating') return { kind: 'starting', why: 'systemd is starting it' };
   if (unit !== undefined && unit.active !== 'active' && unit.active !== 'reloading')
-    return { kind: 'away', why: `attestd.service is ${unit.active}` };
+    return { kind: 'away', why: `attestd.service is ${unit.active}`, mend: 'systemctl start attestd' };
   try {
     return { kind: 'answers', status: await get(socketPath, '/v1/status') };
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code;
     if (code === 'EACCES' || code === 'EPERM') return { kind: 'closed', why: said(e) };
-    return { kind: 'away', why: said(e) };
+    if (e instanceof Silence) return { kind: 'silent', why: said(e) };
+    // The process is there: a start of it does nothing, and only the socket unit makes the socket anew.
+    const mend = unit === undefined ? 'systemctl start attestd' : 'systemctl restart attestd.socket';
+    return { kind: 'away', why: said(e), mend };
   }
 }
+
+class Silence extends Error {}
 
 function get(socketPath: string, path: string): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
     const headers = { 'attestd-client': `attestctl/${VERSION}` };
-    const asked = request({ socketPath, path, headers, agent: false, timeout: PATIENCE_MS }, (answer) => {
+    const asked = request({ socketPath, path, headers, agent: false }, (answer) => {
       let text = '';
       answer.on('data', (part) => {
         text += part;
@@ -61,7 +69,12 @@ function get(socketPath: string, path: string): Promise<Record<string, unknown>>
         }
       });
     });
-    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)));
+    // For the whole answer: one that trickles in is none either.
+    const timer = setTimeout(() => {
+      reject(new Silence(`no answer within ${PATIENCE_MS} ms`));
+      asked.destroy();
+    }, PATIENCE_MS);
+    asked.on('close', () => clearTimeout(timer));
     asked.on('error', reject);
     asked.end();
   });

@@ -35,13 +35,26 @@ const deviceAccess: Check = {
   id: 'device-access',
   title: 'permission to use it',
   vital: true,
-  run(p) {
+  async run(p) {
     const { kind, path } = placeOf(p.config().tpm.tcti);
     if (kind === 'other') return unknown(`Nobody says who may use ${path}.`);
     const s = p.around.stat(path);
     if (s === undefined) return unknown(`${path} is not there: see device.`);
     const account = p.account();
-    if (mayUse(account, s)) return ok(`The user ${account.name} may read and write ${path}.`);
+    if (mayUse(account, s)) {
+      const units = await p.units().catch(() => undefined);
+      const allowed = units?.get('attestd.service')?.devices;
+      if (
+        kind === 'device' &&
+        allowed !== undefined &&
+        ![path, 'char-tpm', 'char-*'].some((d) => allowed.includes(d))
+      )
+        return wrong(
+          `attestd.service may not use ${path}: its DeviceAllow= names ${allowed.join(', ') || 'none'}.`,
+          `systemctl edit attestd, and there [Service] and DeviceAllow=${path} rw; then systemctl restart attestd`,
+        );
+      return ok(`The user ${account.name} may read and write ${path}.`);
+    }
     const group = groupName(p.around, s.gid);
     const mode = (s.mode & 0o777).toString(8);
     const sentence = `The user ${account.name} may not use ${path} (group ${group}, mode ${mode}).`;
@@ -78,6 +91,9 @@ const resourceManager: Check = {
   },
 };
 
+const FIX =
+  'see that nothing else holds it (fuser -v /dev/tpm*), and that tpm.tcti names the right one; dmesg | grep -i tpm';
+
 const tpm: Check = {
   id: 'tpm',
   title: 'TPM answers',
@@ -94,17 +110,18 @@ const tpm: Check = {
     try {
       await p.tpm();
     } catch (e) {
-      const isDaemons =
-        answer.kind === 'answers' && answer.status.tpm !== null && /daemon has the TPM/.test(said(e));
-      const { health } = (isDaemons ? answer.status : {}) as { health?: { canSeal?: boolean } };
-      if (health?.canSeal === true) return ok('The daemon has it open, and seals with it.');
-      if (/daemon has the TPM/.test(said(e)))
-        return unknown(`${said(e)}.`, 'systemctl stop attestd, then attestctl doctor');
+      const isDaemons = /daemon has the TPM/.test(said(e));
+      const { health, phase, reason } = (answer.kind === 'answers' ? answer.status : {}) as {
+        health?: { canSeal?: boolean };
+        phase?: string;
+        reason?: { detail?: string };
+      };
+      // It tries again and again, and has the log meanwhile: nobody else is to come between.
+      if (isDaemons && phase === 'absent') return wrong(`The daemon cannot open it: ${reason?.detail}.`, FIX);
+      if (isDaemons && health?.canSeal === true) return ok('The daemon has it open, and seals with it.');
+      if (isDaemons) return unknown(`${said(e)}.`, 'systemctl stop attestd, then attestctl doctor');
       if (e instanceof CannotTell && e.fix !== undefined) return unknown(e.message, e.fix);
-      return wrong(
-        `${said(e)}.`,
-        'see that nothing else holds it (fuser -v /dev/tpm*), and that tpm.tcti names the right one; dmesg | grep -i tpm',
-      );
+      return wrong(`${said(e)}.`, FIX);
     }
     return ok('It does.');
   },

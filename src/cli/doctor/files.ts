@@ -1,7 +1,8 @@
 /** Files: who owns the state, and who can look into it. */
 import { accessSync, constants, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CannotTell, type Check, ok, wrong } from './check.ts';
+import { CannotTell, type Check, type Finding, ok, wrong } from './check.ts';
+import { reading } from './closed.ts';
 import type { Patient } from './patient.ts';
 
 /** Files that are looked at; a log of years has fewer than this in all that matters here. */
@@ -82,23 +83,25 @@ const owner: Check = {
 const secrets: Check = {
   id: 'secrets',
   title: 'files that hold secrets',
-  run(p) {
-    const { path } = stateOf(p);
-    const open: string[] = [];
-    for (const dir of [p.layout().identity, p.layout().keys]) {
-      if (p.around.stat(dir) === undefined) continue;
-      for (const file of below(dir))
-        if (
-          (file.mode & 0o170_000) === 0o100_000 &&
-          /\.(?:auth|json)$/.test(file.path) &&
-          (file.mode & 0o077) !== 0
-        )
-          open.push(file.path);
-    }
-    if (open.length > 0)
-      return wrong(`Readable by others: ${open.slice(0, 3).join(', ')}.`, `chmod 0600 ${open.join(' ')}`);
-    return ok(`Nobody but their owner may read the keys in ${path}.`);
-  },
+  run: (p) => reading(() => secretsOf(p)),
 };
+
+function secretsOf(p: Patient): Finding {
+  const { path } = stateOf(p);
+  const open: string[] = [];
+  for (const dir of [p.layout().identity, p.layout().keys]) {
+    if (p.around.stat(dir) === undefined) continue;
+    for (const file of below(dir))
+      if (
+        (file.mode & 0o170_000) === 0o100_000 &&
+        /\.(?:auth|json)$/.test(file.path) &&
+        (file.mode & 0o077) !== 0
+      )
+        open.push(file.path);
+  }
+  if (open.length > 0)
+    return wrong(`Readable by others: ${open.slice(0, 3).join(', ')}.`, `chmod 0600 ${open.join(' ')}`);
+  return ok(`Nobody but their owner may read the keys in ${path}.`);
+}
 
 export const FILE_CHECKS: readonly Check[] = [directory, owner, secrets];

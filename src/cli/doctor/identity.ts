@@ -9,22 +9,8 @@ import { readRoom } from '../../tpm/property.ts';
 import { isExclusive } from '../../tpm/tpm.ts';
 import { placesOf } from '../host.ts';
 import { CannotTell, type Check, ok, said, warn, wrong } from './check.ts';
+import { reading } from './closed.ts';
 import type { Patient } from './patient.ts';
-
-const isClosed = (e: unknown): boolean =>
-  [e, (e as { facts?: { cause?: unknown } }).facts?.cause].some(
-    (x) => (x as NodeJS.ErrnoException | undefined)?.code === 'EACCES',
-  );
-
-/** Reads what only the daemon's user and root may. @throws CannotTell where this is neither */
-export async function reading<T>(work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (e) {
-    if (isClosed(e)) throw new CannotTell('The state directory is closed to you.', 'sudo attestctl doctor');
-    throw e;
-  }
-}
 
 const initialised: Check = {
   id: 'initialised',

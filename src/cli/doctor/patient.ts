@@ -12,6 +12,7 @@ import { isExclusive, openTpm, type Tpm } from '../../tpm/tpm.ts';
 import { asOwner } from '../owner.ts';
 import { type Account, accountOf } from './account.ts';
 import { CannotTell, said } from './check.ts';
+import { ifClosed } from './closed.ts';
 import { askDaemon, type DaemonAnswer, holdsLock } from './daemonfacts.ts';
 import { isUsable, placeOf } from './place.ts';
 import { type Surroundings, type Unit, unitsOf } from './surroundings.ts';
@@ -62,6 +63,7 @@ export function createPatient(around: Surroundings): Patient {
     try {
       return at.log(epochOf(readCurrent(at).origin));
     } catch (e) {
+      ifClosed(e);
       throw new CannotTell(`There is no log to look at: ${said(e)}.`);
     }
   };
@@ -76,7 +78,7 @@ export function createPatient(around: Surroundings): Patient {
       throw new CannotTell('You may not use it.', 'sudo attestctl doctor');
     if (isExclusive(settings.tcti) && (await isHeld()))
       throw new CannotTell(
-        'The daemon has the TPM open, and it takes one user at a time.',
+        'The daemon has the TPM for itself, and it takes one user at a time.',
         'systemctl stop attestd, then attestctl doctor',
       );
     opened = await asOwner(state_dir, () =>

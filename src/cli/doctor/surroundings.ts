@@ -66,7 +66,10 @@ export function thisMachine(
     addon: () => loadAddon(),
     stat: (path) => statSync(path, { throwIfNoEntry: false }),
     statfs: (path) => statfsSync(path),
-    me: () => ({ uid: process.geteuid?.() ?? 0, groups: process.getgroups?.() ?? [] }),
+    me: () => ({
+      uid: process.geteuid?.() ?? 0,
+      groups: [process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])],
+    }),
     systemctl: async (...words) => (hasSystemd() ? output('systemctl', ...words) : undefined),
     async isSynchronised() {
       if (!hasSystemd()) return undefined;
@@ -83,6 +86,8 @@ export interface Unit {
   /** `active`, `activating`, `failed`, `inactive`, … */
   readonly active: string;
   readonly result: string;
+  /** Devices that it may use; undefined where its unit does not keep it from any. */
+  readonly devices?: readonly string[];
 }
 
 export const UNITS = [
@@ -95,13 +100,19 @@ export const UNITS = [
 
 /** The units of attestd that are installed. @throws CannotTell */
 export async function unitsOf({ systemctl }: Surroundings): Promise<ReadonlyMap<string, Unit>> {
-  const properties = ['Id', 'LoadState', 'UnitFileState', 'ActiveState', 'Result'];
+  const properties = [
+    ...['Id', 'LoadState', 'UnitFileState', 'ActiveState', 'Result'],
+    ...['DevicePolicy', 'DeviceAllow'],
+  ];
   const text = await systemctl('show', ...properties.map((p) => `--property=${p}`), ...UNITS);
   if (text === undefined) throw new CannotTell('There is no systemd here.');
   const units = text.split('\n\n').flatMap((block): [string, Unit][] => {
     const of = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(block)?.[1] ?? '';
     if (of('LoadState') === 'not-found' || of('Id') === '') return [];
-    return [[of('Id'), { file: of('UnitFileState'), active: of('ActiveState'), result: of('Result') }]];
+    const devices = [...block.matchAll(/^DeviceAllow=(\S+) rw/gm)].map((m) => m[1] as string);
+    const isOpen = !['closed', 'strict'].includes(of('DevicePolicy'));
+    const unit = { file: of('UnitFileState'), active: of('ActiveState'), result: of('Result') };
+    return [[of('Id'), isOpen ? unit : { ...unit, devices }]];
   });
   if (units.length === 0) throw new CannotTell('attestd is not installed as units of systemd here.');
   return new Map(units);
