@@ -50,8 +50,11 @@ export interface ProcessHost {
   readonly socket: string;
   /** Directory of the log in use. */
   readonly logDir: string;
-  /** Starts the daemon. @param tracer command and options to run it under, ending where the program's name stands */
-  start(tracer?: readonly string[]): DaemonProcess;
+  /**
+   * Starts the daemon. @param tracer command and options to run it under, ending where the program's name stands
+   * @param program Node and the daemon's file, where they are others than this Node and the built one
+   */
+  start(tracer?: readonly string[], program?: readonly string[]): DaemonProcess;
   /** Starts another daemon on the same state and TPM, on sockets of its own. */
   startTwin(): DaemonProcess;
   /** Runs attestctl on this host. */
@@ -185,8 +188,13 @@ export async function makeProcessHost(
   const socket = config.socket.path;
   const daemons: DaemonProcess[] = [];
   let copies = 0;
-  function launch(configFile: string, socketPath: string, tracer: readonly string[]): DaemonProcess {
-    const command = [...tracer, process.execPath, join(DIST, 'daemon/main.js'), '--config', configFile];
+  function launch(
+    configFile: string,
+    socketPath: string,
+    tracer: readonly string[],
+    program: readonly string[] = [process.execPath, join(DIST, 'daemon/main.js')],
+  ): DaemonProcess {
+    const command = [...tracer, ...program, '--config', configFile];
     const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
     const daemon = follow(child, socketPath);
     daemons.splice(0, daemons.length, ...daemons.filter((d) => d.running), daemon);
@@ -202,7 +210,7 @@ export async function makeProcessHost(
       const layout = layoutOf(state);
       return layout.log(epochOf(readCurrent(layout).origin));
     },
-    start: (tracer = []) => launch(file, socket, tracer),
+    start: (tracer = [], program) => launch(file, socket, tracer, program),
     startTwin() {
       const twin = join(dir, 'twin.toml');
       const other = (path: string) => path.replace(/\.sock$/, '-twin.sock');

@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundleOf } from '../kit/bundled.ts';
 import { CTL, ROOT, runProgram } from '../kit/ctl.ts';
+import { makeEnrolledHost } from '../kit/enrolled.ts';
 import { flip, forge } from '../kit/forge.ts';
 
 const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -148,6 +149,34 @@ await db.close();`,
       const here = await runProgram([process.execPath, CTL, ...words], { cwd: dir });
       expect([there.status, there.stderr, JSON.parse(there.stdout).verdict]).toEqual([status, '', verdict]);
       expect(there.stdout).toBe(here.stdout);
+    }
+  });
+
+  it('records and seals as a daemon, and its evidence is verified on this machine', async () => {
+    const host = await makeEnrolledHost();
+    try {
+      const daemon = host.start(under, [lib('node'), lib('dist/daemon/main.js')]);
+      await daemon.ready();
+      const env = { ATTESTD_SOCKET: host.socket };
+      const bundle = at('run.attest.json');
+      const words = ['run', '--bundle', bundle, '--', 'sh', '-c', 'echo 42'];
+      const ran = await runProgram([lib('node'), lib('dist/cli/main.js'), ...words], { under, env });
+      expect([ran.status, ran.stdout], ran.stderr).toEqual([0, '42\n']);
+      const trust = await host.trust(bundle);
+      const report = JSON.parse(await host.must(['verify', bundle, '--trust', trust, '--json']));
+      expect([report.verdict, report.level]).toEqual(['verified', 3]);
+      // What it measured of itself is this package.
+      const text = readFileSync(bundle, 'utf8');
+      const entries = (JSON.parse(text).measurements as { entry: string }[]).map((m) =>
+        Buffer.from(m.entry, 'base64').toString(),
+      );
+      const sha256 = createHash('sha256')
+        .update(readFileSync(lib('build/Release/attestd.node')))
+        .digest('hex');
+      expect(entries.filter((e) => e.includes(sha256))).toHaveLength(1);
+      expect(await daemon.stop()).toEqual({ code: 0, signal: null });
+    } finally {
+      await host.remove();
     }
   });
 });
