@@ -2,6 +2,7 @@
 import { Option, Command as Program } from 'commander';
 import type { Command, Input, OptionValue } from './command.ts';
 import { processIo, reportFault } from './io.ts';
+import { HELP } from './manual/commands.ts';
 
 /**
  * Builds the program; running it sets `process.exitCode`.
@@ -9,12 +10,19 @@ import { processIo, reportFault } from './io.ts';
  * @param version printed by `--version`
  */
 export function createProgram(root: Command, version: string): Program {
-  const program = new Program(root.name)
+  const program: Program = new Program(root.name)
     .version(version, '-V, --version', 'print the version')
     .showSuggestionAfterError()
     .enablePositionalOptions()
-    .helpCommand('help [command]', 'display help for a command, or say what an error code means')
-    .configureHelp({ showGlobalOptions: true })
+    .helpCommand([HELP.name, ...(HELP.arguments ?? []).map((a) => a.name)].join(' '), HELP.summary)
+    // Those that every command takes; not those of the commands above it, nor --version, which is attestctl's.
+    .configureHelp({
+      showGlobalOptions: true,
+      visibleGlobalOptions: (command) =>
+        command === program
+          ? []
+          : program.options.filter((o) => EVERYWHERE.some(([flags]) => flags === o.flags)),
+    })
     .configureOutput({ outputError: (text, write) => write(usageFault(text)) });
   program.exitOverride((end) => {
     // Commander's own faults are faults of usage; help and version are not faults.

@@ -76,8 +76,8 @@ async function post(tsa: TsaConfig, body: Uint8Array): Promise<Uint8Array> {
       signal: AbortSignal.timeout(tsa.timeoutMs),
     });
   } catch (e) {
-    const { cause } = e as { cause?: { code?: string } };
-    throw away(cause?.code ?? (e as Error).message, e);
+    const { cause } = e as { cause?: { code?: string; message?: string } };
+    throw away(cause?.code ?? cause?.message ?? (e as Error).message, e);
   }
   if (!response.ok || response.body === null) {
     await response.body?.cancel();

@@ -134,9 +134,8 @@ async function post(
     }
     return { status: response.status, body: fromUtf8(Buffer.concat(chunks)) };
   } catch (e) {
-    const { cause } = e as { cause?: { code?: string } };
-    throw new AttestdError('WITNESS_UNAVAILABLE', `${name}: ${cause?.code ?? (e as Error).message}`, {
-      cause: e,
-    });
+    const { cause } = e as { cause?: { code?: string; message?: string } };
+    const why = cause?.code ?? cause?.message ?? (e as Error).message;
+    throw new AttestdError('WITNESS_UNAVAILABLE', `${name}: ${why}`, { cause: e });
   }
 }

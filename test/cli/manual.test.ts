@@ -45,6 +45,12 @@ describe('attestctl(1)', () => {
       for (const e of command.examples) expect(text).toContain(roff(e));
     }
   });
+  it('has what commander brings along', () => {
+    const page = text.replaceAll('\\-', '-');
+    expect(page).toContain('.SS attestctl help [command]');
+    expect(page).toContain('\nattestctl help TPM_UNAVAILABLE\n');
+    expect(page).toContain('attestctl --version');
+  });
   it('has every error code, and every exit status that one of them has', () => {
     for (const [code, e] of Object.entries(ERRORS)) {
       expect(text).toContain(`\\fB${roff(`${code} (${e.exit})`)}\\fR`);
@@ -103,14 +109,21 @@ describe('completion', () => {
     writeFileSync(file, completion('bash', ATTESTCTL));
     // Where nothing of the table fits, files do.
     writeFileSync(join(dir, 'run.attest.json'), '');
+    const names = (ATTESTCTL.commands ?? []).map((c) => c.name);
     const asked: { readonly words: readonly string[]; readonly check: (offered: string[]) => void }[] = [
+      { words: ['attestctl', 'hel'], check: (o) => expect(o).toEqual(['help']) },
+      { words: ['attestctl', 'help', ''], check: (o) => expect(o).toEqual(names) },
       { words: ['attestctl', 'ver'], check: (o) => expect(o).toEqual(['verify', 'version']) },
       { words: ['attestctl', 'verify', 'run'], check: (o) => expect(o).toEqual(['run.attest.json']) },
     ];
     for (const { path, command } of commands) {
       const words = path.split(' ');
       const below = (command.commands ?? []).map((c) => c.name);
-      if (below.length > 0) asked.push({ words: [...words, ''], check: (o) => expect(o).toEqual(below) });
+      if (below.length > 0)
+        asked.push({
+          words: [...words, ''],
+          check: (o) => expect(o).toEqual(path === 'attestctl' ? [...below, 'help'] : below),
+        });
       const long = (command.options ?? []).flatMap((o) => o.flags.match(/--[a-z-]+/g) ?? []);
       const every = expect.arrayContaining([...long, '--json', '--help']);
       asked.push({ words: [...words, '--'], check: (o) => expect([path, o]).toEqual([path, every]) });
@@ -134,6 +147,7 @@ done`;
   });
   it.each(SHELLS)('of %s names every command and option', (shell) => {
     const text = completion(shell, ATTESTCTL);
+    expect(text).toMatch(/['" ]help['" ]/);
     for (const { command } of commands.slice(1)) {
       expect(text).toMatch(new RegExp(`['" ]${command.name}['" ]`));
       for (const o of command.options ?? []) {

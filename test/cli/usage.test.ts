@@ -28,6 +28,11 @@ describe('help', () => {
       expect([status, stderr]).toEqual([0, '']);
       expect(stdout.startsWith(`Examples:\n  ${row.examples[0]}\n`)).toBe(true);
       for (const option of row.options ?? []) expect(stdout).toContain(option.flags);
+      // And no option that it does not take.
+      const printed = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z][a-z-]*)/gm)].map((m) => m[1]);
+      const own = (row.options ?? []).map((o) => /--[a-z-]+/.exec(o.flags)?.[0]);
+      const common = ['--json', '--no-color', '--help', ...(path.length === 0 ? ['--version'] : [])];
+      expect(printed.sort()).toEqual([...own, ...common].sort());
       for (const below of row.commands ?? []) expect(stdout).toContain(`\n  ${below.name} `);
       expect(stdout).toContain('--json');
     },

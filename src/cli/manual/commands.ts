@@ -27,6 +27,14 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['NO_COLOR', 'no colour, whatever it holds'],
 ];
 
+/** What commander brings along, as a row. */
+export const HELP: Command = {
+  name: 'help',
+  summary: 'display help for a command, or say what an error code means',
+  examples: ['attestctl help verify', 'attestctl help TPM_UNAVAILABLE'],
+  arguments: [{ name: '[command]', help: 'a command, or the code that an error ends with' }],
+};
+
 /** A command that can be typed, with the words in front of it. */
 export interface Typed {
   readonly path: string;
@@ -76,7 +84,10 @@ export function attestctlPage(root: Command): Page {
     section: 1,
     summary: root.summary,
     parts: [
-      { title: 'SYNOPSIS', body: [para(`${root.name} COMMAND [OPTIONS] [ARGUMENTS]`)] },
+      {
+        title: 'SYNOPSIS',
+        body: [para(`${root.name} COMMAND [OPTIONS] [ARGUMENTS]`), para(`${root.name} --version`)],
+      },
       {
         title: 'DESCRIPTION',
         body: [
@@ -90,7 +101,10 @@ export function attestctlPage(root: Command): Page {
         title: 'OPTIONS OF EVERY COMMAND',
         body: EVERYWHERE.map(([o, what]) => item(o, what)),
       },
-      { title: 'COMMANDS', body: commands.flatMap(describe) },
+      {
+        title: 'COMMANDS',
+        body: [...commands, { path: `${root.name} ${HELP.name}`, command: HELP }].flatMap(describe),
+      },
       { title: 'ENVIRONMENT', body: ENVIRONMENT.map(([o, what]) => item(o, what)) },
       ...errorParts(),
     ],

@@ -1,6 +1,6 @@
 /** Completion for bash, zsh and fish, from the command table. */
 import type { Command } from '../command.ts';
-import { everyCommand } from './commands.ts';
+import { everyCommand, HELP } from './commands.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -28,15 +28,20 @@ const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** The words that lead to a command, one case each: which commands and options can follow. */
 function cases(root: Command): string {
-  return everyCommand(root)
+  const top = (root.commands ?? []).map((c) => c.name).join(' ');
+  const help = `    ${quote(`${root.name} ${HELP.name}`)}) commands=${quote(top)} options='' ;;`;
+  const rows = everyCommand(root)
     .map(({ path, command }) => {
-      const commands = (command.commands ?? []).map((c) => c.name).join(' ');
+      const commands = [...(command.commands ?? []), ...(command === root ? [HELP] : [])]
+        .map((c) => c.name)
+        .join(' ');
       const options = optionsOf(command)
         .map((o) => o.flag)
         .join(' ');
       return `    ${quote(path)}) commands=${quote(commands)} options=${quote(options)} ;;`;
     })
     .join('\n');
+  return `${rows}\n${help}`;
 }
 
 function walk(root: Command, words: string, from: number): string {
@@ -107,13 +112,15 @@ function fish(root: Command): string {
     '  test "$path" = "$argv[1]"; or string match -q -- "$argv[1] *" "$path"',
     'end',
   ];
-  for (const { path, command } of everyCommand(root)) {
-    for (const c of command.commands ?? []) {
+  const top = root.commands ?? [];
+  for (const { path, command } of [...everyCommand(root), { path: `${name} ${HELP.name}`, command: HELP }]) {
+    const below = command === root ? [...top, HELP] : command === HELP ? top : (command.commands ?? []);
+    for (const c of below) {
       lines.push(
         `complete -c ${name} -n "test (__${name}_path) = ${literal(path)}" -f -a ${literal(c.name)} -d ${literal(c.summary)}`,
       );
     }
-    if (path === name) continue;
+    if (command === root || command === HELP) continue;
     for (const o of optionsOf(command)) {
       const form = o.flag.startsWith('--') ? `-l ${o.flag.slice(2)}` : `-s ${o.flag.slice(1)}`;
       const value = o.value ? ' -r' : '';
