@@ -107,7 +107,7 @@ function problem(status: number, body: Uint8Array, retryAfter: string | undefine
   } catch {
     // Something else than an authority answered; the status says what there is to say.
   }
-  const name = String(said.type).replace('urn:attestd:error:', '');
+  const name = typeof said.type === 'string' ? said.type.replace('urn:attestd:error:', '') : '';
   const code: ErrorCode = Object.hasOwn(ERRORS, name) ? (name as ErrorCode) : 'AUTHORITY_UNAVAILABLE';
   const detail = typeof said.detail === 'string' ? said.detail : `it answered ${status} without a reason`;
   const seconds = Number(retryAfter);

@@ -58,7 +58,7 @@ export function openTransport(socket: string, client: string): Transport {
     async *stream(path) {
       const response = await open(agent, socket, client, { method: 'GET', path });
       if ((response.statusCode ?? 0) >= 400) await collect(response);
-      else yield* response as AsyncIterable<Uint8Array>;
+      else yield* piecesOf(response);
     },
     close: () => agent.destroy(),
   };
@@ -94,6 +94,20 @@ function open(agent: Agent, socket: string, client: string, call: Call): Promise
   });
 }
 
+/** What comes of an answer. @throws DAEMON_UNAVAILABLE where it breaks off */
+async function* piecesOf(response: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* response as AsyncIterable<Buffer>;
+  } catch (cause) {
+    throw brokeOff(cause);
+  }
+}
+
+function brokeOff(cause: unknown): AttestdError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new AttestdError('DAEMON_UNAVAILABLE', `the answer broke off: ${code ?? message}`, { cause });
+}
+
 async function collect(response: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -104,9 +118,7 @@ async function collect(response: IncomingMessage): Promise<Answer> {
       chunks.push(chunk);
     }
   } catch (cause) {
-    if (cause instanceof AttestdError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    throw new AttestdError('DAEMON_UNAVAILABLE', `the answer broke off: ${code ?? message}`, { cause });
+    throw cause instanceof AttestdError ? cause : brokeOff(cause);
   }
   const type = response.headers['content-type'] ?? '';
   const body = new Uint8Array(Buffer.concat(chunks));
@@ -123,9 +135,10 @@ function problem(status: number, body: Uint8Array, retryAfter: string | undefine
   } catch {
     return new AttestdError('INTERNAL', `the daemon answered ${status} without a reason`);
   }
-  const name = String(facts.type).replace('urn:attestd:error:', '');
+  const name = typeof facts.type === 'string' ? facts.type.replace('urn:attestd:error:', '') : '';
   const code: ErrorCode = Object.hasOwn(ERRORS, name) ? (name as ErrorCode) : 'INTERNAL';
-  return new AttestdError(code, String(facts.detail ?? `the daemon answered ${status}`), {
+  const detail = typeof facts.detail === 'string' ? facts.detail : `the daemon answered ${status}`;
+  return new AttestdError(code, detail, {
     ...(typeof facts.field === 'string' ? { field: facts.field } : {}),
     ...(isRef(facts.denial) ? { denial: facts.denial } : {}),
     ...(isRef(facts.record) ? { record: facts.record } : {}),

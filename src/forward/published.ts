@@ -1,6 +1,7 @@
 /** The daemon's newest published checkpoint, read over the socket of the callers, and proofs from its tiles. */
 import type { Transport } from '../client/transport.ts';
 import { AttestdError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
 import { parseSeal } from '../evidence/seal.ts';
 import { parseCheckpoint } from '../log/checkpoint.ts';
 import { consistencyProof } from '../log/consistency.ts';
@@ -15,7 +16,7 @@ export type PublishedCheckpoint = Stampable & Checkpointed;
 /** The newest published checkpoint; undefined where there is none yet. @throws DAEMON_UNAVAILABLE, MALFORMED */
 export async function newestPublished(transport: Transport): Promise<PublishedCheckpoint | undefined> {
   const status = await transport.call({ method: 'GET', path: '/v1/status' });
-  const { log } = JSON.parse(new TextDecoder().decode(status.body)) as { log?: unknown };
+  const { log } = (parseJson(status.body) ?? {}) as { log?: unknown };
   if (typeof log !== 'string') return undefined;
   const epoch = log.slice(log.lastIndexOf('/') + 1);
   if (!/^[0-9a-f]{1,32}$/.test(epoch)) throw new AttestdError('MALFORMED', 'the daemon names no epoch');

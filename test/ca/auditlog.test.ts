@@ -18,6 +18,7 @@ import {
 import type { AuthorityLine } from '../../src/evidence/schema/authority.ts';
 import { ECDSA, ecdsaKeyId } from '../../src/log/keys.ts';
 import { AuthorityAudit } from '../../src/verify/audit/authority.ts';
+import { runs } from '../fuzz/runs.ts';
 import { runPeer } from '../kit/go.ts';
 import { type Desk, expectRefused, failure, finish, makeDesks } from './desk.ts';
 import { makeHost } from './fakehost.ts';
@@ -111,7 +112,7 @@ describe('the log of an authority', () => {
           expect(['MALFORMED', 'TOO_LARGE']).toContain((error as { code?: string }).code);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

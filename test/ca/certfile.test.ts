@@ -14,6 +14,7 @@ import {
   printPem,
   readPemCertificates,
 } from '../../src/evidence/certfile.ts';
+import { runs } from '../fuzz/runs.ts';
 
 const attempt = (f: () => unknown): boolean => {
   try {
@@ -96,7 +97,7 @@ describe('the enrolment extension', () => {
         for (let n = 0; n < bytes.length; n++)
           expect(() => parseEnrolmentFacts(bytes.subarray(0, n))).toThrow();
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -117,7 +118,7 @@ describe('the enrolment extension', () => {
           expect(toHex(encodeEnrolmentFacts(parseEnrolmentFacts(bytes)))).toBe(toHex(bytes)),
         );
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -12,6 +12,7 @@ import { makeSigner, type SubtleProvider } from '../../src/ca/signer.ts';
 import { isAttestdError } from '../../src/core/errors.ts';
 import { parseCertificateFile } from '../../src/evidence/certfile.ts';
 import { type EnrolRequest, parseRequest } from '../../src/evidence/enrolment.ts';
+import { runs } from '../fuzz/runs.ts';
 import { approve, type Desk, failure, finish, makeDesks } from './desk.ts';
 import { makeHost, type Vendor } from './fakehost.ts';
 
@@ -62,11 +63,11 @@ describe('no byte of what a host shows can change', () => {
       fc.asyncProperty(fc.nat(), fc.integer({ min: 1, max: 255 }), (at, x) =>
         refused((b) => b.map((v, i) => (i === at % b.length ? v ^ x : v))),
       ),
-      { numRuns: 60 },
+      { numRuns: Math.ceil(runs(6000) / 100) },
     );
     await fc.assert(
       fc.asyncProperty(fc.nat(), (n) => refused((b) => b.slice(0, n % b.length))),
-      { numRuns: 20 },
+      { numRuns: Math.ceil(runs(2000) / 100) },
     );
   });
 });
@@ -82,7 +83,7 @@ describe('any file', () => {
           expect(isAttestdError(await failure(p), 'MALFORMED')).toBe(true);
         }
       }),
-      { numRuns: 50 },
+      { numRuns: Math.ceil(runs(5000) / 100) },
     );
     expect(readdirSync(join(authority.dir, 'challenges'))).toEqual([]);
   });

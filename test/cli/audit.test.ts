@@ -2,10 +2,16 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keepCursor } from '../../src/cli/audit/cursor.ts';
 import { auditDirectory } from '../../src/cli/audit/directory.ts';
 import { createProgress } from '../../src/cli/progress.ts';
 import { type Client, connect } from '../../src/client/client.ts';
+import type { AttestdError } from '../../src/core/errors.ts';
+import type { AuditCursor } from '../../src/verify/audit/cursor.ts';
+import { bytesLike, jsonLike } from '../fuzz/hostile.ts';
+import { runs } from '../fuzz/runs.ts';
 import { CTL, ctl, runProgram } from '../kit/ctl.ts';
 import { type EnrolledHost, makeEnrolledHost } from '../kit/enrolled.ts';
 
@@ -74,8 +80,8 @@ test('the daemon may run meanwhile, and the index and tiles may be gone', async 
 });
 
 describe('an interruption', () => {
+  const silent = { update: () => undefined, end: () => undefined };
   test('at any frame leaves a cursor, from which the same report comes', async () => {
-    const silent = { update: () => undefined, end: () => undefined };
     for (const stops of [[1], [2, 1], [5, 5, 5], [20, 1, 1]]) {
       const cursor = join(dir, `cursor-${stops.join('-')}`);
       for (const stop of stops) {
@@ -89,12 +95,32 @@ describe('an interruption', () => {
 
   test('a cursor that is none is malformed, and one of another log is not used', async () => {
     const cursor = join(dir, 'cursor-bad');
-    for (const bad of ['', '{}', '[]', '{"origin":"a/b/1"}', 'null']) {
+    for (const bad of ['', '{}', '[]', '{"origin":"a/b/1"}', 'null', '{"sha256":"","kept":null}']) {
       writeFileSync(cursor, bad);
       expect([bad, (await ctl(['audit', state, '--cursor', cursor])).status]).toEqual([bad, 3]);
     }
-    writeFileSync(cursor, JSON.stringify({ origin: 'a/b/1', place: {}, audit: {} }));
+    const place = { place: { ordinal: 0, offset: 0 }, size: 0, chain: new Uint8Array(32) };
+    keepCursor(cursor, 'a/b/1', place, {} as AuditCursor);
     expect((await ctl(['audit', state, '--cursor', cursor, '--json'])).stdout).toBe(whole);
+  });
+
+  test('a cursor that is damaged anywhere is malformed, and never leads to another word', async () => {
+    const cursor = join(dir, 'cursor-damaged');
+    let seen = 0;
+    const stopped = { progress: silent, cursor, interrupted: () => ++seen >= 2 };
+    await expect(auditDirectory(state, stopped)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    const kept = readFileSync(cursor, 'utf8');
+    const watch = { progress: silent, cursor, interrupted: () => false };
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(jsonLike(JSON.parse(kept)), bytesLike(kept)), async (damaged) => {
+        if (Buffer.from(damaged as string).equals(Buffer.from(kept))) return;
+        writeFileSync(cursor, damaged);
+        const said = await auditDirectory(state, watch).catch((e: unknown) => (e as AttestdError).code);
+        // What JSON reads as the same, blanks for instance, is the same.
+        if (said !== 'MALFORMED') expect(said).toEqual(JSON.parse(whole).logs);
+      }),
+      { numRuns: runs(200) },
+    );
   });
 });
 

@@ -18,6 +18,7 @@ import {
   utf8,
   ZERO32,
 } from '../../src/core/bytes.ts';
+import { runs } from '../fuzz/runs.ts';
 
 const malformed = expect.objectContaining({ code: 'MALFORMED' });
 const TEXTS = [
@@ -60,7 +61,7 @@ describe.each(TEXTS)('$name', ({ to, from, node, alphabet }) => {
           expect(e).toEqual(malformed);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 });

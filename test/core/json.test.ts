@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
 import { MAX_DEPTH } from '../../src/core/ijson.ts';
 import { assertJson, type Json, jcs, jcsBytes, parseJson } from '../../src/core/json.ts';
-import { runs } from '../evidence/runs.ts';
+import { runs } from '../fuzz/runs.ts';
 
 const DIR = new URL('../vectors/jcs/', import.meta.url);
 const read = (f: string) => new Uint8Array(readFileSync(new URL(f, DIR)));

@@ -5,7 +5,7 @@ import { isAttestdError } from '../../src/core/errors.ts';
 import { parseBundle, printBundle, printProved, readProved } from '../../src/evidence/bundle.ts';
 import { parseFresh, printFresh } from '../../src/evidence/fresh.ts';
 import { MAX_BUNDLE } from '../../src/evidence/schema/bundle.ts';
-import { runs } from './runs.ts';
+import { runs } from '../fuzz/runs.ts';
 import { type Reject, readVectors } from './vectors.ts';
 
 interface Vectors {

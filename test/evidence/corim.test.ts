@@ -10,8 +10,8 @@ import { parseComid } from '../../src/evidence/corim/comid.ts';
 import { parseCorim } from '../../src/evidence/corim/manifest.ts';
 import { parseSignedCorim } from '../../src/evidence/corim/signed.ts';
 import { coseSigned } from '../../src/evidence/cosesignature.ts';
+import { runs } from '../fuzz/runs.ts';
 import * as kit from '../kit/corim.ts';
-import { runs } from './runs.ts';
 
 const sample = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../vectors/corim/${name}`, import.meta.url)));

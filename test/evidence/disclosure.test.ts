@@ -10,7 +10,7 @@ import {
   makeDisclosure,
   parseDisclosure,
 } from '../../src/evidence/disclosure.ts';
-import { runs } from './runs.ts';
+import { runs } from '../fuzz/runs.ts';
 import { type Reject, readVectors } from './vectors.ts';
 
 const vectors = readVectors<{

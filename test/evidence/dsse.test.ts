@@ -5,7 +5,7 @@ import { fromHex, fromUtf8, toHex, utf8 } from '../../src/core/bytes.ts';
 import { isAttestdError } from '../../src/core/errors.ts';
 import { jcsBytes } from '../../src/core/json.ts';
 import { MAX_ENTRY, makeEntry, pae, parseEntry, recordDigest } from '../../src/evidence/dsse.ts';
-import { runs } from './runs.ts';
+import { runs } from '../fuzz/runs.ts';
 
 const vectors: {
   pae: { type: string; payload: string; pae: string }[];

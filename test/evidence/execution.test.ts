@@ -13,9 +13,9 @@ import { type Body, buildEntry } from '../../src/evidence/record.ts';
 import type { ObservedCaller } from '../../src/evidence/schema/execution.ts';
 import { RecordRequest } from '../../src/evidence/schema/request.ts';
 import { checkShape, readStatement, type Subject } from '../../src/evidence/statement.ts';
+import { runs } from '../fuzz/runs.ts';
 import { json, requests } from './kit/requests.ts';
 import { BOOT, LOG, OBSERVED, source, TIME } from './kit/writing.ts';
-import { runs } from './runs.ts';
 
 /** The same record by the plain way: RFC 8785 over a predicate object. */
 function byGeneralBuilder(request: RecordRequest, observed: ObservedCaller) {

@@ -10,9 +10,9 @@ import { createRandomPool } from '../../src/evidence/pool.ts';
 import { type Body, buildEntry, newFrame } from '../../src/evidence/record.ts';
 import type { Authorization } from '../../src/evidence/schema/execution.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
+import { runs } from '../fuzz/runs.ts';
 import { requests } from './kit/requests.ts';
 import { BOOT, LOG, OBSERVED, source, TIME } from './kit/writing.ts';
-import { runs } from './runs.ts';
 
 const hex32 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(toHex);
 const id = fc.constantFrom('01M8HDHX1YG0XYDVQ8E00VBDF2', '7ZZZZZZZZZZZZZZZZZZZZZZZZZ');

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromBase64, fromHex } from '../../src/core/bytes.ts';
 import { type ImaKey, imaKey, signedBy } from '../../src/evidence/eventlog/ima/signature.ts';
+import { runs } from '../fuzz/runs.ts';
 
 interface Vectors {
   readonly content: string;
@@ -66,7 +67,7 @@ describe('keys', () => {
         expect(imaKey(bytes)).toBeUndefined();
         expect(signedBy(all, bytes, digest('sha256'))).toBe(false);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

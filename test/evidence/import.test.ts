@@ -9,6 +9,7 @@ import { toHex, utf8 } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/hash.ts';
 import { type Json, type JsonObject, jcs, jcsBytes } from '../../src/core/json.ts';
 import { type CerVerdict, judgeCer, MAX_CER } from '../../src/evidence/import/judge.ts';
+import { runs } from '../fuzz/runs.ts';
 import { type Change, certified, makeNode, packed, resealed, sealed, textOf } from '../kit/cer.ts';
 
 const node = makeNode();
@@ -354,7 +355,7 @@ describe('whatever the file is', () => {
         // Only what stands outside of everything may change: a member of the envelope that repeats nothing.
         expect(verdict.ok).toBe(false);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -363,7 +364,7 @@ describe('whatever the file is', () => {
       fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 64 }), fc.json(), fc.string()), async (noise) => {
         expect((await judgeCer(noise, keys)).ok).toBe(false);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });
@@ -379,6 +380,6 @@ test('its canonical form and RFC 8785 are one for everything that we read', () =
       }
       expect(toCanonicalJson(v)).toBe(ours);
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   );
 });

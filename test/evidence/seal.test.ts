@@ -13,7 +13,7 @@ import {
   sealDigest,
   sealKeyId,
 } from '../../src/evidence/seal.ts';
-import { runs } from './runs.ts';
+import { runs } from '../fuzz/runs.ts';
 
 interface Accept {
   name: string;

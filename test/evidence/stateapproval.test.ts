@@ -14,8 +14,8 @@ import {
   recordPolicy,
 } from '../../src/evidence/stateapproval.ts';
 import { policyApproved } from '../../src/evidence/tpm/policy.ts';
+import { runs } from '../fuzz/runs.ts';
 import { ecKey, spkiOf } from '../kit/corim.ts';
-import { runs } from './runs.ts';
 
 const { privateKey, publicKey } = ecKey();
 const key = spkiOf(publicKey);

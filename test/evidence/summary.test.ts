@@ -14,6 +14,7 @@ import {
   wordsFor,
   wordsIn,
 } from '../../src/evidence/summary.ts';
+import { runs } from '../fuzz/runs.ts';
 
 const word = fc.string({
   unit: fc.constantFrom('a', 'b', '/', '"', '\\', 'ü', '.'),
@@ -99,7 +100,7 @@ it('words and marks are in every record that a filter matches, and the quick rea
         }
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
   expect(matched).toBeGreaterThan(2000);
 });

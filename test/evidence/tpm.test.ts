@@ -25,8 +25,8 @@ import {
   type TpmPublic,
 } from '../../src/evidence/tpm/public.ts';
 import { ecdsaP1363, parseSignature, printSignature } from '../../src/evidence/tpm/signature.ts';
+import { runs } from '../fuzz/runs.ts';
 import { attests, bytes, creations, nvPublics, publics, signatures } from './kit/structures.ts';
-import { runs } from './runs.ts';
 
 interface Format {
   name: string;

@@ -15,6 +15,7 @@ import {
   tilesBetween,
 } from '../../src/log/tile.ts';
 import { tileSource } from '../../src/log/tilesource.ts';
+import { runs } from '../fuzz/runs.ts';
 
 const anyTile: fc.Arbitrary<Tile> = fc.record({
   level: fc.oneof(fc.constant('entries' as const), fc.integer({ min: 0, max: 63 })),
@@ -70,7 +71,7 @@ describe('paths', () => {
         }
         expect(printTilePath(tile)).toBe(path);
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 
@@ -221,7 +222,7 @@ describe('entry bundles', () => {
         }
         expect(encodeEntries(parsed)).toEqual(b);
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 

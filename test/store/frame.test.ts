@@ -15,6 +15,7 @@ import {
   parseSegmentName,
   segmentName,
 } from '../../src/store/segment.ts';
+import { runs } from '../fuzz/runs.ts';
 import { digestOf, entryOf, itemOf, ORIGIN } from './kit.ts';
 
 const SALT = Buffer.from('saltsalt');
@@ -138,7 +139,7 @@ test('whatever the bytes, a parser gives a value or one of our errors', () => {
         return batch.metas();
       });
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 

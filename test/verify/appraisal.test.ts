@@ -24,6 +24,7 @@ import { replayLogs } from '../../src/verify/appraisal/replay.ts';
 import { judge } from '../../src/verify/judge.ts';
 import { got } from '../../src/verify/outcome.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
+import { runs } from '../fuzz/runs.ts';
 import {
   BOOT,
   COMMAND_LINE,
@@ -64,7 +65,7 @@ describe('patterns', () => {
         const same = p.replace(/[.]/g, '\\.').replace(/\*/g, '[\\s\\S]*').replace(/\?/g, '[\\s\\S]');
         expect(fits(p, t)).toBe(new RegExp(`^${same}$`).test(t));
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -105,7 +106,7 @@ describe('policies', () => {
           expect(isAttestdError(e, 'MALFORMED')).toBe(true);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

@@ -12,6 +12,7 @@ import { PAYLOAD_TYPE } from '../../src/core/namespace.ts';
 import { readStatement } from '../../src/evidence/statement.ts';
 import { readEntry } from '../../src/verify/audit/entry.ts';
 import { shapeFault } from '../../src/verify/audit/shape.ts';
+import { runs } from '../fuzz/runs.ts';
 import { forge } from '../kit/forge.ts';
 
 let entries: Uint8Array[];
@@ -166,7 +167,7 @@ test('both agree on every change of one byte, one insertion and one cut', () => 
         expect(fast(changed)).toBe(slow(changed));
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 
@@ -189,6 +190,6 @@ test('both agree on any value in any printing', () => {
         expect(fast(entry)).toBe(slow(entry));
       },
     ),
-    { numRuns: 1500 },
+    { numRuns: runs(1500) },
   );
 });

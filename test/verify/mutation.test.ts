@@ -10,6 +10,7 @@ import { utf8 } from '../../src/core/bytes.ts';
 import { useSha256 } from '../../src/core/hash.ts';
 import { parseTrust, type Trust } from '../../src/verify/trust.ts';
 import { verifyBundle } from '../../src/verify/verify.ts';
+import { runs } from '../fuzz/runs.ts';
 import { bundleOf } from '../kit/bundled.ts';
 import { forge } from '../kit/forge.ts';
 import type { Hooks } from '../kit/hooks.ts';
@@ -106,7 +107,7 @@ test('whatever the bytes, there is a report and it is not verified', async () =>
       }
       expect((await verify(bytes)).verdict).not.toBe('verified');
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 

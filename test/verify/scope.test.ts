@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Constraint, ScopeRow } from '../../src/evidence/schema/governance.ts';
 import { type Act, outside, scopeWithin, stranger, widens } from '../../src/verify/grant/scope.ts';
+import { runs } from '../fuzz/runs.ts';
 
 const row = (more: Partial<ScopeRow> = {}): ScopeRow => ({ type: 'tool.call', name: 'refund.*', ...more });
 const act = (more: Partial<Act> = {}): Act => ({ type: 'tool.call', name: 'refund.approve', ...more });
@@ -60,7 +61,7 @@ it('what lies within a scope covers nothing that the scope does not', () => {
       within++;
       if (outside([inner], a as Act, p) === undefined) expect(outside(outer, a as Act, p)).toBeUndefined();
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(20_000) },
   );
   expect(within).toBeGreaterThan(100);
 });

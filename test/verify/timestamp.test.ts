@@ -25,6 +25,7 @@ import {
   type TokenFault,
   type TokenQuestion,
 } from '../../src/verify/timestamp.ts';
+import { runs } from '../fuzz/runs.ts';
 import {
   type Issued,
   issue,
@@ -379,7 +380,7 @@ describe('bytes', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
   test('openssl reads the request that we write', () => {

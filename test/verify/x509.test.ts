@@ -10,6 +10,7 @@ import { type Certificate, parseCertificate, trimCertificate } from '../../src/e
 import { parseCrl } from '../../src/evidence/x509/crl.ts';
 import { buildPath } from '../../src/evidence/x509/path.ts';
 import { ecdsaDer, ecdsaRaw, verifySignature } from '../../src/evidence/x509/signature.ts';
+import { runs } from '../fuzz/runs.ts';
 import { type Issued, issue, keyPair, makeCrl } from '../kit/authority.ts';
 
 const ROOT = new URL('../vectors/verify/x509/', import.meta.url);
@@ -354,7 +355,7 @@ describe('bytes', () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
   test('an ECDSA value has one encoding', () => {

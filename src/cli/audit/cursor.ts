@@ -1,4 +1,8 @@
-/** The file in which an interrupted audit keeps its place; replaced whole, by rename. */
+/**
+ * The file in which an interrupted audit keeps its place; replaced whole, by rename. Its digest is in it: an audit that went on
+ * from a damaged place would say of a log what is not so.
+ */
+import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { fromHex, toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
@@ -33,8 +37,9 @@ function readKept(file: string, origin: string, which: 'place' | 'seals'): Kept 
       cause,
     });
   try {
-    const kept = JSON.parse(text) as Kept;
-    if (typeof kept.origin !== 'string' || typeof kept.audit !== 'object') throw none();
+    const { sha256, kept } = JSON.parse(text) as { sha256: unknown; kept: Kept };
+    if (digestOf(kept) !== sha256 || typeof kept.origin !== 'string' || typeof kept.audit !== 'object')
+      throw none();
     if (kept.origin !== origin) return undefined;
     if (kept[which] === undefined) throw none();
     return kept;
@@ -43,8 +48,10 @@ function readKept(file: string, origin: string, which: 'place' | 'seals'): Kept 
   }
 }
 
+const digestOf = (kept: Kept): string => createHash('sha256').update(JSON.stringify(kept)).digest('hex');
+
 function write(file: string, kept: Kept): void {
-  writeFileSync(`${file}.tmp`, JSON.stringify(kept), { mode: 0o600 });
+  writeFileSync(`${file}.tmp`, JSON.stringify({ sha256: digestOf(kept), kept }), { mode: 0o600 });
   renameSync(`${file}.tmp`, file);
 }
 

@@ -7,6 +7,7 @@ import { AttestdError } from '../../../src/core/errors.ts';
 import { type Cbor, decodeCbor } from '../../../src/evidence/cbor.ts';
 import { COSE_ALG, type CoseSign1, parseSign1, sign1Input } from '../../../src/evidence/cose.ts';
 import { parseNitroDocument } from '../../../src/evidence/tee/nitro.ts';
+import { runs } from '../../fuzz/runs.ts';
 import { teeFile, teeJson, teeText } from '../../kit/teefiles.ts';
 
 const LIMITS = { bytes: 65_536, depth: 8, items: 1000 };
@@ -209,6 +210,6 @@ test('whatever the bytes, the readers answer or throw an AttestdError', () => {
         }
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });

@@ -6,6 +6,7 @@ import { parseSnpReport, SNP_REPORT, type SnpReport, snpTcb } from '../../../src
 import { readSnpExtensions } from '../../../src/evidence/tee/snpextensions.ts';
 import { parseSnpTable } from '../../../src/evidence/tee/snptable.ts';
 import { parseCertificate } from '../../../src/evidence/x509/certificate.ts';
+import { runs } from '../../fuzz/runs.ts';
 import { snpTable, teeFile, teeJson, teePem } from '../../kit/teefiles.ts';
 
 const expected = teeJson('sev-snp/expected.json');
@@ -195,6 +196,6 @@ test('whatever the bytes, the readers answer or throw an AttestdError', () => {
         }
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });

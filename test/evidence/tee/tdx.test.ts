@@ -5,6 +5,7 @@ import { AttestdError } from '../../../src/core/errors.ts';
 import { readPckExtension } from '../../../src/evidence/tee/pck.ts';
 import { readPemChain } from '../../../src/evidence/tee/pem.ts';
 import { MAX_TDX_QUOTE, parseTdxQuote, type TdxQuote } from '../../../src/evidence/tee/tdx.ts';
+import { runs } from '../../fuzz/runs.ts';
 import { teeFile, teeJson, teeText } from '../../kit/teefiles.ts';
 
 const expected = teeJson('tdx/expected.json');
@@ -106,6 +107,6 @@ test('whatever the bytes, the reader answers or throws an AttestdError', () => {
         expect(e).toBeInstanceOf(AttestdError);
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
