@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { utf8 } from '../core/bytes.ts';
 import { AttestdError } from '../core/errors.ts';
 import type { Io } from './io.ts';
 
@@ -42,7 +43,8 @@ export async function writeOutput(
   mode = 0o644,
 ): Promise<void> {
   if (path === '-') {
-    io.out(bytes);
+    // A file on its way through a pipe: as it is.
+    io.out(typeof bytes === 'string' ? utf8(bytes) : bytes);
     return;
   }
   const temporary = `${path}.${process.pid}.tmp`;

@@ -1,11 +1,11 @@
 /** The graph of what records rest on, in the forms that people and tools read. */
 import { toHex, utf8 } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
+import { printable, printableJson } from '../core/printable.ts';
 import { recordDigest } from '../evidence/dsse.ts';
 import { type Edge, edgesOf } from '../evidence/edges.ts';
 import { readStatement } from '../evidence/statement.ts';
 import { parseProof } from '../log/proof.ts';
-import { printable, printableJson } from './printable.ts';
 
 /** A record in the graph. */
 export interface Node {

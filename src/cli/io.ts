@@ -4,7 +4,7 @@
  */
 import { styleText } from 'node:util';
 import { AttestdError, ERRORS, isAttestdError } from '../core/errors.ts';
-import { printableLines } from './printable.ts';
+import { printableDocument, printableLines } from '../core/printable.ts';
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
 
@@ -17,12 +17,23 @@ export interface Io {
   readonly stderrIsTerminal: boolean;
   /** Room on the terminal that stdout is, as it is now. */
   stdoutSize(): { readonly columns: number; readonly rows: number };
-  /** Writes to stdout as it is. */
+  /**
+   * Writes to stdout: bytes as they are; of a text, what would drive a terminal only where `style` put it. Evidence is
+   * read before anybody knows whether to believe it, and callers chose much of it.
+   */
   out(text: string | Uint8Array): void;
   /** A message on stderr, prefixed. */
   note(text: string): void;
   style(style: Style, text: string): string;
 }
+
+/** What `style` puts into a text. Somebody else's is of the same five, and colour is never what tells things apart. */
+const STYLES = new RegExp(`(${'\x1b'}\\[(?:0|1|2|22|31|32|33|39)m)`);
+const shown = (text: string): string =>
+  text
+    .split(STYLES)
+    .map((part, i) => (i % 2 === 0 ? printableLines(part) : part))
+    .join('');
 
 /** Io over the process's own streams. */
 export function processIo(options: { json: boolean; color: boolean }): Io {
@@ -37,7 +48,10 @@ export function processIo(options: { json: boolean; color: boolean }): Io {
     stderrIsTerminal: stderr.isTTY === true,
     // A terminal that was never told its size says 0.
     stdoutSize: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
-    out: (text) => void stdout.write(text),
+    out: (text) =>
+      void stdout.write(
+        typeof text !== 'string' ? text : options.json ? printableDocument(text) : shown(text),
+      ),
     note: (text) => void stderr.write(`attestctl: ${printableLines(text)}\n`),
     style: (style, text) => (colored ? styleText(style, text, { validateStream: false }) : text),
   };

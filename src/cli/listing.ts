@@ -2,9 +2,9 @@
 import type { Client } from '../client/client.ts';
 import type { Listed, ListQuery } from '../client/listing.ts';
 import { AttestdError } from '../core/errors.ts';
+import { printable, printableJson } from '../core/printable.ts';
 import { type Input, type Option, text } from './command.ts';
 import type { Io } from './io.ts';
-import { printable, printableJson } from './printable.ts';
 
 /** Options of every command that chooses records. */
 export const FILTERS: readonly Option[] = [

@@ -3,9 +3,9 @@
  * for reading; what proves is in the bundles, and the page says so. Every text in it is escaped: callers chose many.
  */
 import { createHash } from 'node:crypto';
+import { printable } from '../core/printable.ts';
 import type { Summary } from '../evidence/summary.ts';
 import type { Report } from '../verify/report.ts';
-import { printable } from './printable.ts';
 
 /** A record on the page. */
 export interface Reported {

@@ -1,4 +1,5 @@
 /** A report for a terminal: one line per check with a mark and a word, so that colour is never what tells them apart. */
+import { printable } from '../core/printable.ts';
 import type { Report, ReportedCheck } from './report.ts';
 import type { Status } from './verdict.ts';
 
@@ -18,27 +19,25 @@ const STATUS: Readonly<Record<Report['verdict'], Status>> = {
   indeterminate: 'unknown',
 };
 
-// What evidence says ends up on a terminal: control characters must not.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const tame = (s: string): string => s.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
-
 /** The lines of a report, each with its newline. */
 export function printText(report: Report, options: TextOptions = {}): string {
   const paint = options.paint ?? ((text: string) => text);
   const width = Math.max(...report.checks.map((c) => c.id.length), 1);
   const lines: string[] = [];
   for (const c of report.checks) {
-    lines.push(`${paint(MARK[c.status], c.status)}  ${c.id.padEnd(width)}  ${tame(c.sentence)}${aside(c)}`);
+    lines.push(
+      `${paint(MARK[c.status], c.status)}  ${c.id.padEnd(width)}  ${printable(c.sentence)}${aside(c)}`,
+    );
     if (options.details === true && c.status !== 'pass') {
-      if (c.expected !== undefined) lines.push(`${' '.repeat(11)}expected: ${tame(c.expected)}`);
-      if (c.actual !== undefined) lines.push(`${' '.repeat(11)}actual:   ${tame(c.actual)}`);
+      if (c.expected !== undefined) lines.push(`${' '.repeat(11)}expected: ${printable(c.expected)}`);
+      if (c.actual !== undefined) lines.push(`${' '.repeat(11)}actual:   ${printable(c.actual)}`);
     }
   }
   if (report.confidential !== undefined) {
     const { platform, measurement } = report.confidential;
     lines.push(
       '',
-      `The TPM key lives inside a confidential machine (${platform}), launched as "${tame(measurement)}".`,
+      `The TPM key lives inside a confidential machine (${platform}), launched as "${printable(measurement)}".`,
     );
   }
   lines.push(...softwareLines(report, options.files === true));
@@ -62,12 +61,12 @@ function softwareLines({ software }: Report, files: boolean): string[] {
   const broken = gaps === 0 ? '' : `; ${gaps} times somebody else extended it`;
   const lines = [
     '',
-    `Made under attestd ${tame(daemon.version)} on node ${tame(daemon.node)}: ${items.length} files and settings in PCR ${register}${weak}, ${how}${broken}.`,
+    `Made under attestd ${printable(daemon.version)} on node ${printable(daemon.node)}: ${items.length} files and settings in PCR ${register}${weak}, ${how}${broken}.`,
   ];
   if (files)
     for (const { type, name, sha256, credence, doubt } of items) {
       const why = doubt === undefined ? credence : `${credence}: ${doubt}`;
-      lines.push(`  ${type.padEnd(6)} ${sha256 ?? 'unreadable'.padEnd(64)}  ${tame(name)}  (${why})`);
+      lines.push(`  ${type.padEnd(6)} ${sha256 ?? 'unreadable'.padEnd(64)}  ${printable(name)}  (${why})`);
     }
   return lines;
 }

@@ -112,9 +112,9 @@ describe('the report', () => {
     const report = await judged({});
     const evil = {
       ...report,
-      checks: report.checks.map((c) => ({ ...c, sentence: 'fine\u001b[2J\u009b1m\r\n' })),
+      checks: report.checks.map((c) => ({ ...c, sentence: 'fine\u001b[2J\u009b1m\u202e\r\n' })),
     };
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    expect(printText(evil)).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    expect(printText(evil)).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
   });
 });

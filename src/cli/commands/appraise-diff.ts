@@ -1,5 +1,6 @@
 /** `attestctl appraise diff`: where a machine differs from a policy, event by event. */
 import { toHex } from '../../core/bytes.ts';
+import { printable } from '../../core/printable.ts';
 import { parseEnvelope, parsePolicy, policyOf } from '../../evidence/appraisal.ts';
 import type { AppraisalPolicy } from '../../evidence/schema/appraisal.ts';
 import { appraise, type Finding } from '../../verify/appraisal/appraise.ts';
@@ -32,7 +33,7 @@ export async function run(input: Input): Promise<number> {
   } else {
     for (const f of on(input, 'all') ? findings : differs) {
       io.out(
-        `${io.style(COLOUR[f.verdict], MARK[f.verdict])}  ${f.section.padEnd(12)}  ${place(f)}${tame(f.sentence)}\n`,
+        `${io.style(COLOUR[f.verdict], MARK[f.verdict])}  ${f.section.padEnd(12)}  ${place(f)}${printable(f.sentence)}\n`,
       );
     }
     const count = differs.length === 0 ? 'as the policy wants it' : `${differs.length} difference(s)`;
@@ -67,6 +68,3 @@ const plain = (f: Finding) => ({
 
 const place = ({ event }: Finding): string =>
   event === undefined ? '' : `event ${event.sequence}${event.source === 'firmware' ? '' : ' of userspace'}: `;
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what a log says ends up on a terminal
-const tame = (s: string): string => s.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');

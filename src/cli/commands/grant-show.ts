@@ -1,6 +1,7 @@
 /** `attestctl grant show`: a grant and its state, or what a denial refused. */
+
+import { printableJson } from '../../core/printable.ts';
 import type { Input } from '../command.ts';
-import { printableJson } from '../printable.ts';
 import { withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {

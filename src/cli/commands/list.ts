@@ -1,9 +1,9 @@
 /** `attestctl list` and `search`: records newest first, as a table or as one JSON document. */
 import type { Listed } from '../../client/listing.ts';
 import { AttestdError } from '../../core/errors.ts';
+import { printableJson } from '../../core/printable.ts';
 import type { Input } from '../command.ts';
 import { filtersOf, heading, limitOf, newest, row } from '../listing.ts';
-import { printableJson } from '../printable.ts';
 import { withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {

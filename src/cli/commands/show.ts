@@ -1,10 +1,10 @@
 /** `attestctl show`: a record by its id from the daemon, or what a bundle file says, for reading; proves nothing. */
 import { existsSync } from 'node:fs';
 import { fromBase64 } from '../../core/bytes.ts';
+import { printableJson } from '../../core/printable.ts';
 import { readStatement } from '../../evidence/statement.ts';
 import { type Input, text } from '../command.ts';
 import { readInput } from '../files.ts';
-import { printableJson } from '../printable.ts';
 import { withClient } from '../session.ts';
 
 export async function run(input: Input): Promise<number> {

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_SOCKET, openTransport, socketPath } from '../../client/transport.ts';
+import { utf8 } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { type Input, text } from '../command.ts';
 import type { Io } from '../io.ts';
@@ -92,7 +93,7 @@ function show(io: Io, live: boolean, picture: Picture, socket: string): void {
 /** Puts lines where those before were: no more than there is room for, or the terminal would scroll the first ones away. */
 function draw(io: Io, lines: readonly string[]): void {
   const { columns, rows } = io.stdoutSize();
-  io.out(`${HOME}${fitted(lines, columns, rows).join('\x1b[K\r\n')}\x1b[K${TO_END}`);
+  io.out(utf8(`${HOME}${fitted(lines, columns, rows).join('\x1b[K\r\n')}\x1b[K${TO_END}`));
 }
 
 /** Draws on a screen of its own until q or Ctrl-C; what it returns puts the terminal back. */
@@ -109,9 +110,9 @@ function takeTerminal(io: Io, quit: AbortController): () => void {
   }
   process.once('SIGINT', end);
   process.once('SIGTERM', end);
-  io.out(ENTER);
+  io.out(utf8(ENTER));
   return () => {
-    io.out(LEAVE);
+    io.out(utf8(LEAVE));
     process.off('SIGINT', end);
     process.off('SIGTERM', end);
     if (stdin.isTTY) {

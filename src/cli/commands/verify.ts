@@ -1,6 +1,7 @@
 /** `attestctl verify`: the verdict on a bundle or a fresh quote, with its attachments. Offline; loads only the verifier. */
 import { toBase64Url } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
+import { printableDocument } from '../../core/printable.ts';
 import { printEar } from '../../verify/ear.ts';
 import { exitStatus, printReport, type Report } from '../../verify/report.ts';
 import { printText } from '../../verify/text.ts';
@@ -33,12 +34,14 @@ export async function run(input: Input): Promise<number> {
       : await verifyFresh(bytes, readNonce(nonce), trust, options);
   if (on(input, 'ear')) {
     io.out(
-      printEar(report, {
-        issuedAt: Math.floor(Date.now() / 1000),
-        build: VERSION,
-        policies: trust.policies.map((p) => p.policy.name),
-        ...(nonce === undefined ? {} : { nonce: toBase64Url(readNonce(nonce)) }),
-      }),
+      printableDocument(
+        printEar(report, {
+          issuedAt: Math.floor(Date.now() / 1000),
+          build: VERSION,
+          policies: trust.policies.map((p) => p.policy.name),
+          ...(nonce === undefined ? {} : { nonce: toBase64Url(readNonce(nonce)) }),
+        }),
+      ),
     );
   } else if (io.json) io.out(printReport(report));
   else {
