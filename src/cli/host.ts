@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Config, loadConfig } from '../daemon/config.ts';
 import { layoutOf } from '../daemon/layout.ts';
+import { accessOf } from '../daemon/tpmaccess.ts';
 import { type Identity, type IdentityPlaces, loadIdentity } from '../tpm/keys.ts';
 import { openTpm, type Tpm } from '../tpm/tpm.ts';
 import { type Input, text } from './command.ts';
@@ -22,11 +23,7 @@ export function withTpm<T>(config: Config, work: (tpm: Tpm) => Promise<T>): Prom
 }
 
 async function inTpm<T>(config: Config, work: (tpm: Tpm) => Promise<T>): Promise<T> {
-  const tpm = await openTpm({
-    tcti: config.tpm.tcti,
-    deadlineMs: config.tpm.deadline_ms,
-    sessions: config.tpm.sessions,
-  });
+  const tpm = await openTpm(accessOf(config));
   try {
     return await work(tpm);
   } finally {

@@ -11,12 +11,14 @@ import { printOrigin } from '../log/origin.ts';
 import { createLog, openStore } from '../store/open.ts';
 import { type Counter, defineCounter, loadCounter } from '../tpm/counter.ts';
 import { createIdentity, type Identity, loadIdentity } from '../tpm/keys.ts';
+import { missingAlgorithms } from '../tpm/property.ts';
 import { openTpm, type Tpm } from '../tpm/tpm.ts';
 import type { Config } from './config.ts';
 import { buildGenesis } from './genesis.ts';
 import { epochOf, type Gap, layoutOf, readCurrent, writeCurrent } from './layout.ts';
 import { configuredPolicy } from './recordpolicy.ts';
 import { OWN_UID } from './run.ts';
+import { accessOf } from './tpmaccess.ts';
 
 export interface InitInput {
   readonly config: Config;
@@ -81,9 +83,15 @@ export async function recoverHost(input: InitInput, reason?: string): Promise<In
 }
 
 async function withTpm<T>(config: Config, act: (tpm: Tpm) => Promise<T>): Promise<T> {
-  const { tcti, deadline_ms, sessions } = config.tpm;
-  const tpm = await openTpm({ tcti, deadlineMs: deadline_ms, sessions });
+  const tpm = await openTpm(accessOf(config));
   try {
+    // By their names, before anything is made: the TPM itself would refuse a template with a bare code.
+    const missing = await missingAlgorithms(tpm);
+    if (missing.length > 0)
+      throw new AttestdError(
+        'TPM_ERROR',
+        `this TPM does not have ${missing.join(', nor ')}, and cannot hold the keys of attestd`,
+      );
     return await act(tpm);
   } finally {
     await tpm.close();

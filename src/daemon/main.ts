@@ -142,6 +142,11 @@ function stopOnSignals(daemon: Daemon, systemd: Systemd, journal: Journal): void
 async function main(): Promise<void> {
   const { file, config, check } = configOf(process.argv.slice(2));
   if (check) {
+    // What would not come into force is no valid configuration either.
+    if (config.policy.directory !== '')
+      await import('./govern/policies.ts')
+        .then(({ loadPolicies }) => loadPolicies(config.policy.directory, config.policy.keys))
+        .catch((e: unknown) => fail(USAGE, e));
     process.stdout.write('the configuration is valid\n');
     return;
   }

@@ -20,6 +20,7 @@ import { epochOf, type Layout, readCurrent } from './layout.ts';
 import type { Software } from './measured/software.ts';
 import { raise, type Tally } from './metrics/tally.ts';
 import { asAttestdError } from './problem.ts';
+import { accessOf } from './tpmaccess.ts';
 
 export interface Service {
   readonly store: Store | undefined;
@@ -106,11 +107,8 @@ export function createService(input: ServiceInput): Service {
     if (store.recovered.dropped !== undefined) {
       journal.warn('an unfinished write was dropped', { ...store.recovered.dropped });
     }
-    const { tcti, deadline_ms, sessions } = config.tpm;
     tpm ??= await openTpm({
-      tcti,
-      deadlineMs: deadline_ms,
-      sessions,
+      ...accessOf(config),
       onFault: (e) => raise(tally.tpmErrors, nameOfFault(e)),
       onSessionsFlushed: (count) =>
         journal.warn('idle TPM sessions of other programs were flushed: no session worked any more', {

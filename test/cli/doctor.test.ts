@@ -334,6 +334,15 @@ const BROKEN: readonly (readonly [string, string | readonly string[], Broken])[]
     'assurance',
     () => variant(['assurance = "software"', 'assurance = "tpm"']),
   ],
+  [
+    'a hierarchy that wants an authorisation',
+    'keys',
+    async (after) => {
+      await tool(host.tpm.tcti, 'tpm2_changeauth', '-c', 'e', 'secret');
+      after(() => tool(host.tpm.tcti, 'tpm2_changeauth', '-c', 'e', '-p', 'secret'));
+      return {};
+    },
+  ],
   ['a boot that nothing measured', 'pcr-zero', async () => variant(tcti((await twin(false)).tcti))],
   [
     'a TPM without a SHA-256 bank',

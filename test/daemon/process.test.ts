@@ -1,6 +1,6 @@
 /** The daemon as systemd runs it: a process with inherited sockets, a notification socket, limits, and an end. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -73,6 +73,10 @@ describe('the process', () => {
     const run = (...args: string[]) =>
       execFileSync('node', [main, ...args], { encoding: 'utf8', stdio: 'pipe' });
     expect(run('--check-config', '--config', 'systemd/attestd.toml')).toBe('the configuration is valid\n');
+    // Policies that would not come into force are a fault of it too.
+    const file = join(host.dir, 'check.toml');
+    writeFileSync(file, 'fleet = "f"\nhost = "h"\n[policy]\ndirectory = "/nowhere/policies"\n');
+    expect(() => run('--check-config', '--config', file)).toThrow(/nowhere\/policies.*CONFIG_INVALID/);
     for (const args of [['--config', '/nowhere.toml'], ['--unknown']]) {
       expect(() => run(...args)).toThrowError(expect.objectContaining({ status: 2 }));
     }

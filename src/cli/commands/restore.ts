@@ -9,6 +9,7 @@ import { useSha256 } from '../../core/hash.ts';
 import type { Config } from '../../daemon/config.ts';
 import { checkContinuity } from '../../daemon/continuity.ts';
 import { layoutOf } from '../../daemon/layout.ts';
+import { accessOf } from '../../daemon/tpmaccess.ts';
 import { sha256Of } from '../../store/hash.ts';
 import { loadCounter } from '../../tpm/counter.ts';
 import { openTpm } from '../../tpm/tpm.ts';
@@ -72,8 +73,7 @@ async function askCounter(
   const identity = existsSync(join(here, 'counter.json')) ? here : join(dir, 'identity');
   let value: bigint;
   try {
-    const { tcti, deadline_ms, sessions } = config.tpm;
-    const tpm = await openTpm({ tcti, deadlineMs: deadline_ms, sessions });
+    const tpm = await openTpm(accessOf(config));
     try {
       value = await (await loadCounter(tpm, identity)).read();
     } finally {

@@ -3,6 +3,7 @@ import { equal } from '../../core/bytes.ts';
 import { isAttestdError } from '../../core/errors.ts';
 import { readCurrent } from '../../daemon/layout.ts';
 import { configuredPolicy } from '../../daemon/recordpolicy.ts';
+import { AUTH_CREDENTIALS } from '../../daemon/tpmaccess.ts';
 import { type Binding, checkState, readApprovals } from '../../tpm/approved.ts';
 import { type Identity, loadKeys, readIdentity } from '../../tpm/keys.ts';
 import { readRoom } from '../../tpm/property.ts';
@@ -61,6 +62,8 @@ export async function loaded(p: Patient): Promise<Identity> {
   return identity;
 }
 
+const AUTH = AUTH_CREDENTIALS.endorsement;
+
 const keys: Check = {
   id: 'keys',
   title: 'keys load in this TPM',
@@ -80,6 +83,11 @@ const keys: Check = {
       return ok('Attestation key and record key load.');
     } catch (e) {
       if (isAttestdError(e, 'TPM_KEY_LOST')) return wrong(`They are not keys of this TPM: ${said(e)}.`, lost);
+      if (isAttestdError(e) && /^TPM_RC_(?:BAD_AUTH|AUTH_FAIL)/.test(String(e.facts.rcName)))
+        return wrong(
+          'They do not load: the endorsement hierarchy of this TPM wants an authorisation.',
+          `systemd-ask-password -n | systemd-creds encrypt --name=${AUTH} - /etc/credstore.encrypted/${AUTH}, then systemctl restart attestd`,
+        );
       throw e;
     }
   },

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../../daemon/config.ts';
 import { epochOf, type Layout, layoutOf, readCurrent } from '../../daemon/layout.ts';
+import { accessOf } from '../../daemon/tpmaccess.ts';
 import { listSegments, layoutOf as logLayout } from '../../store/layout.ts';
 import { readTail, type Tail } from '../../store/replay.ts';
 import { isExclusive, openTpm, type Tpm } from '../../tpm/tpm.ts';
@@ -83,9 +84,8 @@ export function createPatient(around: Surroundings): Patient {
       );
     opened = await asOwner(state_dir, () =>
       openTpm({
-        tcti: settings.tcti,
+        ...accessOf(config()),
         deadlineMs: Math.min(settings.deadline_ms, TPM_MS),
-        sessions: settings.sessions,
         addon: around.addon(),
       }),
     );

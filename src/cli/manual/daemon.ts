@@ -76,6 +76,10 @@ export function daemonPage(): Page {
             '/var/lib/attestd',
             'key blobs, log, seals: 0700, of user attestd. attestctl backup copies what is evidence in it.',
           ),
+          item(
+            '/etc/credstore.encrypted/tpm-owner, tpm-endorsement',
+            'authorisations of hierarchies of the TPM whose owner has set one, made by systemd-creds encrypt',
+          ),
         ],
       },
     ],
