@@ -15,14 +15,30 @@ import { decisions, flow } from './govern.ts';
 import { makeHost, ROOT } from './host.ts';
 import { imaList } from './logs.ts';
 import { proxied } from './mcp.ts';
+import { type BenchOptions, readOptions } from './options.ts';
 import { comparePeers, peerTable } from './peers.ts';
 import { type Figure, keeps, markdown } from './report.ts';
 import { reset, type Shape, sealed, slowTpm, throughput } from './scenarios.ts';
 import { cold, size } from './size.ts';
 
-const words = process.argv.slice(2);
-const quick = words.includes('--quick');
-const only = words.includes('--only') ? words[words.indexOf('--only') + 1]?.split(',') : undefined;
+const NAMES = [
+  ...['throughput', 'sealed', 'slow', 'reset', 'govern', 'mcp', 'size', 'verify', 'ima', 'floods'],
+  ...KINDS.map((kind) => `flood-${kind}`),
+];
+function refuse(why: string): never {
+  process.stderr.write(
+    `bench: error: ${why}\nbench: hint: npm run bench -- [--quick] [--only NAME,NAME] [--peers] [--write]\n`,
+  );
+  process.exit(2);
+}
+function options(): BenchOptions {
+  try {
+    return readOptions(process.argv.slice(2), NAMES);
+  } catch (e) {
+    return refuse((e as Error).message);
+  }
+}
+const { quick, only, peers: besidePeers, write } = options();
 const shape: Shape = quick ? { runs: 1, seconds: 3 } : { runs: 3, seconds: 8 };
 const started = performance.now();
 const progress = (text: string) =>
@@ -39,14 +55,15 @@ const add = (found: Figure[]) => {
   }
 };
 
-if (words.includes('--peers')) {
+if (besidePeers) {
   const { peers, figures } = await comparePeers(quick ? 1 : 3, quick ? 100 : 400, progress, wanted);
+  if (peers.length === 0) refuse(`--only ${only}: no peer of that name`);
   const table = `${peerTable(peers)}\n${markdown(figures, machine, 'npm run bench -- --peers')}`;
   process.stderr.write(`\n${table}\n`);
   process.stdout.write(
     `${JSON.stringify({ schema: 'attestd.dev/bench-peers/v1', machine, peers, figures }, null, 2)}\n`,
   );
-  if (words.includes('--write')) intoReadme('peers', table);
+  if (write) intoReadme('peers', table);
   process.exit(figures.every(keeps) ? 0 : 1);
 }
 
@@ -95,7 +112,7 @@ if (wanted('ima')) {
 const table = markdown(figures, machine);
 process.stderr.write(`\n${table}\n`);
 process.stdout.write(`${JSON.stringify({ schema: 'attestd.dev/bench/v1', machine, figures }, null, 2)}\n`);
-if (words.includes('--write')) intoReadme('bench', table);
+if (write) intoReadme('bench', table);
 if (!figures.every(keeps)) process.exitCode = 1;
 
 /** Puts a table between the marks of its name in README.md. */

@@ -36,8 +36,14 @@ export interface SoakReport {
 /** What must be nothing at all. */
 const NOTHING = ['lost', 'forks', 'leaked', 'wrong', 'findings', 'crashes'] as const;
 
-/** Whether nothing was lost and nothing was wrong. */
-export const isClean = (r: SoakReport): boolean => NOTHING.every((what) => r[what].length === 0);
+/** What must be something: a soak in which nobody was answered, or nothing went wrong for the host, shows nothing. */
+const tried = (r: SoakReport): boolean => {
+  const troubles = Object.values(r.faults).reduce((a, b) => a + b, 0) + r.resets + r.kills + r.stops;
+  return r.acknowledged > 0 && troubles > 0;
+};
+
+/** Whether nothing was lost and nothing was wrong, and there was something to lose. */
+export const isClean = (r: SoakReport): boolean => tried(r) && NOTHING.every((what) => r[what].length === 0);
 
 /** The report as a table. */
 export function table(r: SoakReport): string {
@@ -69,5 +75,6 @@ export function table(r: SoakReport): string {
   const width = Math.max(...rows.map(([name]) => name.length));
   const lines = rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
   const sentences = NOTHING.flatMap((what) => r[what].slice(0, 20).map((text) => `${what}: ${text}`));
+  if (!tried(r)) sentences.push('nothing was tried: no record was acknowledged, or no trouble was made');
   return `${[...lines, ...sentences].join('\n')}\n`;
 }
