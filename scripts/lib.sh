@@ -58,7 +58,7 @@ need_packages() {
 
 BUILD_PACKAGES=(g++ make python3 pkg-config libssl-dev libtss2-dev libtss2-tcti-swtpm0)
 # For another kind of machine; what to link with, scripts/sysroot fetches.
-CROSS_PACKAGES=(g++-aarch64-linux-gnu make python3 pkg-config debian-archive-keyring)
+CROSS_PACKAGES=(g++-aarch64-linux-gnu make python3 pkg-config openssl debian-archive-keyring)
 DEMO_PACKAGES=(swtpm swtpm-tools openssl)
 
 # npm_locked DIR OPTION…: the packages of DIR in the versions of its lock. npm ci refuses a lock without the packages of
