@@ -18,7 +18,7 @@ import { createMonotoneClock } from './clock.ts';
 import { type Continuity, checkContinuity, interruption } from './continuity.ts';
 import type { Engine } from './engineface.ts';
 import type { EngineInput } from './engineinput.ts';
-import { createForget } from './forgetting.ts';
+import { openForgetting } from './forgetting.ts';
 import { createHouse, keepHint } from './govern/foundation.ts';
 import { type Governor, startGovernor } from './govern/governor.ts';
 import { openInForce } from './inforce.ts';
@@ -241,7 +241,9 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     if (anchors !== undefined && store.size > anchors.last.index + 1) anchor('interval').catch(afterTrouble);
   }, config.anchor.interval_s * 1000);
   interval.unref();
-  const word = `${layout.log(epochOf(origin))}/retention.json`;
+  const beside = layout.log(epochOf(origin));
+  const forget = await openForgetting({ store, sequencer, build, dir: `${beside}/forgetting`, journal });
+  const word = `${beside}/retention.json`;
   const anchored = () => anchors?.last.size;
   const retention = openRetention({ ...input, sequencer, sealer: sealing, build, anchored, word, now });
   return {
@@ -276,7 +278,7 @@ export async function startEngine(input: EngineInput): Promise<Engine> {
     run: () => runs.sealing,
     build,
     trouble: () => trouble,
-    forget: createForget(store, sequencer, build),
+    forget,
     retention,
     async stop() {
       stopping = true;
