@@ -22,7 +22,12 @@ export const ERRORS = {
     'the content type is not supported',
     'send application/json or application/x-ndjson',
   ),
-  NOT_FOUND: row(404, 2, 'there is no such thing here', 'check the id; callers see their own records only'),
+  NOT_FOUND: row(
+    404,
+    2,
+    'there is no such thing here',
+    'check the id or the path; callers see their own records only',
+  ),
   METHOD_NOT_ALLOWED: row(405, 2, 'the method does not fit this path', 'see the OpenAPI document'),
   CLIENT_HEADER_MISSING: row(
     403,

@@ -5,6 +5,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -80,8 +81,13 @@ describe('a backup', () => {
   });
 
   test('has what an auditor takes bundles out with: certificates, lists, PCR values', async () => {
-    cpSync(at('evidence'), at('desk'), { recursive: true });
-    await host.must(['bundle', id, '--state', at('desk'), '-o', at('theirs.attest.json')]);
+    const before = walk(at('evidence'));
+    const env = { TMPDIR: mkdtempSync(at('tmp-')) };
+    await host.must(['bundle', id, '--state', at('evidence'), '-o', at('theirs.attest.json')], { env });
+    // And is a backup as before, that can be put back; nothing of it stays elsewhere.
+    expect(walk(at('evidence'))).toEqual(before);
+    expect((await ctl(['audit', at('evidence')])).status).toBe(0);
+    expect(readdirSync(env.TMPDIR)).toEqual([]);
     const verified = await ctl(['verify', at('theirs.attest.json'), '--trust', trust, '--json']);
     expect([verified.status, told(verified.stdout).level]).toEqual([0, 3]);
   });

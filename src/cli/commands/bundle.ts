@@ -21,8 +21,11 @@ export async function run(input: Input): Promise<number> {
     });
   }
   const { bundleFromState } = await import('../../daemon/offline.ts');
-  const { bytes, attachment } = await bundleFromState(state, id, { ima: on(input, 'ima') });
-  return write(input, id, { bytes, attachment: (sha256) => attachment(sha256)?.pieces() });
+  const { withState } = await import('../keeping/desk.ts');
+  return withState(state, async (dir) => {
+    const { bytes, attachment } = await bundleFromState(dir, id, { ima: on(input, 'ima') });
+    return write(input, id, { bytes, attachment: (sha256) => attachment(sha256)?.pieces() });
+  });
 }
 
 async function write(input: Input, id: string, taken: Taken): Promise<number> {

@@ -132,6 +132,10 @@ export async function restoreBackup(dir: string, manifest: Manifest, state: stri
 /** Whose the state directory is, where root writes into it. */
 function ownerOf(state: string): Owner | undefined {
   const s = statSync(state, { throwIfNoEntry: false });
-  if (s === undefined) throw new AttestdError('NOT_FOUND', `there is no ${state}`);
+  if (s === undefined)
+    throw new AttestdError(
+      'NOT_FOUND',
+      `there is no ${state}: the package makes it; else make it, mode 0700, for the user of the daemon`,
+    );
   return process.geteuid?.() === 0 ? { uid: s.uid, gid: s.gid } : undefined;
 }
