@@ -7,6 +7,7 @@ import { ATTESTCTL } from '../../src/cli/table.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { ERRORS } from '../../src/core/errors.ts';
 import { VERSION as DAEMON_VERSION } from '../../src/daemon/version.ts';
+import { expectKnown } from '../kit/commandline.ts';
 import { ctl, ROOT, runProgram } from '../kit/ctl.ts';
 
 interface Named {
@@ -48,23 +49,6 @@ describe('help', () => {
     }
   });
 });
-
-/** The command that these words call has the options that they name, and its arguments. */
-function expectKnown(words: readonly string[]): void {
-  let row = ATTESTCTL;
-  let at = 0;
-  for (; at < words.length; at++) {
-    const next = row.commands?.find((c) => c.name === words[at]);
-    if (next === undefined) break;
-    row = next;
-  }
-  expect(row.load, `no such command: attestctl ${words.join(' ')}`).toBeDefined();
-  const flags = [...(row.options ?? []).map((o) => o.flags), '--json', '--no-color'];
-  for (const word of words.slice(at).filter((w) => /^--?[a-z]/.test(w))) {
-    const known = flags.some((f) => f.split(/[ ,]+/).includes(word));
-    expect(known, `${word} in: attestctl ${words.join(' ')}`).toBe(true);
-  }
-}
 
 describe('help on an error', () => {
   test('says what a code means and what to do, as it was printed or in full', async () => {
