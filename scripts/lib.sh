@@ -86,15 +86,22 @@ need_modules() {
   cp "$ROOT/package-lock.json" "$stamp"
 }
 
-# need_build OPTION…: addon, by build-native with these options, and JavaScript, rebuilt only when a source is newer.
-need_build() {
-  local stamp="$ROOT/dist/.built"
-  (cd "$ROOT" && scripts/build-native "$@" >&2) || fail 'the addon does not build'
-  if [ -f "$stamp" ] && [ -z "$(find "$ROOT/src" "$ROOT/package.json" "$ROOT/tsconfig.build.json" -newer "$stamp" -print -quit)" ]; then return 0; fi
-  rm -rf "$ROOT/dist"
-  (cd "$ROOT" && npm run --silent build:ts >&2) || fail 'the TypeScript does not build'
+# need_build OPTION…: addon, by build-native with these options, and JavaScript, rebuilt only when a source is newer. One at a
+# time, for tests that make packages run beside each other.
+need_build() (
+  mkdir -p "$ROOT/.cache"
+  # Read, for it may be root's.
+  [ -e "$ROOT/.cache/build.lock" ] || : >"$ROOT/.cache/build.lock"
+  exec 9<"$ROOT/.cache/build.lock"
+  flock 9
+  cd "$ROOT"
+  scripts/build-native "$@" >&2 || fail 'the addon does not build'
+  stamp=dist/.built
+  if [ -f "$stamp" ] && [ -z "$(find src package.json tsconfig.build.json -newer "$stamp" -print -quit)" ]; then exit 0; fi
+  rm -rf dist
+  npm run --silent build:ts >&2 || fail 'the TypeScript does not build'
   touch "$stamp"
-}
+)
 
 # install_units DEST: units with their script, preset, users and directories of systemd/ below DEST.
 install_units() {

@@ -32,8 +32,8 @@ export interface DaemonProcess {
   readonly ended: Promise<Ending>;
   /** What it wrote to stdout and stderr. */
   output(): string;
-  /** Resolves when it takes records. @throws when it ends before */
-  ready(): Promise<void>;
+  /** Resolves when it takes records. @throws when it ends before, or after `ms` */
+  ready(ms?: number): Promise<void>;
   /** Resolves with the code for which it refuses to begin. @throws when it ends, or begins */
   refusal(): Promise<string>;
   /** SIGKILL, and waits. */
@@ -125,13 +125,15 @@ function follow(child: ChildProcess, socket: string): DaemonProcess {
   async function asked<T>(
     what: string,
     question: (client: Client) => Promise<T | undefined | false>,
+    ms?: number,
   ): Promise<T> {
     const client = connect({ socket, client: 'test-kit/1' });
     try {
-      return await until(what, () => {
+      const check = () => {
         if (!alive()) throw new Error(`the daemon ended:\n${said}`);
         return question(client).catch(() => undefined);
-      });
+      };
+      return await until(what, check, ms);
     } finally {
       client.close();
     }
@@ -147,8 +149,9 @@ function follow(child: ChildProcess, socket: string): DaemonProcess {
     },
     ended,
     output: () => said,
-    async ready() {
-      await asked('the daemon to take records', async (client) => (await client.health()).canRecord === true);
+    async ready(ms) {
+      const able = async (client: Client) => (await client.health()).canRecord === true;
+      await asked('the daemon to take records', able, ms);
     },
     refusal: () =>
       asked('the daemon to refuse to begin', async (client) => {

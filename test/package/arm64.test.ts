@@ -156,7 +156,8 @@ await db.close();`,
     const host = await makeEnrolledHost();
     try {
       const daemon = host.start(under, [lib('node'), lib('dist/daemon/main.js')]);
-      await daemon.ready();
+      // Every instruction is translated.
+      await daemon.ready(240_000);
       const env = { ATTESTD_SOCKET: host.socket };
       const bundle = at('run.attest.json');
       const words = ['run', '--bundle', bundle, '--', 'sh', '-c', 'echo 42'];
@@ -178,5 +179,5 @@ await db.close();`,
     } finally {
       await host.remove();
     }
-  });
+  }, 300_000);
 });
