@@ -648,7 +648,7 @@ describe('a broken host', () => {
   it('is told what brings back a daemon whose socket is gone, and one that says nothing', async () => {
     const daemon = CHECKS.filter((c) => c.id === 'daemon');
     const gone = await examine({ ...base, ...variant([host.socket, host.at('nobody.sock')]) }, daemon);
-    expect(gone[0]?.fix).toMatch(/^systemctl restart attestd\.socket;/);
+    expect(gone[0]?.fix).toMatch(/^systemctl restart attestd\.socket attestd\.service;/);
     // One byte now and then is no answer either.
     const path = host.at('trickle.sock');
     const trickle = createPlain((s) => {
@@ -665,6 +665,17 @@ describe('a broken host', () => {
       sentence: expect.stringMatching(/^It runs, and does not answer: no answer within/),
       fix: expect.stringMatching(/^systemctl restart attestd;/),
     });
+  });
+
+  it('is told to restart what was masked, with the service behind it', async () => {
+    const systemctl = async () => units('masked').join('\n');
+    const [found] = await examine(
+      { ...base, systemctl },
+      CHECKS.filter((c) => c.id === 'units'),
+    );
+    expect(found?.fix?.split(', then ')[1]).toBe(
+      'systemctl restart attestd.socket attestd.service attestd-admin.socket attestd-observe.socket attestd-observe.service',
+    );
   });
 
   it('takes an account that passwd does not list for a member of no group', () => {

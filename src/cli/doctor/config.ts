@@ -25,6 +25,11 @@ const config: Check = {
 /** What must be enabled; attestd-forward.service where it is configured. */
 const ENABLED = ['attestd.socket', 'attestd-admin.socket', 'attestd-observe.socket', 'attestd.service'];
 
+/** Units and the services behind those that are sockets: systemd starts no socket whose service is up. */
+const restarted = (units: readonly string[]): string[] => [
+  ...new Set(units.flatMap((u) => [u, u.replace(/(?:-admin)?\.socket$/, '.service')])),
+];
+
 const units: Check = {
   id: 'units',
   title: 'units of systemd',
@@ -38,7 +43,8 @@ const units: Check = {
     if (masked.length > 0)
       return wrong(
         `Masked, so that they cannot start: ${masked.join(', ')}.`,
-        `systemctl unmask ${masked.join(' ')}`,
+        // A socket that was masked while it listened is not taken up again by a start.
+        `systemctl unmask ${masked.join(' ')}, then systemctl restart ${restarted(masked).join(' ')}`,
       );
     if (off.length > 0)
       return wrong(

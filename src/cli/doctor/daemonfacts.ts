@@ -41,7 +41,8 @@ export async function askDaemon(
     if (code === 'EACCES' || code === 'EPERM') return { kind: 'closed', why: said(e) };
     if (e instanceof Silence) return { kind: 'silent', why: said(e) };
     // The process is there: a start of it does nothing, and only the socket unit makes the socket anew.
-    const mend = unit === undefined ? 'systemctl start attestd' : 'systemctl restart attestd.socket';
+    const mend =
+      unit === undefined ? 'systemctl start attestd' : 'systemctl restart attestd.socket attestd.service';
     return { kind: 'away', why: said(e), mend };
   }
 }

@@ -15,7 +15,7 @@ export function isListening(path: string, table = readFileSync('/proc/net/unix',
 function judge(p: Patient, section: 'socket' | 'admin_socket', unit: string): Finding {
   const { path } = p.config()[section];
   const s = p.around.stat(path);
-  const again = `systemctl restart ${unit}`;
+  const again = `systemctl restart ${unit} attestd.service`;
   if (s === undefined)
     return unknown(`${path} is not there; the daemon or ${unit} makes it: see daemon.`, again);
   if (!s.isSocket()) return wrong(`${path} is no socket.`, `remove ${path}, then ${again}`);
@@ -76,7 +76,7 @@ const observer: Check = {
     if (path === '')
       return ok('It is not configured: executables of other users are recorded as unreadable.');
     // Where the socket was removed, the unit is up and a start of it does nothing.
-    const fix = 'systemctl restart attestd-observe.socket';
+    const fix = 'systemctl restart attestd-observe.socket attestd-observe.service';
     const lost = 'executables of other users, and logs that only root may read, stay out of the records';
     const s = p.around.stat(path);
     if (s === undefined) return wrong(`${path} is not there: ${lost}.`, fix);
