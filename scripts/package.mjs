@@ -3,7 +3,7 @@
  * them only the npm packages that find files of their own.
  *   node scripts/package.mjs host DIR      the whole, for /usr/lib/attestd
  *   node scripts/package.mjs client DIR    an npm package without native code, without dependencies, without scripts
- * A third argument is a file to which the names of the npm packages go whose code is in there, one a line. `--modules DIR` has
+ * A third argument is a file to which the npm packages go whose code is in there, by their places in the lock, one a line. `--modules DIR` has
  * the npm packages that are compiled for another kind of machine, which are taken in place of those for this one.
  * Needs npm run build:ts before, for the declarations of types.
  */
@@ -21,7 +21,7 @@ const { values, positionals } = parseArgs({
   options: { modules: { type: 'string' } },
 });
 const [kind, out, list] = positionals;
-/** npm packages that are in there, joined or as they are. */
+/** Places of npm packages that are in there, joined or as they are: of one package there may be two versions. */
 const inside = new Set();
 if (!['host', 'client'].includes(kind) || out === undefined) {
   process.stderr.write('usage: node scripts/package.mjs host|client DIR [FILE] [--modules DIR]\n');
@@ -58,8 +58,8 @@ async function bundle(input, into) {
   await build.close();
   for (const { moduleIds = [] } of output) {
     for (const id of moduleIds) {
-      const name = /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1];
-      if (name !== undefined) inside.add(name);
+      const place = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id)?.[0];
+      if (place !== undefined) inside.add(relative(root, place));
     }
   }
 }
@@ -108,7 +108,7 @@ function filesOf(name, dir) {
 function copyPackage(name, dir, to) {
   const files = filesOf(name, dir);
   if (manifestIn(dir).cpu !== undefined && !files.some((f) => f.endsWith('.node'))) return;
-  inside.add(name);
+  inside.add(`node_modules/${name}`);
   for (const file of files) {
     mkdirSync(dirname(join(to, file)), { recursive: true });
     cpSync(join(dir, file), join(to, file));
@@ -177,15 +177,17 @@ async function client() {
   }
 }
 
-/** Every npm package whose code is in there, with its licence: what the copyright file owes. */
+/** Every npm package whose code is in there, and all that they ask for, with where it lies: what the copyright file owes. */
 export function thirdParty() {
-  return [...closure(Object.keys(own.dependencies)).entries()].sort(([a], [b]) => (a < b ? -1 : 1));
+  const all = [...closure(Object.keys(own.dependencies))].map(([name, dir]) => [`node_modules/${name}`, dir]);
+  const places = new Map([...[...inside].map((place) => [place, join(root, place)]), ...all]);
+  return [...places].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 mkdirSync(out, { recursive: true });
 await (kind === 'host' ? host() : client());
-const notices = thirdParty().map(([name, dir]) => {
-  const { version, license } = manifestIn(dir);
+const notices = thirdParty().map(([, dir]) => {
+  const { name, version, license } = manifestIn(dir);
   const file = readdirSync(dir).find((f) => /^licen[cs]e/i.test(f));
   const text = file === undefined ? '' : readFileSync(join(dir, file), 'utf8').trim();
   return `${name} ${version}, ${license}\n\n${text}\n`;

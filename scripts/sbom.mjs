@@ -5,6 +5,7 @@
  * input: no serial number and no time, for a package is to be made again by others.
  *   node scripts/sbom.mjs --name attestd --version 0.1.0 --arch amd64 --packages FILE --node --addon FILE --libraries 'a (>= 1), b | c'
  *   node scripts/sbom.mjs --name attestd-client --version 0.1.0 --packages FILE
+ * FILE has places of npm packages in the lock, one a line: of one package there may be two versions.
  * `--modules DIR`: npm packages for another kind of machine, as package.mjs takes them.
  */
 import { createHash } from 'node:crypto';
@@ -59,21 +60,22 @@ function placeOf(wanted, from) {
 /** The manifest of what was packed: for another kind of machine what is compiled lies in a folder of its own. */
 function manifestOf(place, full) {
   const other = join(values.modules ?? '', full, 'package.json');
-  if (values.modules !== undefined && existsSync(other)) return JSON.parse(readFileSync(other, 'utf8'));
+  if (values.modules !== undefined && place === `node_modules/${full}` && existsSync(other))
+    return JSON.parse(readFileSync(other, 'utf8'));
   return json(`${place}/package.json`);
 }
 
 const purlOf = (n, v) => `pkg:npm/${n.replace(/^@/, '%40')}@${v}`;
 const npm = readFileSync(packages, 'utf8')
   .split('\n')
-  .filter((n) => n !== '')
-  .map((full) => {
-    const place = placeOf(full, '');
-    if (place === undefined) throw new Error(`${full} is not in the lock`);
+  .filter((place) => place !== '')
+  .map((place) => {
     const locked = lock[place];
+    if (locked === undefined) throw new Error(`${place} is not in the lock`);
+    const full = place.slice(place.lastIndexOf('node_modules/') + 'node_modules/'.length);
     const manifest = manifestOf(place, full);
     if (manifest.version !== locked.version)
-      throw new Error(`${full} is ${manifest.version}, locked is ${locked.version}`);
+      throw new Error(`${place} is ${manifest.version}, locked is ${locked.version}`);
     const [, group, short] = /^(?:(@[^/]+)\/)?(.+)$/.exec(full);
     const purl = purlOf(full, locked.version);
     return {
@@ -91,6 +93,8 @@ const npm = readFileSync(packages, 'utf8')
       },
     };
   });
+/** One version may lie in several places. */
+const components = [...new Map(npm.map((p) => [p.component.purl, p.component])).values()];
 
 function runtime() {
   const node = json('packaging/node.json');
@@ -151,9 +155,15 @@ const dependencies = [
       (c) => c['bom-ref'],
     ),
   },
-  ...npm.map((p) => ({
-    ref: p.component['bom-ref'],
-    dependsOn: p.below.flatMap((n) => refs.get(placeOf(n, p.place)) ?? []).sort(),
+  ...components.map(({ purl }) => ({
+    ref: purl,
+    dependsOn: [
+      ...new Set(
+        npm
+          .filter((p) => p.component.purl === purl)
+          .flatMap((p) => p.below.flatMap((n) => refs.get(placeOf(n, p.place)) ?? [])),
+      ),
+    ].sort(),
   })),
   ...beside.map((c) => ({
     ref: c['bom-ref'],
@@ -175,7 +185,7 @@ const bom = {
       purl: main,
     },
   },
-  components: [...npm.map((p) => p.component), ...beside, ...libraries],
+  components: [...components, ...beside, ...libraries],
   dependencies: dependencies.map(({ ref, dependsOn }) => ({
     ref,
     ...(dependsOn.length === 0 ? {} : { dependsOn }),

@@ -10,7 +10,7 @@ import { ROOT } from '../kit/ctl.ts';
 
 const ASKED = '/-/npm/v1/security/advisories/bulk';
 let registry: Server;
-let answer: (asked: Record<string, string[]>) => [number, object];
+let answer: (asked: Record<string, string[]>) => [number, object | string];
 beforeAll(async () => {
   registry = createServer((request, reply) => {
     const parts: Buffer[] = [];
@@ -20,7 +20,7 @@ beforeAll(async () => {
       const text = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
       const [status, said] = request.url === ASKED ? answer(JSON.parse(text.toString())) : [404, {}];
       reply.writeHead(status, { 'content-type': 'application/json' });
-      reply.end(JSON.stringify(said));
+      reply.end(typeof said === 'string' ? said : JSON.stringify(said));
     });
   });
   await new Promise<void>((resolve) => registry.listen(0, '127.0.0.1', resolve));
@@ -62,9 +62,12 @@ it('fails where there is an advisory, and names the package', async () => {
 });
 
 it.each([
-  ['refuses the question', 405],
-  ['is broken', 500],
-])('is no pass where the registry %s', async (_, code) => {
-  const { status, stderr } = await audit(() => [code, {}]);
+  ['refuses the question', 405, {}],
+  ['is broken', 500, {}],
+  ['answers rubbish', 200, '<html>welcome</html>'],
+  ['breaks off', 200, '{"pkijs":[{"id":1,'],
+  ['answers nothing', 200, ''],
+])('is no pass where the registry %s', async (_, code, said) => {
+  const { status, stderr } = await audit(() => [code, said]);
   expect([status, stderr]).toEqual([4, expect.stringContaining('not checked')]);
 });

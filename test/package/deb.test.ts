@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -258,6 +259,36 @@ describe('the bill of materials', () => {
       expect([purl, components.some((c: { purl?: string }) => c.purl === purl)]).toEqual([purl, true]);
     }
     expect(byName('fastify').hashes[0].alg).toBe('SHA-512');
+  });
+
+  it.each([
+    ['tree', 'attestd'],
+    ['client-tree', 'attestd-client'],
+  ])('in %s has every version of a package that is there in several', (tree, name) => {
+    const { packages: lock } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+    const purls: string[] = read(tree, name).components.map((c: { purl?: string }) => c.purl ?? '');
+    const purlAt = (place: string) =>
+      `pkg:npm/${(place.split('node_modules/').at(-1) as string).replace('@', '%40')}@${lock[place].version}`;
+    const places = Object.keys(lock).filter((p) => p !== '' && purls.includes(purlAt(p)));
+    let nested = 0;
+    for (const place of places) {
+      for (const below of Object.keys(lock[place].dependencies ?? {})) {
+        const own = `${place}/node_modules/${below}`;
+        const known = purls.some((p) => p.startsWith(`pkg:npm/${below.replace('@', '%40')}@`));
+        if (lock[own] === undefined || !known) continue;
+        nested++;
+        expect([own, purls.includes(purlAt(own))]).toEqual([own, true]);
+      }
+    }
+    expect(nested).toBeGreaterThan(0);
+    const owed = gunzipSync(readFileSync(at(tree, `usr/share/doc/${name}/THIRD-PARTY.gz`))).toString();
+    for (const purl of purls.filter((p) => p.startsWith('pkg:npm/') && !p.includes('/node-linux-'))) {
+      const [, full, version] = /^pkg:npm\/(.+)@([^@]+)$/.exec(purl) as unknown as string[];
+      expect([purl, owed.includes(`${full?.replace('%40', '@')} ${version}, `)]).toEqual([purl, true]);
+    }
+  });
+
+  it('of the client has nothing of the host', () => {
     const client = read('client-tree', 'attestd-client').components.map((c: { name: string }) => c.name);
     expect(client).toContain('pkijs');
     expect(client.filter((n: string) => ['node', 'attestd.node', 'lmdb'].includes(n))).toEqual([]);
