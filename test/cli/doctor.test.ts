@@ -678,6 +678,29 @@ describe('a broken host', () => {
     );
   });
 
+  it.each([
+    ['from the first command', 0, 'tpm'],
+    ['in the midst of the examination', 12, 'tpm-clock'],
+  ])(
+    'whose TPM hangs %s is examined to the end',
+    async (_, commands, id) => {
+      const release = host.tpm.proxy?.inject({ hang: true, after: commands }) as () => void;
+      const judged = await examine({ ...base, ...variant(['[tpm]', '[tpm]\ndeadline_ms = 1000']) });
+      release();
+      host.tpm.proxy?.release();
+      expect(judged.map((j) => j.id)).toEqual(CHECKS.map((c) => c.id));
+      expect(judged.find((j) => j.id === 'counter')?.status).toBe('unknown');
+      expect(wrongs(judged)).toEqual([id]);
+      // Whatever comes after is not waited for again.
+      const waited = judged.filter(
+        (j) =>
+          /no answer before the deadline|stalled/.test(j.sentence) && !/cannot be asked/.test(j.sentence),
+      );
+      expect(waited.length).toBeLessThanOrEqual(1);
+    },
+    120_000,
+  );
+
   it('takes an account that passwd does not list for a member of no group', () => {
     const etc = host.at('etc-of-others');
     mkdirSync(etc);

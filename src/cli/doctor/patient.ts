@@ -21,6 +21,9 @@ import { type Surroundings, type Unit, unitsOf } from './surroundings.ts';
 /** The TPM of an examination is given up after so long, whatever the daemon's own patience is. */
 const TPM_MS = 15_000;
 
+/** A command of this examination has not come back from the TPM. */
+export class Hung extends CannotTell {}
+
 export interface Patient {
   readonly around: Surroundings;
   /** @throws CannotTell as long as the configuration is wrong */
@@ -109,6 +112,8 @@ export function createPatient(around: Surroundings): Patient {
     units,
     daemon,
     async tpm() {
+      // Each further question would wait for its deadline, in vain.
+      if (opened?.hung === true) throw new Hung('The TPM does not answer any more.');
       try {
         return await tpm();
       } catch (e) {

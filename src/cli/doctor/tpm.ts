@@ -1,7 +1,8 @@
 /** The state of the TPM: what makes it refuse, what is left in it, what it can do. */
 import { missingAlgorithms, occupancy, readProperties, readRoom } from '../../tpm/property.ts';
 import { isExclusive } from '../../tpm/tpm.ts';
-import { type Check, ok, said, warn, wrong } from './check.ts';
+import { CannotTell, type Check, ok, said, warn, wrong } from './check.ts';
+import { Hung } from './patient.ts';
 
 const lockout: Check = {
   id: 'lockout',
@@ -83,8 +84,8 @@ const tpmClock: Check = {
   id: 'tpm-clock',
   title: 'clock of the TPM',
   async run(p) {
-    const tpm = await p.tpm();
     try {
+      const tpm = await p.tpm();
       const { safe, resetCount, restartCount } = await tpm.readClock();
       const counts = `reset ${resetCount}, restart ${restartCount}`;
       if (safe) return ok(`It has not gone back (${counts}).`);
@@ -93,6 +94,7 @@ const tpmClock: Check = {
         'nothing: it is safe again within 70 minutes; if this stays, the host loses power without a shutdown',
       );
     } catch (e) {
+      if (e instanceof CannotTell && !(e instanceof Hung)) throw e;
       return wrong(
         `It cannot be read: ${said(e)}.`,
         'restart the machine; if it stays so, the TPM is at fault',
