@@ -5,7 +5,7 @@ import { toHex, ZERO32 } from '../../src/core/bytes.ts';
 import { sha256, useSha256 } from '../../src/core/hash.ts';
 import { type JsonObject, jcsBytes } from '../../src/core/json.ts';
 import { PAYLOAD_TYPE } from '../../src/core/namespace.ts';
-import { pae, parseEntry } from '../../src/evidence/dsse.ts';
+import { pae, parseEntry, recordDigest } from '../../src/evidence/dsse.ts';
 import { makeAttributes } from '../../src/evidence/tpm/attributes.ts';
 import { Audit } from '../../src/verify/audit/audit.ts';
 import { readStretch } from '../../src/verify/audit/stretch.ts';
@@ -32,6 +32,55 @@ function rewritten(entry: Uint8Array, change: (p: JsonObject) => JsonObject): Ui
   statement.subject[0].digest.sha256 = toHex(sha256(jcsBytes(statement.predicate)));
   return pae(PAYLOAD_TYPE, jcsBytes(statement));
 }
+
+/** Entries from 3 on are of these kinds; a body may name the digests of those before it. */
+function governed(
+  ...plan: readonly (readonly [kind: string, body: (digests: string[]) => JsonObject])[]
+): AuditHooks {
+  const digests: string[] = [];
+  const refs = () => plan.map((_, i) => digests[3 + i] as string);
+  return {
+    kind: (k, at) => plan[at - 3]?.[0] ?? k,
+    body: (b, at) => {
+      const [kind, more] = plan[at - 3] ?? [];
+      const caller = { observed: (b.caller as JsonObject | undefined)?.observed } as JsonObject;
+      if (kind === 'execution') return { ...b, ...more?.(refs()) };
+      return kind === undefined ? b : { caller, ...more?.(refs()) };
+    },
+    entry: (e, at) => {
+      digests[at] = toHex(recordDigest(e));
+      return e;
+    },
+  };
+}
+const ID = '01KAE3X5V0N9S8QX1Z7M2R4B6C';
+const ref = (digest: string | undefined) => ({ id: ID, digest: digest as string });
+const LATER = '2027-01-01T00:00:00.000Z';
+const grant = (maxUses: number, more: (d: string[]) => JsonObject = () => ({})) =>
+  [
+    'grant',
+    (d: string[]) => ({
+      scope: [{ type: 'exec', name: 'make' }],
+      holder: { uid: 1000 },
+      maxUses,
+      seconds: 60,
+      notBefore: '2026-01-01T00:00:00.000Z',
+      notAfter: LATER,
+      breakGlass: { reason: 'night' },
+      ...more(d),
+    }),
+  ] as const;
+const use = (n: number, phase: 'attempted' | 'completed', ends?: number) =>
+  [
+    'execution',
+    (d: string[]) => ({
+      phase,
+      authorization: { grant: ref(d[0]), use: { n, prev: ref(d[0]) }, checkedAt: LATER },
+      ...(ends === undefined ? {} : { parents: [{ rel: 'completes', digest: d[ends] as string }] }),
+    }),
+  ] as const;
+const approval = ['approval', () => ({ request: ref('ab'.repeat(32)), notAfter: LATER })] as const;
+const approved = grant(1, (d) => ({ approvals: [{ ...ref(d[0]), uid: 1001 }] }));
 
 const BOTH = { roles: ['ak', 'record'] } as const;
 
@@ -107,6 +156,36 @@ const VECTORS: readonly (readonly [string, string, AuditHooks])[] = [
     },
   ],
   ['seal-quote', 'a quote over something else', { quote: only(4, (a) => ({ ...a, extraData: NONCE })) }],
+  ['grant-use', 'a use that is taken twice', governed(grant(3), use(1, 'attempted'), use(1, 'attempted'))],
+  ['grant-use', 'a use beyond the last', governed(grant(1), use(1, 'completed'), use(2, 'completed'))],
+  [
+    'grant-use',
+    'an attempt with two ends',
+    governed(grant(3), use(1, 'attempted'), use(1, 'completed', 1), use(1, 'completed', 1)),
+  ],
+  [
+    'grant-use',
+    'an end of another attempt',
+    governed(grant(3), use(1, 'attempted'), use(2, 'attempted'), use(1, 'completed', 2)),
+  ],
+  [
+    'grant-use',
+    'uses that a delegation took',
+    governed(
+      grant(3),
+      grant(2, (d) => ({ delegation: { grant: ref(d[0]), use: { n: 1, prev: ref(d[0]), count: 2 } } })),
+      use(2, 'completed'),
+    ),
+  ],
+  [
+    'grant-use',
+    'more uses delegated than there are',
+    governed(
+      grant(3),
+      grant(4, (d) => ({ delegation: { grant: ref(d[0]), use: { n: 1, prev: ref(d[0]), count: 4 } } })),
+    ),
+  ],
+  ['approval-use', 'an approval that stands for two grants', governed(approval, approved, approved)],
   ['seal-quote', 'no structure of a TPM', { quote: only(4, (a) => ({ ...a, magic: 1 })) }],
 ];
 
@@ -224,6 +303,28 @@ test('two roots that are sealed for one size', async () => {
 test('a log that nothing is sealed in is indeterminate', async () => {
   const steps = (await forgeLog()).filter((s) => s.entry !== undefined);
   expect(await auditOf(steps.slice(0, 5))).toMatchObject({ verdict: 'indeterminate', findings: [] });
+});
+
+test('uses within their bounds hold, with holes too, and so do their ends and approvals', async () => {
+  const good = [
+    governed(grant(3), use(1, 'attempted'), use(1, 'completed', 1), use(3, 'completed')),
+    governed(grant(2), use(1, 'attempted'), use(2, 'attempted'), use(1, 'completed', 1)),
+    governed(approval, approved, grant(1), approval),
+    // An attempt that is not governed may be what a use completes.
+    governed(grant(1), ['execution', () => ({ phase: 'attempted' })], use(1, 'completed', 1)),
+  ];
+  for (const hooks of good) {
+    const steps = await forgeLog(hooks);
+    expect((await auditOf(steps)).findings).toEqual([]);
+    expect(
+      (
+        await auditOf(
+          steps,
+          steps.map((_, i) => i),
+        )
+      ).findings,
+    ).toEqual([]);
+  }
 });
 
 test('an audit that is fed in stretches says the same as one that looks at each entry', async () => {

@@ -3,10 +3,13 @@ import { equal, fromBase64, fromHex, toBase64, ZERO32 } from '../../core/bytes.t
 import type { Predicate } from '../../evidence/statement.ts';
 import { parseAttest } from '../../evidence/tpm/attest.ts';
 import { parseSignature } from '../../evidence/tpm/signature.ts';
+import { verifySignature } from '../../evidence/x509/signature.ts';
 import { printCheckpoint } from '../../log/checkpoint.ts';
 import { EMPTY_ROOT } from '../../log/merkle.ts';
-import type { AnchorClaim } from '../anchored.ts';
+import { type AnchorClaim, anchorFault } from '../anchored.ts';
 import type { GenesisFacts } from '../evidence.ts';
+import { akAt, type Keys } from '../keys.ts';
+import { attestor } from '../signed.ts';
 import type { RecentHeads } from './heads.ts';
 
 /** An anchor as later entries need it. */
@@ -70,3 +73,7 @@ export function headFault(
   if (actual === undefined) return `a head of ${size} entries is out of reach`;
   return toBase64(actual) === root ? undefined : 'it anchors another root';
 }
+
+/** Why an anchor at `index` does not hold under the AK in force there. */
+export const claimFault = (keys: Keys, index: number, claim: AnchorClaim): Promise<string | undefined> =>
+  anchorFault(verifySignature, attestor(keys.genesis, akAt(keys, index)), keys.genesis, claim);

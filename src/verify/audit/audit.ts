@@ -1,9 +1,9 @@
 /**
  * The audit of a whole log: every entry in its place, every root, every seal and anchor, the order of clocks and
- * counters. It is fed entries and seals in the order in which they became durable and holds nothing that grows with
- * the log. It trusts no tile and no index; whose key the AK is, is the certificate's matter and not the log's.
+ * counters, permissions that are used no oftener than they may be. It is fed entries and seals in the order in which they
+ * became durable, and holds nothing that grows with the log but what may still be used. It trusts no tile and no index; whose key the AK is, is the certificate's matter and not the log's.
  */
-import { fromBase64, fromHex, toBase64, toHex } from '../../core/bytes.ts';
+import { fromHex, toBase64, toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
 import { recordDigest } from '../../evidence/dsse.ts';
 import { MAX_KEY_CHANGES } from '../../evidence/schema/bundle.ts';
@@ -12,23 +12,30 @@ import type { Kind, Predicate } from '../../evidence/statement.ts';
 import { verifySignature } from '../../evidence/x509/signature.ts';
 import { HASH_SIZE, leafHash } from '../../log/merkle.ts';
 import { CompactRange } from '../../log/range.ts';
-import { type AnchorClaim, anchorFault } from '../anchored.ts';
 import { readGenesis } from '../gather.ts';
-import { akAt, changeFault, type Keys, readKeyChange } from '../keys.ts';
-import { attestor } from '../signed.ts';
-import { type AnchorState, firstAnchor, headFault, nextAnchor } from './anchors.ts';
-import { type AuditCursor, CURSOR_SCHEMA, restorePast, restoreSeal, saveSeal } from './cursor.ts';
+import { changeFault, type Keys, readKeyChange } from '../keys.ts';
+import { type AnchorState, claimFault, firstAnchor, headFault, nextAnchor } from './anchors.ts';
+import {
+  type AuditCursor,
+  CURSOR_SCHEMA,
+  restoreKeys,
+  restorePast,
+  restoreSeal,
+  savePast,
+  saveSeal,
+} from './cursor.ts';
 import { readEntry } from './entry.ts';
 import type { AuditReport } from './finding.ts';
 import { Findings } from './findings.ts';
 import { RecentHeads } from './heads.ts';
-import { attributesFault, keptChange, placeFault, workloadFault } from './keys.ts';
+import { attributesFault, placeFault, workloadFault } from './keys.ts';
 import { MeasuredRegister, measuredStep } from './measured.ts';
 import { Removal } from './removal.ts';
 import { beginRun, goesBack, type Run, recoveredBy } from './runs.ts';
 import { NO_SEAL, type SealState, sealFaults } from './seals.ts';
 import { shapeFault } from './shape.ts';
 import type { Stretch } from './stretch.ts';
+import { Uses } from './uses.ts';
 
 export class Audit {
   readonly #heads: RecentHeads;
@@ -47,6 +54,7 @@ export class Audit {
   #recovered = 0;
   readonly #register = new MeasuredRegister();
   readonly #removal = new Removal();
+  readonly #uses = new Uses();
 
   /** An audit from entry 0; `restore` makes one that goes on. */
   constructor(heads: RecentHeads = new RecentHeads(new CompactRange())) {
@@ -65,11 +73,8 @@ export class Audit {
       const { kind, predicate } = readEntry(bytes);
       this.#kinds[kind] = (this.#kinds[kind] ?? 0) + 1;
       const why = shapeFault(kind, predicate);
-      if (why !== undefined) {
-        this.#found('entry-schema', index, why);
-        return;
-      }
-      this.#place(index, bytes, kind as Kind, predicate as Predicate<Kind>);
+      if (why !== undefined) this.#found('entry-schema', index, why);
+      else this.#place(index, bytes, kind as Kind, predicate as Predicate<Kind>);
     } catch (e) {
       this.#found('entry-form', index, (e as Error).message);
     }
@@ -87,6 +92,9 @@ export class Audit {
    */
   stretch(s: Stretch): boolean {
     if (s.first < this.#time || s.log !== this.#origin || s.boot !== this.#runs.at(-1)?.digest) return false;
+    for (const [at, lease] of s.leased) {
+      for (const [id, why] of this.#uses.execution(lease)) this.#found(id, this.#heads.size + at, why);
+    }
     for (let i = 0; i < s.leaves.length; i += HASH_SIZE) {
       this.#heads.append(s.leaves.subarray(i, i + HASH_SIZE));
     }
@@ -124,6 +132,8 @@ export class Audit {
     const fault = step === undefined ? undefined : this.#register.take(index, run, step);
     if (fault !== undefined) this.#found('measurement-chain', index, fault);
     if (kind === 'tombstone') this.#removal.announce(index, run.index, predicate as Predicate<'tombstone'>);
+    const uses = this.#uses.take(kind, predicate, () => toHex(recordDigest(bytes)));
+    for (const [id, why] of uses) this.#found(id, index, why);
     if (kind === 'keychange') this.#keychange(index, bytes, predicate as Predicate<'keychange'>, run);
     if (kind === 'anchor') this.#anchor(index, bytes, predicate as Predicate<'anchor'>);
   }
@@ -139,7 +149,7 @@ export class Audit {
     if (genesis.counter === undefined) return;
     const { state, claim } = firstAnchor(recordDigest(bytes), this.#origin, genesis.counter);
     this.#anchors.push(state);
-    this.#findings.later(0, 'genesis-anchor', this.#claimFault(this.#keys, 0, claim));
+    this.#findings.later(0, 'genesis-anchor', claimFault(this.#keys, 0, claim));
   }
 
   #boot(index: number, bytes: Uint8Array, predicate: Predicate<'boot'>): void {
@@ -165,13 +175,7 @@ export class Audit {
     const wrong = headFault(this.#heads, index, predicate);
     if (wrong !== undefined) this.#found('anchor-head', index, wrong);
     this.#anchors.push(state);
-    this.#findings.later(index, 'anchor-signature', this.#claimFault(keys, index, claim));
-  }
-
-  /** Why an anchor at `index` does not hold under the AK in force there. */
-  #claimFault(keys: Keys, index: number, claim: AnchorClaim): Promise<string | undefined> {
-    const { genesis } = keys;
-    return anchorFault(verifySignature, attestor(genesis, akAt(keys, index)), genesis, claim);
+    this.#findings.later(index, 'anchor-signature', claimFault(keys, index, claim));
   }
 
   #keychange(index: number, bytes: Uint8Array, predicate: Predicate<'keychange'>, run: Run): void {
@@ -226,8 +230,7 @@ export class Audit {
       genesis: this.#genesisEntry === undefined ? '' : toBase64(this.#genesisEntry),
       keyChanges: this.#changes.map(({ index, entry: e }) => ({ index, entry: toBase64(e) })),
       heads: this.#heads.save(),
-      runs: this.#runs.map((r) => ({ ...r, clock: r.clock.toString() })),
-      anchors: this.#anchors.map((a) => ({ ...a, digest: toHex(a.digest), value: a.value.toString() })),
+      ...savePast(this.#runs, this.#anchors),
       seal: saveSeal(this.#seal),
       sealCount: this.#sealCount,
       time: this.#time,
@@ -235,6 +238,7 @@ export class Audit {
       kinds: { ...this.#kinds },
       ...this.#register.save(),
       ...this.#removal.save(),
+      ...this.#uses.save(),
       findings: [...this.#findings.all],
     };
   }
@@ -243,15 +247,11 @@ export class Audit {
   static restore(cursor: AuditCursor): Audit {
     if (cursor.schema !== CURSOR_SCHEMA) throw new AttestdError('MALFORMED', 'not the cursor of an audit');
     const audit = new Audit(RecentHeads.restore(cursor.heads));
-    if (cursor.genesis !== '') {
-      audit.#genesisEntry = fromBase64(cursor.genesis);
-      const { predicate } = readEntry(audit.#genesisEntry);
-      audit.#origin = predicate.log as string;
-      const genesis = readGenesis(predicate as unknown as Predicate<'genesis'>);
-      audit.#changes.push(...cursor.keyChanges.map((c) => ({ ...c, entry: fromBase64(c.entry) })));
-      const changes = audit.#changes.map(({ index, entry }) => keptChange(index, entry));
-      audit.#keys = { genesis, changes };
-    }
+    const past = restoreKeys(cursor);
+    audit.#genesisEntry = past?.genesis;
+    audit.#origin = past?.origin ?? '';
+    audit.#changes.push(...(past?.changes ?? []));
+    audit.#keys = past?.keys;
     const { runs, anchors } = restorePast(cursor);
     audit.#runs.push(...runs);
     audit.#anchors.push(...anchors);
@@ -262,6 +262,7 @@ export class Audit {
     Object.assign(audit.#kinds, cursor.kinds);
     audit.#register.restore(cursor);
     audit.#removal.restore(cursor);
+    audit.#uses.restore(cursor);
     audit.#findings.restore(cursor.findings);
     return audit;
   }

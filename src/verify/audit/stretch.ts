@@ -3,9 +3,13 @@
  * itself, their times in order. What it says is all that the audit needs of them; anything else is no stretch, and the
  * audit looks at each entry by itself, so that a finding is worded in one place only.
  */
+import { toHex } from '../../core/bytes.ts';
+import { recordDigest } from '../../evidence/dsse.ts';
+import type { ExecutionPredicate } from '../../evidence/schema/execution.ts';
 import { HASH_SIZE, leafHash } from '../../log/merkle.ts';
 import { readEntry } from './entry.ts';
 import { shapeFault } from './shape.ts';
+import { type LeasedExecution, leaseOf } from './uses.ts';
 
 /** What executions one after the other have in common. */
 export interface Stretch {
@@ -18,11 +22,14 @@ export interface Stretch {
   readonly last: string;
   /** Their leaf hashes, one behind the other. */
   readonly leaves: Uint8Array;
+  /** Those of them that a grant permitted, each with its place among them. */
+  readonly leased: readonly (readonly [at: number, lease: LeasedExecution])[];
 }
 
 /** Reads entries; undefined when they are not a stretch. */
 export function readStretch(entries: readonly Uint8Array[]): Stretch | undefined {
   const leaves = new Uint8Array(entries.length * HASH_SIZE);
+  const leased: [number, LeasedExecution][] = [];
   let log: unknown;
   let boot: unknown;
   let first = '';
@@ -43,7 +50,11 @@ export function readStretch(entries: readonly Uint8Array[]): Stretch | undefined
       first = time;
     } else if (predicate.log !== log || predicate.boot !== boot || time < last) return undefined;
     last = time;
+    const lease = leaseOf(predicate as unknown as ExecutionPredicate, () => toHex(recordDigest(entry)));
+    if (lease !== undefined) leased.push([i, lease]);
     leaves.set(leafHash(entry), i * HASH_SIZE);
   }
-  return typeof log === 'string' && typeof boot === 'string' ? { log, boot, first, last, leaves } : undefined;
+  return typeof log === 'string' && typeof boot === 'string'
+    ? { log, boot, first, last, leaves, leased }
+    : undefined;
 }
