@@ -54,9 +54,11 @@ function fill(command: Program, row: Command, path: readonly string[]): void {
     .addHelpText('before', `Examples:\n${row.examples.map((e) => `  ${e}`).join('\n')}\n`)
     .showHelpAfterError(`attestctl: hint: ${path.join(' ')} --help`);
   for (const argument of row.arguments ?? []) command.argument(argument.name, argument.help);
-  for (const option of row.options ?? []) {
-    if (option.required) command.requiredOption(option.flags, option.help);
-    else command.option(option.flags, option.help);
+  const required: Option[] = [];
+  for (const { flags, help, required: must } of row.options ?? []) {
+    const option = new Option(flags, help);
+    command.addOption(option);
+    if (must) required.push(option);
   }
   for (const below of row.commands ?? []) {
     const child = command.command(below.name).copyInheritedSettings(command);
@@ -68,6 +70,9 @@ function fill(command: Program, row: Command, path: readonly string[]): void {
   if (row.arguments?.some((a) => /^<.*\.\.\.>$/.test(a.name))) command.passThroughOptions();
   command.action(async (...received: unknown[]) => {
     const self = received.at(-1) as Program;
+    // Not by commander, which looks for what is missing before what it does not know: most often that is the same one.
+    const missing = required.find((o) => self.getOptionValue(o.attributeName()) === undefined);
+    if (missing !== undefined) self.error(`error: required option '${missing.flags}' not specified`);
     const given = lineage(self).map((c) => c.opts() as Record<string, OptionValue>);
     const io = processIo({
       json: given.some((o) => o.json === true),

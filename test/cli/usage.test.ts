@@ -39,6 +39,21 @@ describe('help', () => {
     },
   );
 
+  const needy = COMMANDS.filter(({ row }) => row.options?.some((o) => o.required));
+  test.each(needy.map((c) => [c.path.join(' '), c] as const))(
+    '%s names an option that it does not know before one that is missing',
+    async (_, { path, row }) => {
+      const args = (row.arguments ?? []).map(() => 'x');
+      const { status, stderr } = await ctl([...path, ...args, '--older-than', 'x']);
+      expect([status, stderr.split('\n')[0]]).toEqual([
+        2,
+        "attestctl: error: unknown option '--older-than' [USAGE]",
+      ]);
+      const bare = await ctl([...path, ...args]);
+      expect([bare.status, bare.stderr]).toEqual([2, expect.stringContaining(' not specified [USAGE]')]);
+    },
+  );
+
   test('every example is of its command and names options that exist', () => {
     for (const { path, row } of COMMANDS) {
       for (const example of row.examples) {
