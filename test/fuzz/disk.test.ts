@@ -16,7 +16,7 @@ import { readIdentity } from '../../src/tpm/keys.ts';
 import { akTemplate, storageTemplate } from '../../src/tpm/template.ts';
 import { itemOf, newLog, opened } from '../store/kit.ts';
 import { bytesLike, jsonLike, readOrRefused } from './hostile.ts';
-import { runs } from './runs.ts';
+import { fileRuns, runs } from './runs.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -59,7 +59,7 @@ test('a log that is damaged anywhere is read up to there, or refused', async () 
       // Nothing is ever read that was not written.
       if (found !== undefined) expect(found).toEqual(all.slice(0, found.length));
     }),
-    { numRuns: Math.ceil(runs(3000) / 10) },
+    { numRuns: fileRuns(300) },
   );
 });
 
@@ -79,7 +79,7 @@ test('the words beside a log', () => {
           expect([read.before, read.tombstone].every((n) => Number.isSafeInteger(n) && n >= 0)).toBe(true);
       },
     ),
-    { numRuns: runs(500) },
+    { numRuns: fileRuns(500) },
   );
 });
 
@@ -105,7 +105,7 @@ test('the keys of a host', async () => {
         await refusedOr(readIdentity({ dir: at }));
       },
     ),
-    { numRuns: runs(300) },
+    { numRuns: fileRuns(300) },
   );
 });
 
@@ -132,6 +132,6 @@ test('a packed list gives what was packed, or is refused', async () => {
       );
       if (done && !named) expect(Buffer.concat(found).equals(list)).toBe(true);
     }),
-    { numRuns: runs(300) },
+    { numRuns: fileRuns(300) },
   );
 });

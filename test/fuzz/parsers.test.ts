@@ -41,7 +41,7 @@ import { readRotation } from '../../src/tpm/rotation.ts';
 import type { AuditCursor } from '../../src/verify/audit/cursor.ts';
 import { parseTrust } from '../../src/verify/trust.ts';
 import { bytesLike, jsonLike, readOrRefused } from './hostile.ts';
-import { runs } from './runs.ts';
+import { fileRuns, runs } from './runs.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -112,7 +112,7 @@ root = "/dev/null"
         for (const [name, section] of Object.entries(DEFAULTS))
           expect(typeof read[name as keyof typeof read]).toBe(typeof section);
       }),
-      { numRuns: runs(300) },
+      { numRuns: fileRuns(300) },
     );
   });
   test('of the daemon: any value in it is taken or named', () => {
@@ -128,7 +128,7 @@ root = "/dev/null"
         bytesLike(forward),
         (bytes) => void readOrRefused(() => loadForwardConfig(file('f.toml', bytes))),
       ),
-      { numRuns: runs(300) },
+      { numRuns: fileRuns(300) },
     );
     fc.assert(
       fc.property(jsonLike(parseToml(forward)), (text) => {
@@ -141,7 +141,7 @@ root = "/dev/null"
         }
         readOrRefused(() => loadForwardConfig(file('f.toml', toml), dir));
       }),
-      { numRuns: runs(300) },
+      { numRuns: fileRuns(300) },
     );
   });
 });
@@ -154,7 +154,7 @@ describe('what lies in the state directory', () => {
         const { from } = readHint(file('governed.json', content), 'f/h/1', 100);
         expect(Number.isInteger(from) && from >= 0 && from <= 100).toBe(true);
       }),
-      { numRuns: runs(500) },
+      { numRuns: fileRuns(500) },
     );
   });
   test('decisions that wait: every line is a decision, torn, or kept as damaged', () => {
@@ -176,7 +176,7 @@ describe('what lies in the state directory', () => {
         late.keep({ at: 2, uid: 8, body: { reason: 'POLICY_DENY', detail: 'y' } as never });
         expect(late.waiting().decisions.length).toBe(before + 1);
       }),
-      { numRuns: runs(300) },
+      { numRuns: fileRuns(300) },
     );
   });
   test('keys that wait', async () => {
@@ -192,7 +192,7 @@ describe('what lies in the state directory', () => {
         );
         if (read !== undefined) expect(read.v).toBe(1);
       }),
-      { numRuns: runs(300) },
+      { numRuns: fileRuns(300) },
     );
   });
   test('PCR values and where they moved', () => {
@@ -202,7 +202,7 @@ describe('what lies in the state directory', () => {
         file('pcrs/moved', bytes);
         expect(createPcrFiles(join(dir, 'pcrs')).find(new Uint8Array(32))).toBeUndefined();
       }),
-      { numRuns: runs(300) },
+      { numRuns: fileRuns(300) },
     );
   });
   test('the registry of an authority, and its root key', async () => {
@@ -219,7 +219,7 @@ describe('what lies in the state directory', () => {
           await refusedLater(readRegistry(join(dir, 'ca')));
         },
       ),
-      { numRuns: runs(200) },
+      { numRuns: fileRuns(200) },
     );
     const pem =
       '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n';
@@ -228,7 +228,7 @@ describe('what lies in the state directory', () => {
         file('ca/root-key.UNENCRYPTED.pem', bytes);
         await refusedLater(openRootKey(join(dir, 'ca')));
       }),
-      { numRuns: runs(200) },
+      { numRuns: fileRuns(200) },
     );
   });
 });
@@ -258,7 +258,7 @@ test('a file of the spool of a client', () => {
           expect([typeof l.key, typeof l.body]).toEqual(['string', 'string']);
       },
     ),
-    { numRuns: runs(500) },
+    { numRuns: fileRuns(500) },
   );
 });
 
@@ -342,7 +342,7 @@ describe('what an operator carries', () => {
         const read = readOrRefused(() => readCursor(path, 'f/h/1'));
         if (read !== undefined) expect(read).toEqual({ place, audit });
       }),
-      { numRuns: runs(500) },
+      { numRuns: fileRuns(500) },
     );
   });
   test('the list of a backup', () => {
