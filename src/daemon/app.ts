@@ -10,8 +10,9 @@ import { parseJson } from '../core/json.ts';
 import type { Caller, Callers } from './caller.ts';
 import type { BodyReader } from './deadline.ts';
 import type { Limits } from './limits.ts';
-import { asAttestdError, sendProblem } from './problem.ts';
+import { asAttestdError, send, sendProblem } from './problem.ts';
 import { compileSchema } from './request.ts';
+import { statusAnswer } from './rpcstatus.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -76,7 +77,9 @@ export function createApp(input: AppInput): FastifyInstance {
     input.onRefusal(e.code);
     // What is left of a body is not read to its end.
     if (e.code === 'TOO_LARGE' || !request.raw.complete) reply.header('connection', 'close');
-    return sendProblem(reply, e, request.id);
+    if (request.url.split('?', 1)[0] !== TRACES) return sendProblem(reply, e, request.id);
+    const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+    return send(reply, statusAnswer(e, type === PROTOBUF ? PROTOBUF : 'application/json'));
   }
   app.setErrorHandler((e, request, reply) => refuse(e, request, reply));
   function notFound(request: FastifyRequest, reply: FastifyReply): AttestdError {

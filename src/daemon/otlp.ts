@@ -16,7 +16,7 @@ import type { BodyReader } from './deadline.ts';
 import type { Gate } from './gate.ts';
 import { idempotencyOf } from './idempotency.ts';
 import type { Limits } from './limits.ts';
-import { BODY_REFUSALS, Headers } from './openapi.ts';
+import { BODY_REFUSALS, Headers, type problem } from './openapi.ts';
 import { compileSchema } from './request.ts';
 import { type Telling, tellings } from './telemetry.ts';
 
@@ -44,6 +44,18 @@ const BAD = new Set([
   'RECORD_TOO_LARGE',
   'TOO_LARGE',
 ]);
+
+/** A refusal of this path; problem details where the head is too broken to say which path it is. */
+const asStatus = ({ description, content }: ReturnType<typeof problem>) => ({
+  description,
+  content: {
+    ...content,
+    'application/json': {
+      schema: Type.Object({ message: Type.String() }, { description: 'google.rpc.Status' }),
+    },
+    [PROTOBUF]: { schema: Type.String({ description: 'google.rpc.Status' }) },
+  },
+});
 
 const POST_TRACES = {
   operationId: 'exportTraces',
@@ -74,7 +86,7 @@ const POST_TRACES = {
         [PROTOBUF]: { schema: Type.String({ description: 'ExportTraceServiceResponse' }) },
       },
     },
-    ...BODY_REFUSALS,
+    ...Object.fromEntries(Object.entries(BODY_REFUSALS).map(([code, r]) => [code, asStatus(r)])),
   },
 };
 

@@ -55,7 +55,14 @@ export function problemAnswer(
 
 /** Answers with problem+json. */
 export function sendProblem(reply: FastifyReply, e: AttestdError, instance?: string): FastifyReply {
-  const { status, headers, body } = problemAnswer(e, instance);
+  return send(reply, problemAnswer(e, instance));
+}
+
+/** Answers with what a refusal came to. */
+export function send(
+  reply: FastifyReply,
+  { status, headers, body }: ReturnType<typeof problemAnswer>,
+): FastifyReply {
   for (let i = 0; i < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1]);
   return reply.code(status).send(body);
 }

@@ -14,6 +14,11 @@ export interface Refusal {
 
 /** The refusal in an answer, or what is wrong with it. */
 function refusalOf({ status, headers, body }: Answer): Refusal | string {
+  // OTLP/HTTP has refusals of its own: a google.rpc.Status, as JSON or protobuf, whose message ends with the code.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is the tag of the field
+  const [, named] = /^(?:\{"message":"|\u0012).*\[([A-Z_]+)\](?:"\})?$/s.exec(body.toString()) ?? [];
+  if (named !== undefined && Object.hasOwn(ERRORS, named) && ERRORS[named as ErrorCode].status === status)
+    return SAYS_UNWELL.test(named) ? `the daemon says ${named}` : { code: named, denied: false };
   if (headers.get('content-type') !== 'application/problem+json') return `${status} without problem details`;
   let value: { type?: unknown; status?: unknown; title?: unknown; denial?: unknown };
   try {

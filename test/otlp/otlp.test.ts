@@ -301,7 +301,15 @@ describe('on the socket itself', () => {
       body: sent,
       headers: { 'content-length': String(sent.length), ...headers },
     });
-    expect([answer.status, answer.headers['content-type']]).toEqual([status, 'application/problem+json']);
+    // OTLP/HTTP: a google.rpc.Status in the media type of the request.
+    const type = headers === proto ? proto['content-type'] : 'application/json';
+    expect([answer.status, answer.headers['content-type']]).toEqual([status, type]);
+    if (headers === proto)
+      expect([answer.text[0], answer.text.slice(1)]).toEqual([
+        '\u0012',
+        expect.stringMatching(/^.{8,}\[MALFORMED\]$/),
+      ]);
+    else expect(JSON.parse(answer.text)).toEqual({ message: expect.stringMatching(/ \[[A-Z_]+\]$/) });
     expect(await watch.look()).toEqual([]);
   });
 
