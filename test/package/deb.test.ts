@@ -308,6 +308,17 @@ describe('the lock of npm packages', () => {
     for (const [name, version] of Object.entries({ ...own.dependencies, ...own.devDependencies }))
       expect([name, version]).toEqual([name, expect.stringMatching(/^\d+\.\d+\.\d+$/)]);
   });
+
+  it('is kept to: where it lacks what package.json asks for, nothing is installed', () => {
+    mkdirSync(at('unlocked'));
+    const lock = { name: 'a', lockfileVersion: 3, packages: { '': { name: 'a' } } };
+    writeFileSync(at('unlocked/package-lock.json'), JSON.stringify(lock));
+    writeFileSync(at('unlocked/package.json'), '{"name":"a","dependencies":{"tslib":"*"}}\n');
+    const script = '. "$0" && npm_locked "$1"';
+    const { status, stderr } = run('bash', ['-c', script, join(ROOT, 'scripts/lib.sh'), at('unlocked')]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('tslib')]);
+    expect(readdirSync(at('unlocked')).sort()).toEqual(['package-lock.json', 'package.json']);
+  });
 });
 
 describe('attestd-client', () => {
