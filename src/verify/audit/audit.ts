@@ -1,7 +1,8 @@
 /**
  * The audit of a whole log: every entry in its place, every root, every seal and anchor, the order of clocks and
  * counters, permissions that are used no oftener than they may be. It is fed entries and seals in the order in which they
- * became durable, and holds nothing that grows with the log but what may still be used. It trusts no tile and no index; whose key the AK is, is the certificate's matter and not the log's.
+ * became durable, and holds nothing that grows with the log but what may still be used. It trusts no tile and no index;
+ * whose key the AK is, is the certificate's matter and not the log's.
  */
 import { fromHex, toBase64, toHex } from '../../core/bytes.ts';
 import { AttestdError } from '../../core/errors.ts';
@@ -222,7 +223,7 @@ export class Audit {
     this.#removal.sealed(this.#seal.size, this.#runs.at(-1)?.index ?? 0);
   }
 
-  /** Everything needed to go on later, as JSON; about 350 kB at most. Settles what is pending first. */
+  /** Everything needed to go on later, as JSON; about 350 kB and what may still be used. Settles what is pending first. */
   async save(): Promise<AuditCursor> {
     await this.#findings.settle();
     return {
