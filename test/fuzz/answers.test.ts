@@ -1,5 +1,5 @@
 /** What the other end of a connection answers: the SDK and what is built on it get an error of the table, whatever comes. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, connect } from '../../src/client/client.ts';
 import { openTransport } from '../../src/client/transport.ts';
-import { AttestdError } from '../../src/core/errors.ts';
+import { AttestdError, type ErrorCode } from '../../src/core/errors.ts';
 import { newestPublished } from '../../src/forward/published.ts';
 import { bytesLike, jsonLike } from './hostile.ts';
 import { runs } from './runs.ts';
@@ -109,4 +109,29 @@ test('a daemon whose status attestd-forward reads', async () => {
     { numRuns: runs(200) },
   );
   transport.close();
+});
+
+interface Found {
+  readonly name: string;
+  readonly call: string;
+  readonly answer: string;
+  /** The error that it is; none where nothing is wrong with it. */
+  readonly code?: ErrorCode;
+}
+const FOUND: readonly Found[] = JSON.parse(
+  readFileSync(new URL('../vectors/client/answers.json', import.meta.url), 'utf8'),
+);
+const CALLS: Readonly<Record<string, () => Promise<unknown>>> = {
+  status: () => connect({ socket: at('raw.sock'), client: 'test/1' }).status(),
+  attachment: async () => {
+    const client = connect({ socket: at('raw.sock'), client: 'test/1' });
+    for await (const _ of client.attachment('ab'.repeat(32)));
+  },
+  published: () => newestPublished(openTransport(at('raw.sock'), 'test/1')),
+};
+test.each(FOUND)('found: $name', async ({ call, answer: said, code }) => {
+  bytes = Buffer.from(said, 'latin1');
+  const asked = (CALLS[call] as () => Promise<unknown>)();
+  if (code === undefined) expect(await asked).toBeUndefined();
+  else await expect(asked).rejects.toMatchObject({ name: 'AttestdError', code });
 });
