@@ -35,6 +35,11 @@ describe('a daemon that records and refuses', () => {
     }
     expect((await ask(socket.path, '/v1/records', { body: '{' })).status).toBe(400);
     text = (await ask(admin_socket.path, '/metrics')).text;
+    // What the TPM holds is told to whoever looks after it was asked.
+    text = await until(async () => {
+      const read = (await ask(admin_socket.path, '/metrics')).text;
+      return read.includes('\nattestd_tpm_handles') && read;
+    });
   });
   afterAll(() => host?.remove());
 
@@ -54,6 +59,10 @@ describe('a daemon that records and refuses', () => {
       attestd_nv_increments_total: 1,
       attestd_queue_records: 0,
     });
+    // Two keys stay loaded; the salted session may be one of many, and the storage primary may be there.
+    expect(series.get('attestd_tpm_handles{objects}')).toBeGreaterThanOrEqual(2);
+    expect(series.get('attestd_tpm_handles{objects}')).toBeLessThanOrEqual(3);
+    expect(series.get('attestd_tpm_handles{sessions}')).toBeLessThanOrEqual(2);
     for (const name of ['attestd_durable_seconds_count', 'attestd_seal_seconds_count', 'attestd_log_bytes'])
       expect(series.get(name), name).toBeGreaterThan(0);
   });

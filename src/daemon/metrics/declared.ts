@@ -43,6 +43,8 @@ export const CUTS = ['no_credentials', 'limit', 'stalled', 'crumbs'] as const;
 export const ANSWERS = ['alive', 'can_record', 'can_seal', 'can_be_trusted'] as const;
 /** Limits that say so with a code. */
 export const LIMITED = ['RATE_LIMITED', 'OVERLOADED'] as const;
+/** What takes room in a TPM. */
+export const HELD = ['objects', 'sessions'] as const;
 const CODES = Object.keys(ERRORS);
 
 export const METRICS = {
@@ -94,6 +96,11 @@ export const METRICS = {
 
   attestd_tpm_errors_total: counter('TPM commands that failed, retried ones included.', 'name', FAULT_NAMES),
   attestd_tpm_contexts_total: counter('ESYS contexts opened; more than one means that one was given up.'),
+  attestd_tpm_handles: gauge(
+    'What is loaded in the TPM, behind a resource manager by the daemon alone, as found after the metrics were last read. A number that grows is a leak.',
+    'kind',
+    HELD,
+  ),
   attestd_nv_increments_total: counter('Increments of the NV counter, each of which wears the TPM a little.'),
   attestd_certificate_expiry_timestamp_seconds: gauge(
     'When the first certificate of the chain expires, in seconds since 1970; absent without a certificate.',

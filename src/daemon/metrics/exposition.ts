@@ -9,6 +9,7 @@ import { epochOf, type Layout } from '../layout.ts';
 import { healthOf, type StatusInput } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { type Declared, LIMITED, METRICS, type MetricName } from './declared.ts';
+import { createHandles, type Handles } from './handles.ts';
 import { logBytes } from './logsize.ts';
 import type { Tally } from './tally.ts';
 
@@ -34,9 +35,10 @@ export const EXPOSITION = Registry.PROMETHEUS_CONTENT_TYPE;
 export type Exposition = () => Promise<string>;
 
 export function createExposition(input: MetricsInput): Exposition {
+  const handles = createHandles(input.status.tpm);
   return async () => {
     const registry = new Registry();
-    const samples: Partial<Record<string, Sample>> = await take(input);
+    const samples: Partial<Record<string, Sample>> = await take(input, handles);
     for (const [name, declared] of Object.entries<Declared>(METRICS)) {
       if (declared.type === 'histogram') continue;
       const sample = samples[name];
@@ -66,7 +68,10 @@ function add(registry: Registry, name: string, { type, help, label }: Declared, 
 const by = (counts: Readonly<Record<string, number>>): ReadonlyMap<string, number> =>
   new Map(Object.entries(counts));
 
-async function take({ status, tally, layout, connections, witnessed, wall }: MetricsInput): Promise<Samples> {
+async function take(
+  { status, tally, layout, connections, witnessed, wall }: MetricsInput,
+  handles: Handles,
+): Promise<Samples> {
   const { gate, limits } = status;
   const now = wall();
   const log = status.store();
@@ -107,6 +112,7 @@ async function take({ status, tally, layout, connections, witnessed, wall }: Met
     attestd_gaps_total: tally.gaps,
     attestd_tpm_errors_total: tally.tpmErrors,
     attestd_tpm_contexts_total: tpm?.generation ?? 0,
+    attestd_tpm_handles: handles(),
     attestd_nv_increments_total: tally.nvIncrements,
     attestd_certificate_expiry_timestamp_seconds:
       health.expires === undefined ? undefined : health.expires / 1000,
