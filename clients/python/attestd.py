@@ -74,7 +74,7 @@ def connect(
     address = socket or os.environ.get("ATTESTD_SOCKET") or DEFAULT_SOCKET
     path = address[7:] if address.startswith("unix://") else address[5:] if address.startswith("unix:") else address
     if not path.startswith("/"):
-        raise AttestdError("USAGE", f"not the address of a Unix socket: {address}")
+        raise AttestdError("USAGE", f"not the address of a Unix socket: {address}; it is a path from / on, or unix: and a path")
     waiting = _Spool(spool, spool_max_bytes) if on_unavailable == "spool" else None
     return Client(_Transport(path, client), waiting, on_fault or _warn)
 

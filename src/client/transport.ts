@@ -39,7 +39,10 @@ export function socketPath(address: string): string {
   if (address.startsWith('unix://')) return address.slice('unix://'.length);
   if (address.startsWith('unix:')) return address.slice('unix:'.length);
   if (address.startsWith('/')) return address;
-  throw new AttestdError('USAGE', `not the address of a Unix socket: ${address}`);
+  throw new AttestdError(
+    'USAGE',
+    `not the address of a Unix socket: ${address}; it is a path from / on, or unix: and a path`,
+  );
 }
 
 /** The socket: what is given, else ATTESTD_SOCKET, else the default. */

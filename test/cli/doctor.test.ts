@@ -38,6 +38,8 @@ const NOBODY = 65_534;
 let host: EnrolledHost;
 let toml: string;
 let status: Record<string, unknown>;
+/** The same, as attestctl prints it for a person. */
+let table: string;
 let sealedAt: number;
 let base: Surroundings;
 /** What the stand-in of the daemon says. */
@@ -116,6 +118,7 @@ beforeAll(async () => {
   const daemon = await host.up();
   await host.recorded('true');
   status = JSON.parse(await host.must(['status', '--json']));
+  table = await host.must(['status']);
   mkdirSync(host.at('etc'));
   writeFileSync(
     host.at('etc/passwd'),
@@ -540,6 +543,11 @@ if (ROOT) {
 }
 
 describe('a healthy host', () => {
+  it('has a status in which instants are dates', () => {
+    const { expires } = status.health as { expires: number };
+    expect(table).toMatch(new RegExp(`^health\\.expires +${new Date(expires).toISOString()}$`, 'm'));
+  });
+
   it('is well, every check having run', { timeout: 120_000 }, async () => {
     const judged = await examine(base);
     expect(judged.filter((j) => j.status === 'wrong' || j.status === 'unknown')).toEqual([]);

@@ -161,6 +161,6 @@ test('the address of the socket', () => {
   expect(chosenSocket(undefined, { ATTESTD_SOCKET: 'unix:///a' })).toBe('/a');
   expect(chosenSocket('/b', { ATTESTD_SOCKET: 'unix:///a' })).toBe('/b');
   for (const address of ['http://localhost', 'tcp:1', '', 'a.sock']) {
-    expect(() => socketPath(address)).toThrow(/not the address of a Unix socket/);
+    expect(() => socketPath(address)).toThrow(/not the address of a Unix socket: .*; it is a path from \//);
   }
 });

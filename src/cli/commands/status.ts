@@ -1,4 +1,5 @@
 /** `attestctl status`: the daemon's own account of itself, as a table or as JSON. */
+import { formatTime } from '../../core/time.ts';
 import type { Input } from '../command.ts';
 import { withClient } from '../session.ts';
 
@@ -18,6 +19,10 @@ function flatten(value: Record<string, unknown>, prefix = ''): [string, string][
   return Object.entries(value).flatMap(([name, v]): [string, string][] =>
     v !== null && typeof v === 'object' && !Array.isArray(v)
       ? flatten(v as Record<string, unknown>, `${prefix}${name}.`)
-      : [[prefix + name, typeof v === 'string' ? v : JSON.stringify(v)]],
+      : [[prefix + name, shown(name, v)]],
   );
 }
+
+/** Instants are numbers in the API, and dates to a person. */
+const shown = (name: string, v: unknown): string =>
+  typeof v === 'string' ? v : name === 'expires' ? formatTime(v as number) : JSON.stringify(v);
