@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { AttestdError } from '../core/errors.ts';
 import type { TpmOptions } from '../tpm/tpm.ts';
 import type { Config } from './config.ts';
 
@@ -12,13 +13,21 @@ const CREDENTIALS = '/run/credentials/attestd.service';
 /** The names of the credentials, in the units and in the manual. */
 export const AUTH_CREDENTIALS = { owner: 'tpm-owner', endorsement: 'tpm-endorsement' } as const;
 
-/** What a credential holds, without the line break that ends it; undefined where there is none for us. */
+/**
+ * What a credential holds, without the line break that ends it; undefined where there is none for us: not given, or not ours to
+ * read, as for a user who runs attestctl.
+ * @throws CONFIG_INVALID where it is given and cannot be read
+ */
 function credential(name: string): Uint8Array | undefined {
+  const path = join(process.env.CREDENTIALS_DIRECTORY ?? CREDENTIALS, name);
   try {
-    const bytes = readFileSync(join(process.env.CREDENTIALS_DIRECTORY ?? CREDENTIALS, name));
+    const bytes = readFileSync(path);
     return new Uint8Array(bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes);
-  } catch {
-    return undefined;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || (code === 'EACCES' && process.env.CREDENTIALS_DIRECTORY === undefined))
+      return undefined;
+    throw new AttestdError('CONFIG_INVALID', `the credential ${path} cannot be read: ${code}`, { cause });
   }
 }
 

@@ -3,9 +3,9 @@ import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { initHost } from '../../src/daemon/init.ts';
-import { AUTH_CREDENTIALS } from '../../src/daemon/tpmaccess.ts';
+import { AUTH_CREDENTIALS, accessOf } from '../../src/daemon/tpmaccess.ts';
 import { ROOT } from '../kit/ctl.ts';
 import { makeProcessHost, type ProcessHost, random, until } from '../kit/host.ts';
 
@@ -35,6 +35,17 @@ it('hierarchies whose owner has set an authorisation are used with the credentia
   expect(JSON.stringify(await host.ctl('status', '--json'))).not.toContain('secret');
   await daemon.stop();
   expect(daemon.output()).not.toContain('secret-');
+});
+
+it('a credential that is given and cannot be read is a fault, and none is none', async () => {
+  host = await makeProcessHost();
+  const credentials = join(host.dir, 'unreadable');
+  mkdirSync(credentials);
+  vi.stubEnv('CREDENTIALS_DIRECTORY', credentials);
+  expect(accessOf(host.config).hierarchyAuth).toEqual({});
+  mkdirSync(join(credentials, 'tpm-owner'));
+  expect(() => accessOf((host as ProcessHost).config)).toThrow(/tpm-owner cannot be read: EISDIR/);
+  vi.unstubAllEnvs();
 });
 
 it('their units load those credentials, and name no others', () => {

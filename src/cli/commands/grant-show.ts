@@ -1,5 +1,4 @@
 /** `attestctl grant show`: a grant and its state, or what a denial refused. */
-
 import { printableJson } from '../../core/printable.ts';
 import type { Input } from '../command.ts';
 import { withClient } from '../session.ts';
